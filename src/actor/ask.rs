@@ -1,0 +1,198 @@
+//! A message with what it needs to be answered: a deadline, a permit, and the truth about whether it was begun.
+
+use std::any::Any;
+use std::fmt;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::time::Duration;
+
+use actix::ResponseFuture;
+use futures_util::FutureExt as _;
+use tokio::time::{Instant, timeout_at};
+
+use super::bulkhead::Permit;
+use super::health::Health;
+
+/// What an actor can be asked: a typed message with its reply and the errors of its own domain.
+pub trait Request: Send + 'static {
+    /// What a success carries.
+    type Reply: Send + 'static;
+    /// What the actor itself may answer instead.
+    type Error: Send + 'static;
+    /// The operation's name in metrics and logs.
+    const OPERATION: &'static str;
+}
+
+/// The outcome of [`ActorHandle::ask`](super::ActorHandle::ask) for a message `M`.
+pub type Reply<M> = Result<<M as Request>::Reply, AskError<<M as Request>::Error>>;
+
+/// Why an actor did not answer with a success.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum AskError<E> {
+    /// Everything is in flight and nothing got free in time; nothing was begun.
+    #[error("saturated")]
+    Saturated {
+        /// When a new try is worthwhile.
+        retry_after: Duration,
+    },
+    /// The actor is starting, or is being rebuilt after a failure; nothing was begun.
+    #[error("restarting")]
+    Restarting {
+        /// When a new try is worthwhile.
+        retry_after: Duration,
+    },
+    /// The actor used up its restart budget and waits for an operator; nothing was begun.
+    #[error("failed and waiting for a restart")]
+    Failed,
+    /// The deadline passed.
+    #[error("deadline exceeded")]
+    DeadlineExceeded {
+        /// Whether the actor had begun: if not, nothing reached the integration.
+        begun: bool,
+    },
+    /// The work had begun and was lost to a panic: what it did outside is not known.
+    #[error("interrupted")]
+    Interrupted,
+    /// The actor's own answer.
+    #[error(transparent)]
+    Reply(E),
+}
+
+impl<E> AskError<E> {
+    /// Whether it is certain that the work was never begun.
+    #[must_use]
+    pub fn never_begun(&self) -> bool {
+        match self {
+            Self::Saturated { .. } | Self::Restarting { .. } | Self::Failed => true,
+            Self::DeadlineExceeded { begun } => !begun,
+            Self::Interrupted | Self::Reply(_) => false,
+        }
+    }
+}
+
+const WAITING: u8 = 0;
+const BEGUN: u8 = 1;
+const ABANDONED: u8 = 2;
+
+/// Decides, once, who gets a message: the actor that begins it or the caller that gives it up.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Claim(Arc<AtomicU8>);
+
+impl Claim {
+    fn begin(&self) -> bool {
+        self.settle(BEGUN)
+    }
+
+    /// Gives the message up; says whether the actor had begun it before.
+    pub(super) fn abandon(&self) -> bool {
+        !self.settle(ABANDONED)
+    }
+
+    fn settle(&self, to: u8) -> bool {
+        self.0
+            .compare_exchange(WAITING, to, Ordering::AcqRel, Ordering::Acquire)
+            .is_ok()
+    }
+}
+
+/// The envelope that [`ActorHandle::ask`](super::ActorHandle::ask) sends: actors implement `Handler<Ask<M>>`.
+pub struct Ask<M: Request> {
+    message: M,
+    deadline: Instant,
+    permit: Option<Permit>,
+    claim: Claim,
+    health: Health,
+}
+
+impl<M: Request> fmt::Debug for Ask<M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Ask")
+            .field("operation", &M::OPERATION)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<M: Request> actix::Message for Ask<M> {
+    type Result = Reply<M>;
+}
+
+impl<M: Request> Ask<M> {
+    pub(super) fn new(
+        message: M,
+        deadline: Instant,
+        permit: Option<Permit>,
+        health: Health,
+    ) -> (Self, Claim) {
+        let claim = Claim::default();
+        let ask = Self {
+            message,
+            deadline,
+            permit,
+            claim: claim.clone(),
+            health,
+        };
+        (ask, claim)
+    }
+
+    /// The message, to prepare the work from.
+    pub fn message(&self) -> &M {
+        &self.message
+    }
+
+    /// Does the work off the mailbox, under the deadline: whatever is unfinished then is dropped.
+    ///
+    /// A panic in the work costs this reply and nothing else. The permit returns when the work ends.
+    pub fn run<W, F>(self, work: W) -> ResponseFuture<Reply<M>>
+    where
+        W: FnOnce(M, Instant) -> F + 'static,
+        F: Future<Output = Result<M::Reply, M::Error>> + 'static,
+    {
+        self.run_to_end(move |message, deadline| async move {
+            match timeout_at(deadline, work(message, deadline)).await {
+                Ok(reply) => reply.map_err(AskError::Reply),
+                Err(_) => Err(AskError::DeadlineExceeded { begun: true }),
+            }
+        })
+    }
+
+    /// As [`run`](Self::run), for work that must record how it ended: it is handed the deadline, keeps it itself,
+    /// and is never dropped half-way.
+    pub fn run_to_end<W, F>(self, work: W) -> ResponseFuture<Reply<M>>
+    where
+        W: FnOnce(M, Instant) -> F + 'static,
+        F: Future<Output = Reply<M>> + 'static,
+    {
+        let Self {
+            message,
+            deadline,
+            permit,
+            claim,
+            health,
+        } = self;
+        Box::pin(async move {
+            let _permit = permit;
+            if !claim.begin() {
+                // The caller has gone; the reply goes nowhere.
+                return Err(AskError::DeadlineExceeded { begun: false });
+            }
+            let work = async move { work(message, deadline).await };
+            match AssertUnwindSafe(work).catch_unwind().await {
+                Ok(reply) => reply,
+                Err(panic) => {
+                    health.count_panic(M::OPERATION, &panic_message(panic.as_ref()));
+                    Err(AskError::Interrupted)
+                }
+            }
+        })
+    }
+}
+
+/// The text a panic was raised with, as far as it has one.
+pub(super) fn panic_message(panic: &(dyn Any + Send)) -> String {
+    panic
+        .downcast_ref::<&str>()
+        .map(|text| (*text).to_owned())
+        .or_else(|| panic.downcast_ref::<String>().cloned())
+        .unwrap_or_else(|| "a panic without a text".to_owned())
+}

@@ -1,0 +1,87 @@
+//! How long to wait before the next try.
+
+use std::time::Duration;
+
+/// Exponential back-off with full jitter: the n-th delay lies between half and the whole of `min · 2ⁿ`, at most
+/// `max`, so that many clients of one restarted server do not come back in step.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Backoff {
+    min: Duration,
+    max: Duration,
+    jitter: bool,
+}
+
+/// Bounds that no back-off can have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the first delay must be above zero and at most the last one")]
+pub struct InvalidBackoff;
+
+impl Backoff {
+    /// A back-off from `min` to `max`.
+    ///
+    /// # Errors
+    /// When `min` is zero or above `max`.
+    pub const fn try_new(min: Duration, max: Duration) -> Result<Self, InvalidBackoff> {
+        if min.is_zero() || min.as_nanos() > max.as_nanos() {
+            return Err(InvalidBackoff);
+        }
+        Ok(Self {
+            min,
+            max,
+            jitter: true,
+        })
+    }
+
+    /// The same without jitter, so that a test can know the delay.
+    #[must_use]
+    pub const fn without_jitter(self) -> Self {
+        Self {
+            jitter: false,
+            ..self
+        }
+    }
+
+    /// The delay before try number `attempt`, counted from 0.
+    #[must_use]
+    pub fn delay(&self, attempt: u32) -> Duration {
+        let doubled = self
+            .min
+            .saturating_mul(1_u32.checked_shl(attempt).unwrap_or(u32::MAX));
+        let whole = doubled.min(self.max);
+        if self.jitter {
+            whole.mul_f64(0.5 + fastrand::f64() / 2.0)
+        } else {
+            whole
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    #[test]
+    fn doubles_up_to_the_maximum() {
+        let backoff = Backoff::try_new(SECOND, 10 * SECOND).unwrap().without_jitter();
+        let delays: Vec<u64> = (0..6).map(|n| backoff.delay(n).as_secs()).collect();
+        assert_eq!(delays, [1, 2, 4, 8, 10, 10]);
+        assert_eq!(backoff.delay(u32::MAX), 10 * SECOND);
+    }
+
+    #[test]
+    fn jitter_stays_between_half_and_whole() {
+        let backoff = Backoff::try_new(SECOND, 8 * SECOND).unwrap();
+        for _ in 0..1_000 {
+            let delay = backoff.delay(2);
+            assert!((2 * SECOND..=4 * SECOND).contains(&delay), "{delay:?}");
+        }
+    }
+
+    #[test]
+    fn refuses_bounds_that_make_no_sense() {
+        assert_eq!(Backoff::try_new(Duration::ZERO, SECOND), Err(InvalidBackoff));
+        assert_eq!(Backoff::try_new(2 * SECOND, SECOND), Err(InvalidBackoff));
+    }
+}

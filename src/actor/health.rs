@@ -1,0 +1,152 @@
+//! What is known of an actor from outside, readable while the actor itself hangs.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use jiff::Timestamp;
+use serde::Serialize;
+use tokio::sync::watch;
+
+/// An actor's life, as its supervisor sees it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum State {
+    /// Not built yet.
+    Starting,
+    /// Built and answering.
+    Running,
+    /// Ended by a failure; the next build waits for the back-off.
+    BackingOff,
+    /// Failed more often than its restart budget allows; stays down until an operator restarts it.
+    Failed,
+    /// Stopped on purpose.
+    Stopped,
+}
+
+/// A snapshot of one actor's health.
+#[derive(Debug, Clone, Serialize)]
+pub struct HealthReport {
+    /// The supervisor's view.
+    pub state: State,
+    /// Since when it is in that state.
+    pub since: Timestamp,
+    /// How often it was rebuilt after a failure.
+    pub restarts: u64,
+    /// How many panics were caught in it, in its handlers and in the work it detached.
+    pub panics: u64,
+    /// The latest failure, in words.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last_error: Option<String>,
+    /// What the actor itself publishes: connection, trunks, watermarks. No secrets, no phone numbers.
+    #[serde(skip_serializing_if = "serde_json::Value::is_null")]
+    pub detail: serde_json::Value,
+    /// Whether the actor says that it can do its work.
+    pub usable: bool,
+}
+
+/// One actor's health: written by its supervisor and by the actor, read by anybody.
+#[derive(Debug, Clone)]
+pub struct Health {
+    name: Arc<str>,
+    report: Arc<watch::Sender<HealthReport>>,
+}
+
+impl Health {
+    /// The health of an actor that is yet to start.
+    #[must_use]
+    pub fn new(name: &str) -> Self {
+        let report = HealthReport {
+            state: State::Starting,
+            since: Timestamp::now(),
+            restarts: 0,
+            panics: 0,
+            last_error: None,
+            detail: serde_json::Value::Null,
+            usable: true,
+        };
+        Self {
+            name: name.into(),
+            report: Arc::new(watch::Sender::new(report)),
+        }
+    }
+
+    /// The actor's name, such as `asterisk.main`.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The state of things now.
+    #[must_use]
+    pub fn report(&self) -> HealthReport {
+        self.report.borrow().clone()
+    }
+
+    /// Waits until the actor is in `state`.
+    ///
+    /// # Cancel safety
+    /// Safe: nothing but waiting.
+    pub async fn reached(&self, state: State) {
+        let mut changes = self.report.subscribe();
+        // An error would mean that the sender is gone, and `self` holds it.
+        let _ = changes.wait_for(|report| report.state == state).await;
+    }
+
+    /// Publishes what the actor knows of its integration, and whether it can do its work.
+    pub fn publish<T: Serialize>(&self, usable: bool, detail: &T) {
+        let detail = serde_json::to_value(detail).unwrap_or_default();
+        self.report.send_modify(|report| {
+            report.usable = usable;
+            report.detail = detail;
+        });
+    }
+
+    pub(super) fn enter(&self, state: State) {
+        self.report.send_modify(|report| {
+            report.state = state;
+            report.since = Timestamp::now();
+        });
+    }
+
+    pub(super) fn count_restart(&self) {
+        metrics::counter!("mege_actor_restarts_total", "actor" => self.name.to_string()).increment(1);
+        self.report.send_modify(|report| report.restarts += 1);
+    }
+
+    pub(super) fn count_failure(&self, error: &str) {
+        tracing::error!(actor = %self.name, error, "actor failed");
+        self.report
+            .send_modify(|report| report.last_error = Some(error.to_owned()));
+    }
+
+    pub(super) fn count_panic(&self, place: &'static str, message: &str) {
+        tracing::error!(actor = %self.name, place, message, "panic caught");
+        metrics::counter!("mege_actor_panics_total", "actor" => self.name.to_string(), "place" => place)
+            .increment(1);
+        self.report.send_modify(|report| {
+            report.panics += 1;
+            report.last_error = Some(format!("panic in {place}: {message}"));
+        });
+    }
+}
+
+/// Every actor's health by name.
+#[derive(Debug, Clone, Default)]
+pub struct HealthBoard(Arc<Mutex<BTreeMap<String, Health>>>);
+
+impl HealthBoard {
+    fn entries(&self) -> MutexGuard<'_, BTreeMap<String, Health>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Puts an actor on the board.
+    pub fn add(&self, health: &Health) {
+        self.entries().insert(health.name().to_owned(), health.clone());
+    }
+
+    /// All actors in the order of their names.
+    #[must_use]
+    pub fn all(&self) -> Vec<Health> {
+        self.entries().values().cloned().collect()
+    }
+}

@@ -1,0 +1,9 @@
+//! PAC: the gRPC service beside a 3CX.
+
+mod error;
+mod messages;
+mod statement;
+
+pub use error::PacError;
+pub use messages::{ExecuteSql, MakeCall, Rows};
+pub use statement::{Param, Statement};
