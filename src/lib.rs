@@ -1,5 +1,9 @@
 //! The Mege API Gateway.
 
 pub mod actor;
+pub mod ari;
+pub mod cdr;
+pub mod ledger;
 pub mod pac;
+pub mod settings;
 pub mod telephony;

@@ -1,0 +1,32 @@
+//! What can go wrong with ARI.
+
+/// Why Asterisk did not do what it was asked.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum AriError {
+    /// The event socket is down: a call placed now would not be seen. Nothing was sent.
+    #[error("not connected to Asterisk: {0}")]
+    NotConnected(String),
+    /// Asterisk does not accept our user or password. Nothing was sent.
+    #[error("Asterisk refused the user or password")]
+    Unauthorized,
+    /// Asterisk has no such trunk. Nothing was sent.
+    #[error("Asterisk does not know the trunk {0}")]
+    UnknownTrunk(String),
+    /// No connection could be made. Nothing was sent.
+    #[error("the request did not reach Asterisk: {0}")]
+    RequestNotSent(String),
+    /// The request left and no answer came: whether Asterisk carried it out is not known.
+    #[error("Asterisk did not answer: {0}")]
+    OutcomeUnknown(String),
+    /// Asterisk refused.
+    #[error("Asterisk answered {status}: {message}")]
+    Rejected {
+        /// The HTTP status.
+        status: u16,
+        /// Its words.
+        message: String,
+    },
+    /// An answer that is not what ARI says.
+    #[error("Asterisk's answer makes no sense: {0}")]
+    Decode(String),
+}

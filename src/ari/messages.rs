@@ -1,0 +1,30 @@
+//! What an `AriActor` can be asked.
+
+use super::error::AriError;
+use crate::actor::Request;
+use crate::ledger::CallId;
+use crate::telephony::{Extension, PhoneNumber};
+
+/// Request: ring an extension through the trunk and, once it answers, let the dialplan call the number.
+///
+/// At most one request is ever sent to Asterisk, whatever happens.
+#[derive(Debug, Clone)]
+pub struct Originate {
+    /// The extension that rings first.
+    pub extension: Extension,
+    /// The external subscriber's number.
+    pub number: PhoneNumber,
+}
+
+impl Request for Originate {
+    type Reply = Originated;
+    type Error = AriError;
+    const OPERATION: &'static str = "originate";
+}
+
+/// Asterisk accepted an originate: the first party is being called. Busy or no answer come later, on the call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Originated {
+    /// The call, and the id of its first channel.
+    pub call_id: CallId,
+}

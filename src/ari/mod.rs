@@ -1,0 +1,7 @@
+//! Asterisk, through its REST interface and event socket.
+
+mod error;
+mod messages;
+
+pub use error::AriError;
+pub use messages::{Originate, Originated};

@@ -1,0 +1,92 @@
+//! What a `CdrActor` can be asked.
+
+use tokio::sync::mpsc;
+use uuid::Uuid;
+
+use super::error::CdrError;
+use super::store::{Batch, CdrRange, Changes, LegacyRow, Position};
+use crate::actor::Request;
+
+/// Request: store a batch in one transaction.
+#[derive(Debug, Clone)]
+pub struct Apply {
+    /// The 3CX it comes from.
+    pub pbx: String,
+    /// What to store.
+    pub batch: Batch,
+}
+
+impl Request for Apply {
+    type Reply = Changes;
+    type Error = CdrError;
+    const OPERATION: &'static str = "apply";
+}
+
+/// How far the collector of a 3CX has come.
+pub type CollectorPosition = Position;
+
+/// Request: how far has the collector of this 3CX come?
+#[derive(Debug, Clone)]
+pub struct GetPosition {
+    /// The 3CX.
+    pub pbx: String,
+}
+
+impl Request for GetPosition {
+    type Reply = Position;
+    type Error = CdrError;
+    const OPERATION: &'static str = "get_position";
+}
+
+/// Request: which rows are stored, and with which digests?
+#[derive(Debug, Clone)]
+pub struct ListDigests {
+    /// The 3CX.
+    pub pbx: String,
+    /// Which rows.
+    pub range: CdrRange,
+}
+
+impl Request for ListDigests {
+    type Reply = Vec<(String, String)>;
+    type Error = CdrError;
+    const OPERATION: &'static str = "list_digests";
+}
+
+/// Request: the greatest `call_history_id` of a 3CX.
+#[derive(Debug, Clone)]
+pub struct GetLastCallId {
+    /// The 3CX.
+    pub pbx: String,
+}
+
+impl Request for GetLastCallId {
+    type Reply = Option<Uuid>;
+    type Error = CdrError;
+    const OPERATION: &'static str = "get_last_call_id";
+}
+
+/// Request: every leg with a greater `call_history_id` than this text, by `cdr_id`.
+#[derive(Debug, Clone)]
+pub struct SearchAfterCallId {
+    /// The 3CX.
+    pub pbx: String,
+    /// The text, compared as text.
+    pub call_id: String,
+}
+
+impl Request for SearchAfterCallId {
+    type Reply = CdrPages;
+    type Error = CdrError;
+    const OPERATION: &'static str = "search_after_call_id";
+}
+
+/// Pages of rows, read as fast as they are taken. The permit of the request travels with the reading, which ends
+/// with the last page, an error, the deadline, or when this is dropped.
+#[derive(Debug)]
+pub struct CdrPages {
+    /// The first page, read before the reply so that a failing store is an error and not half an answer.
+    pub first: Vec<LegacyRow>,
+    /// The pages after it.
+    pub rest: mpsc::Receiver<Result<Vec<LegacyRow>, CdrError>>,
+}

@@ -1,0 +1,103 @@
+//! The gateway's own resource: a call.
+
+use std::fmt;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use crate::telephony::HangupCause;
+
+/// A call's id: a UUIDv7 of ours. On Asterisk it is the id of the call's first channel too.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct CallId(pub Uuid);
+
+impl CallId {
+    /// A new one.
+    #[must_use]
+    pub fn mint() -> Self {
+        Self(Uuid::now_v7())
+    }
+}
+
+impl fmt::Display for CallId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// Where a call is in its life. The order is that of a call that goes well; it never goes back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CallState {
+    /// The request left, and so far nothing more is known.
+    Sent,
+    /// The request left and no answer came: whether there is a call is not known. Resolved by asking the PBX, never
+    /// by dialling again; what cannot be found out stays so.
+    Unknown,
+    /// The first party's phone rings.
+    Ringing,
+    /// The first party answered.
+    Answered,
+    /// Both parties are connected.
+    Bridged,
+    /// Over, with its cause.
+    Ended,
+    /// The PBX refused it: nothing was dialled.
+    Rejected,
+    /// It never left the gateway: nothing was dialled.
+    Failed,
+}
+
+/// One channel of a call, from the PBX to one party.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Leg {
+    /// The PBX's id of the channel.
+    pub channel_id: String,
+    /// The PBX's name of it.
+    pub name: String,
+    /// When it was first seen.
+    pub created_at: Timestamp,
+    /// When the party answered.
+    pub answered_at: Option<Timestamp>,
+    /// When it was gone.
+    pub ended_at: Option<Timestamp>,
+    /// Why.
+    pub cause: Option<HangupCause>,
+}
+
+/// A call with all that is known of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Call {
+    /// Its id.
+    pub id: CallId,
+    /// The integration that carries it, such as `asterisk.main`.
+    pub integration: String,
+    /// The extension that is called first.
+    pub extension: String,
+    /// The external subscriber's number.
+    pub number: String,
+    /// Where it is in its life.
+    pub state: CallState,
+    /// Whether nothing more can become known of it.
+    pub closed: bool,
+    /// Counts its changes; of two records of a call the one with the greater revision holds.
+    pub revision: u32,
+    /// When the request left.
+    pub sent_at: Timestamp,
+    /// When the first party's phone rang.
+    pub ringing_at: Option<Timestamp>,
+    /// When the first party answered.
+    pub answered_at: Option<Timestamp>,
+    /// When both were connected.
+    pub bridged_at: Option<Timestamp>,
+    /// When it was over.
+    pub ended_at: Option<Timestamp>,
+    /// Why it ended; none where the end was not seen.
+    pub cause: Option<HangupCause>,
+    /// What went wrong, in words.
+    pub error: Option<String>,
+    /// Its channels, in the order they were seen.
+    pub legs: Vec<Leg>,
+}
