@@ -102,6 +102,7 @@ pub struct Ask<M: Request> {
     deadline: Instant,
     permit: Option<Permit>,
     claim: Claim,
+    begun: bool,
     health: Health,
 }
 
@@ -130,6 +131,7 @@ impl<M: Request> Ask<M> {
             deadline,
             permit,
             claim: claim.clone(),
+            begun: false,
             health,
         };
         (ask, claim)
@@ -138,6 +140,13 @@ impl<M: Request> Ask<M> {
     /// The message, to prepare the work from.
     pub fn message(&self) -> &M {
         &self.message
+    }
+
+    /// Begins the work for good, for a handler that changes its actor's state before it runs; false when the
+    /// caller has given up, and then nothing must happen.
+    pub fn begin(&mut self) -> bool {
+        self.begun = self.begun || self.claim.begin();
+        self.begun
     }
 
     /// Does the work off the mailbox, under the deadline: whatever is unfinished then is dropped.
@@ -158,21 +167,22 @@ impl<M: Request> Ask<M> {
 
     /// As [`run`](Self::run), for work that must record how it ended: it is handed the deadline, keeps it itself,
     /// and is never dropped half-way.
-    pub fn run_to_end<W, F>(self, work: W) -> ResponseFuture<Reply<M>>
+    pub fn run_to_end<W, F>(mut self, work: W) -> ResponseFuture<Reply<M>>
     where
         W: FnOnce(M, Instant) -> F + 'static,
         F: Future<Output = Reply<M>> + 'static,
     {
+        let begun = self.begin();
         let Self {
             message,
             deadline,
             permit,
-            claim,
             health,
+            ..
         } = self;
         Box::pin(async move {
             let _permit = permit;
-            if !claim.begin() {
+            if !begun {
                 // The caller has gone; the reply goes nowhere.
                 return Err(AskError::DeadlineExceeded { begun: false });
             }
