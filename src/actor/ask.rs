@@ -142,11 +142,20 @@ impl<M: Request> Ask<M> {
         &self.message
     }
 
-    /// Begins the work for good, for a handler that changes its actor's state before it runs; false when the
-    /// caller has given up, and then nothing must happen.
-    pub fn begin(&mut self) -> bool {
+    /// Begins the work for good, for a handler that changes its actor's state before it runs.
+    ///
+    /// # Errors
+    /// When the caller has given up: then nothing must happen, and this is the handler's result.
+    pub fn begin(mut self) -> Result<Self, ResponseFuture<Reply<M>>> {
         self.begun = self.begun || self.claim.begin();
-        self.begun
+        if self.begun {
+            Ok(self)
+        } else {
+            // The caller has gone; the reply goes nowhere.
+            Err(Box::pin(async {
+                Err(AskError::DeadlineExceeded { begun: false })
+            }))
+        }
     }
 
     /// Does the work off the mailbox, under the deadline: whatever is unfinished then is dropped.
@@ -167,25 +176,23 @@ impl<M: Request> Ask<M> {
 
     /// As [`run`](Self::run), for work that must record how it ended: it is handed the deadline, keeps it itself,
     /// and is never dropped half-way.
-    pub fn run_to_end<W, F>(mut self, work: W) -> ResponseFuture<Reply<M>>
+    pub fn run_to_end<W, F>(self, work: W) -> ResponseFuture<Reply<M>>
     where
         W: FnOnce(M, Instant) -> F + 'static,
         F: Future<Output = Reply<M>> + 'static,
     {
-        let begun = self.begin();
         let Self {
             message,
             deadline,
             permit,
             health,
             ..
-        } = self;
+        } = match self.begin() {
+            Ok(begun) => begun,
+            Err(reply) => return reply,
+        };
         Box::pin(async move {
             let _permit = permit;
-            if !begun {
-                // The caller has gone; the reply goes nowhere.
-                return Err(AskError::DeadlineExceeded { begun: false });
-            }
             let work = async move { work(message, deadline).await };
             match AssertUnwindSafe(work).catch_unwind().await {
                 Ok(reply) => reply,

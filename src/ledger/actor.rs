@@ -22,6 +22,9 @@ const GROUP: usize = 500;
 /// How long news wait for company before they are written.
 const GATHER: Duration = Duration::from_millis(5);
 
+/// Between two tries of a store that does not work.
+const RETRY: Backoff = Backoff::constant(Duration::from_millis(50), Duration::from_secs(5));
+
 /// A handle to the ledger.
 pub type LedgerHandle = ActorHandle<LedgerActor>;
 
@@ -98,14 +101,13 @@ impl Actor for LedgerActor {
 
 /// Opens the store, then writes the journal for ever.
 async fn write_behind(settings: LedgerSettings, cell: Arc<OnceCell<Store>>, health: Health) {
-    let backoff = settings_backoff();
     let mut attempt = 0;
     let store = loop {
         match cell.get_or_try_init(|| store::open(&settings.store)).await {
             Ok(store) => break Arc::clone(store),
             Err(error) => {
                 report(&health, Some(&error));
-                tokio::time::sleep(backoff.delay(attempt)).await;
+                tokio::time::sleep(RETRY.delay(attempt)).await;
                 attempt += 1;
             }
         }
@@ -124,7 +126,7 @@ async fn write_behind(settings: LedgerSettings, cell: Arc<OnceCell<Store>>, heal
             }
             Err(error) => {
                 report(&health, Some(&error));
-                tokio::time::sleep(backoff.delay(attempt)).await;
+                tokio::time::sleep(RETRY.delay(attempt)).await;
                 attempt += 1;
             }
         }
@@ -141,10 +143,6 @@ async fn write_once(journal: &Journal, store: &dyn LedgerStore) -> Result<(), Le
     #[expect(clippy::cast_precision_loss, reason = "a gauge, and never near 2^52")]
     metrics::gauge!("mege_ledger_unwritten").set(journal.len() as f64);
     written
-}
-
-fn settings_backoff() -> Backoff {
-    RestartPolicy::default().backoff
 }
 
 fn report(health: &Health, error: Option<&LedgerError>) {
