@@ -124,6 +124,30 @@ async fn a_caller_that_leaves_before_the_work_begins_leaves_nothing_behind() {
 }
 
 #[actix_rt::test]
+async fn a_message_goes_to_its_actor_or_back_to_its_caller_and_never_to_both() {
+    let message = || {
+        let deadline = Instant::now() + SECOND;
+        Ask::new(Do(0, Act::Answer), deadline, None, Health::new("probe"))
+    };
+    let here = async |_, _| Ok(std::thread::current().id());
+
+    // Out of the mailbox, its work not yet polled, when its caller goes.
+    let (ask, caller) = message();
+    let work = ask.run(here);
+    drop(caller);
+    assert_eq!(work.await, Err(AskError::DeadlineExceeded { begun: false }));
+
+    let (ask, caller) = message();
+    let work = ask.run(here);
+    assert!(!caller.abandon(), "not begun");
+    assert_eq!(work.await, Err(AskError::DeadlineExceeded { begun: false }));
+
+    let (ask, caller) = message();
+    assert!(ask.run(here).await.is_ok());
+    assert!(caller.abandon(), "begun");
+}
+
+#[actix_rt::test]
 async fn a_dedicated_actor_has_its_thread_and_blocks_no_other() {
     let (blocked, world) = start(Placement::Dedicated);
     let (free, _) = start(Placement::Dedicated);
