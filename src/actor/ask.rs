@@ -77,22 +77,35 @@ const ABANDONED: u8 = 2;
 
 /// Decides, once, who gets a message: the actor that begins it or the caller that gives it up.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Claim(Arc<AtomicU8>);
+struct Claim(Arc<AtomicU8>);
 
 impl Claim {
     fn begin(&self) -> bool {
         self.settle(BEGUN)
     }
 
-    /// Gives the message up; says whether the actor had begun it before.
-    pub(super) fn abandon(&self) -> bool {
-        !self.settle(ABANDONED)
-    }
-
     fn settle(&self, to: u8) -> bool {
         self.0
             .compare_exchange(WAITING, to, Ordering::AcqRel, Ordering::Acquire)
             .is_ok()
+    }
+}
+
+/// The caller's side of a message. Dropping it gives the message up, so a caller that goes away in any manner
+/// leaves nothing behind that has not begun.
+#[derive(Debug)]
+pub(super) struct Caller(Claim);
+
+impl Caller {
+    /// Gives the message up; says whether the actor had begun it before.
+    pub(super) fn abandon(&self) -> bool {
+        !self.0.settle(ABANDONED)
+    }
+}
+
+impl Drop for Caller {
+    fn drop(&mut self) {
+        self.abandon();
     }
 }
 
@@ -124,7 +137,7 @@ impl<M: Request> Ask<M> {
         deadline: Instant,
         permit: Option<Permit>,
         health: Health,
-    ) -> (Self, Claim) {
+    ) -> (Self, Caller) {
         let claim = Claim::default();
         let ask = Self {
             message,
@@ -134,7 +147,7 @@ impl<M: Request> Ask<M> {
             begun: false,
             health,
         };
-        (ask, claim)
+        (ask, Caller(claim))
     }
 
     /// The message, to prepare the work from.
@@ -147,15 +160,18 @@ impl<M: Request> Ask<M> {
     /// # Errors
     /// When the caller has given up: then nothing must happen, and this is the handler's result.
     pub fn begin(mut self) -> Result<Self, ResponseFuture<Reply<M>>> {
-        self.begun = self.begun || self.claim.begin();
-        if self.begun {
+        if self.claimed() {
             Ok(self)
         } else {
-            // The caller has gone; the reply goes nowhere.
             Err(Box::pin(async {
                 Err(AskError::DeadlineExceeded { begun: false })
             }))
         }
+    }
+
+    fn claimed(&mut self) -> bool {
+        self.begun = self.begun || (Instant::now() < self.deadline && self.claim.begin());
+        self.begun
     }
 
     /// Does the work off the mailbox, under the deadline: whatever is unfinished then is dropped.
@@ -176,22 +192,23 @@ impl<M: Request> Ask<M> {
 
     /// As [`run`](Self::run), for work that must record how it ended: it is handed the deadline, keeps it itself,
     /// and is never dropped half-way.
-    pub fn run_to_end<W, F>(self, work: W) -> ResponseFuture<Reply<M>>
+    pub fn run_to_end<W, F>(mut self, work: W) -> ResponseFuture<Reply<M>>
     where
         W: FnOnce(M, Instant) -> F + 'static,
         F: Future<Output = Reply<M>> + 'static,
     {
-        let Self {
-            message,
-            deadline,
-            permit,
-            health,
-            ..
-        } = match self.begin() {
-            Ok(begun) => begun,
-            Err(reply) => return reply,
-        };
         Box::pin(async move {
+            // Late, or the caller has gone: then the reply goes nowhere.
+            if !self.claimed() {
+                return Err(AskError::DeadlineExceeded { begun: false });
+            }
+            let Self {
+                message,
+                deadline,
+                permit,
+                health,
+                ..
+            } = self;
             let _permit = permit;
             let work = async move { work(message, deadline).await };
             match AssertUnwindSafe(work).catch_unwind().await {
