@@ -9,6 +9,11 @@ exec </dev/null
 . tests/peers/install.sh
 . tests/peers/postgres.sh
 
+# What a killed test leaves behind goes with it. Others (postgres) may pass through, not look.
+TMPDIR=$(mktemp -d "${TMPDIR:-/tmp}/mege-tests.XXXXXX")
+chmod 711 "$TMPDIR"
+export TMPDIR
+
 running=
 summary=
 cleanup() {
@@ -17,6 +22,7 @@ cleanup() {
   [ -z "$running" ] || kill -TERM -- "-$running" 2>/dev/null || true
   [ -z "$running" ] || wait "$running" 2>/dev/null || true
   stop_postgres
+  rm -rf "$TMPDIR"
   printf '%s' "$summary"
   [ "$status" = 0 ] || echo "tests/run.sh: failed" >&2
   exit "$status"

@@ -17,7 +17,8 @@ start_postgres() {
   postgres_dir=$(mktemp -d "${TMPDIR:-/tmp}/mege-postgres.XXXXXX") || return 1
   [ "$(id -u)" != 0 ] || chown postgres: "$postgres_dir" || return 1
   (cd "$postgres_dir" && as_postgres "$bin/initdb" --pgdata=data --username=postgres --auth=trust \
-    --encoding=UTF8 --locale=C.UTF-8 --no-sync) >"$postgres_dir/initdb.log" 2>&1 || { cat "$postgres_dir/initdb.log"; return 1; }
+    --encoding=UTF8 --locale=C.UTF-8 --no-sync) \
+    >"$postgres_dir/initdb.log" 2>&1 || { cat "$postgres_dir/initdb.log"; return 1; }
   # Below the kernel's ephemeral ports, which the tests draw from. Taken? Then it ends at once and the next is tried.
   for _ in 1 2 3 4 5; do
     port=$((20000 + RANDOM % 10000))
