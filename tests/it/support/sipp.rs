@@ -46,7 +46,7 @@ impl Sipp {
         #[rustfmt::skip]
         let mut sipp = process::spawn("sipp", [
             "-sf", &text("far_end.xml"), "-i", "127.0.0.1", "-p", &port.to_string(), "-nostdin",
-            "-trace_msg", "-message_file", &text("messages"), "-message_overwrite", "false",
+            "-trace_msg", "-message_file", &text("messages"),
             "-trace_err", "-error_file", &text("errors"),
         ], &file("output"));
         eventually("SIPp listens", Duration::from_secs(10), async || {
