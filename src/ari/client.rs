@@ -38,7 +38,10 @@ const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'~');
 
 /// Events that a call's life does not depend on: 53 of 82 of a bridged call are `ChannelVarset` alone.
-const UNWANTED: [&str; 6] = [
+const UNWANTED: [&str; 9] = [
+    "BridgeCreated",
+    "BridgeDestroyed",
+    "ChannelLeftBridge",
     "ChannelVarset",
     "ChannelDialplan",
     "ChannelCallerId",
@@ -137,18 +140,31 @@ impl AriClient {
         self.read(self.request(Method::GET, &["applications", app])).await
     }
 
-    /// Subscribes the application to the trunk. `UnknownTrunk` when Asterisk has no such endpoint.
-    pub(super) async fn subscribe(&self, app: &str) -> Result<Application, AriError> {
-        let request = self
-            .request(Method::POST, &["applications", app, "subscription"])
-            .query(&[("eventSource", format!("endpoint:{}", self.trunk_endpoint()))])
-            .map_err(|error| AriError::RequestNotSent(error.to_string()))?;
-        match self.read(request).await {
+    /// Subscribes the application to the trunk: to everything its channels do, but for entering bridges.
+    /// `UnknownTrunk` when Asterisk has no such endpoint.
+    pub(super) async fn subscribe_trunk(&self, app: &str) -> Result<Application, AriError> {
+        match self
+            .subscribe(app, &format!("endpoint:{}", self.trunk_endpoint()))
+            .await
+        {
             Err(AriError::Rejected { status: 422, .. }) => {
                 Err(AriError::UnknownTrunk(self.settings.trunk.to_string()))
             }
             subscribed => subscribed,
         }
+    }
+
+    /// Subscribes the application to all bridges: no other subscription tells of a dialplan's bridge.
+    pub(super) async fn subscribe_bridges(&self, app: &str) -> Result<Application, AriError> {
+        self.subscribe(app, "bridge:").await
+    }
+
+    async fn subscribe(&self, app: &str, source: &str) -> Result<Application, AriError> {
+        let request = self
+            .request(Method::POST, &["applications", app, "subscription"])
+            .query(&[("eventSource", source)])
+            .map_err(|error| AriError::RequestNotSent(error.to_string()))?;
+        self.read(request).await
     }
 
     /// Leaves events out that nobody here needs.

@@ -12,6 +12,9 @@ use super::socket::{self, Received};
 use crate::actor::{Health, spawn_detached};
 use crate::settings::AsteriskSettings;
 
+/// How an application shows its subscription to all bridges (`res/stasis/app.c`, `BRIDGE_ALL`).
+const ALL_BRIDGES: &str = "__AST_BRIDGE_ALL_TOPIC";
+
 /// Where the connection stands.
 ///
 /// `Connecting → Connected → Waiting → Connecting`, and `Connected → Replaced` until that socket closes.
@@ -112,11 +115,14 @@ pub(super) async fn open(
     })
 }
 
-/// Subscribes to the trunk, unless a subscription has outlived an earlier socket.
+/// Subscribes to the trunk and to bridges, unless subscriptions have outlived an earlier socket.
 pub(super) async fn subscribe(client: &AriClient, app: &str) -> Result<(), AriError> {
-    let subscribed = client.application(app).await?.endpoint_ids;
-    if !subscribed.contains(&client.trunk_endpoint()) {
-        client.subscribe(app).await?;
+    let subscribed = client.application(app).await?;
+    if !subscribed.bridge_ids.iter().any(|id| id == ALL_BRIDGES) {
+        client.subscribe_bridges(app).await?;
+    }
+    if !subscribed.endpoint_ids.contains(&client.trunk_endpoint()) {
+        client.subscribe_trunk(app).await?;
     }
     Ok(())
 }

@@ -31,6 +31,7 @@ pub(super) struct Bridge {
 /// A Stasis application.
 #[derive(Debug, Clone, Deserialize)]
 pub(super) struct Application {
+    pub(super) bridge_ids: Vec<String>,
     pub(super) endpoint_ids: Vec<String>,
 }
 

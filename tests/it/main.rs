@@ -3,4 +3,6 @@
 
 #[cfg(feature = "peers")]
 mod peers;
+#[cfg(feature = "peers")]
+mod real_call;
 mod support;
