@@ -6,4 +6,5 @@ pub mod cdr;
 pub mod ledger;
 pub mod pac;
 pub mod settings;
+pub mod simulator;
 pub mod telephony;

@@ -2,6 +2,7 @@
 
 mod error;
 mod messages;
+pub(crate) mod proto;
 mod statement;
 
 pub use error::PacError;
