@@ -156,11 +156,39 @@ impl<M: Request> Ask<M> {
         })
     }
 
+    /// As [`run`](Self::run), for work that leaves more work behind its reply, such as the pages after the first: it is
+    /// handed the permit (none for a [control](super::ActorHandle::control) message) and passes it on to what it leaves
+    /// behind. Work that fails, or is dropped at the deadline, gives the permit back.
+    pub fn run_with_permit<W, F>(self, work: W) -> ResponseFuture<Reply<M>>
+    where
+        W: FnOnce(M, Instant, Option<Permit>) -> F + 'static,
+        F: Future<Output = Result<M::Reply, M::Error>> + 'static,
+    {
+        self.begin(move |message, deadline, permit| async move {
+            match timeout_at(deadline, work(message, deadline, permit)).await {
+                Ok(reply) => reply.map_err(AskError::Reply),
+                Err(_) => Err(AskError::DeadlineExceeded { begun: true }),
+            }
+        })
+    }
+
     /// As [`run`](Self::run), for work that must record how it ended: it is handed the deadline, keeps it itself,
     /// and is never dropped half-way.
     pub fn run_to_end<W, F>(self, work: W) -> ResponseFuture<Reply<M>>
     where
         W: FnOnce(M, Instant) -> F + 'static,
+        F: Future<Output = Reply<M>> + 'static,
+    {
+        self.begin(move |message, deadline, permit| async move {
+            let _permit = permit;
+            work(message, deadline).await
+        })
+    }
+
+    /// Claims the message and does the work; a panic in it is caught and counted.
+    fn begin<W, F>(self, work: W) -> ResponseFuture<Reply<M>>
+    where
+        W: FnOnce(M, Instant, Option<Permit>) -> F + 'static,
         F: Future<Output = Reply<M>> + 'static,
     {
         let Self {
@@ -171,12 +199,11 @@ impl<M: Request> Ask<M> {
             health,
         } = self;
         Box::pin(async move {
-            let _permit = permit;
             if !claim.begin() {
                 // The caller has gone; the reply goes nowhere.
                 return Err(AskError::DeadlineExceeded { begun: false });
             }
-            let work = async move { work(message, deadline).await };
+            let work = async move { work(message, deadline, permit).await };
             match AssertUnwindSafe(work).catch_unwind().await {
                 Ok(reply) => reply,
                 Err(panic) => {
