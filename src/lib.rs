@@ -3,7 +3,10 @@
 pub mod actor;
 pub mod ari;
 pub mod cdr;
+pub mod cli;
+pub mod http;
 pub mod ledger;
 pub mod pac;
 pub mod settings;
+pub mod telemetry;
 pub mod telephony;

@@ -180,14 +180,15 @@ impl Layers {
     /// Reads a `.env` file without touching the process's environment; one that is not there has no variables.
     pub(super) fn dot_env(&mut self, path: &Path) -> BTreeMap<OsString, OsString> {
         let mut variables = BTreeMap::new();
-        let lines = match dotenvy::from_path_iter(path) {
-            Ok(lines) => lines,
-            Err(dotenvy::Error::Io(error)) if error.kind() == io::ErrorKind::NotFound => return variables,
+        let text = match std::fs::read_to_string(path) {
+            Ok(text) => without_substitution(&text),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return variables,
             Err(error) => {
                 self.complain(".env", "", format!("cannot be read: {error}"));
                 return variables;
             }
         };
+        let lines = dotenvy::from_read_iter(text.as_bytes());
         for line in lines {
             match line {
                 Ok((name, value)) => {
@@ -196,7 +197,8 @@ impl Layers {
                 // The line may hold a password: only its name is shown.
                 Err(dotenvy::Error::LineParse(line, _)) => {
                     let name = line.split_once('=').map_or("", |(name, _)| name.trim());
-                    let complaint = "cannot be read: quote a value that holds spaces, $ or # with '…'";
+                    let complaint =
+                        "cannot be read: put a value that holds spaces or backslashes in single quotes";
                     self.complain(name, ".env", complaint.to_owned());
                 }
                 Err(error) => {
@@ -207,4 +209,17 @@ impl Layers {
         }
         variables
     }
+}
+
+/// A `.env` file in which `$` means itself, as it did to the original: a password must not change on its way.
+fn without_substitution(text: &str) -> String {
+    let plain = |line: &str| {
+        let value = line.split_once('=').map_or(line, |(_, value)| value);
+        if value.trim_start().starts_with('\'') {
+            line.to_owned()
+        } else {
+            line.replace("\\$", "$").replace('$', "\\$")
+        }
+    };
+    text.lines().map(plain).collect::<Vec<_>>().join("\n")
 }

@@ -193,6 +193,28 @@ fn the_originals_variables_work_from_the_environment_and_from_dot_env() {
 }
 
 #[test]
+fn a_password_in_dot_env_is_taken_as_it_is_written() {
+    use secrecy::ExposeSecret as _;
+    for (written, meant) in [
+        ("pa$HOME#1", "pa$HOME#1"),
+        ("'a $b #c \\d'", "a $b #c \\d"),
+        ("\"a $b #c\"", "a $b #c"),
+        ("${HOME}", "${HOME}"),
+    ] {
+        let lines: Vec<String> = ORIGINALS
+            .iter()
+            .map(|(name, value)| match *name {
+                "ASTERISK_ARI_CALL_PASSWORD" => format!("{name}={written}"),
+                _ => format!("{name}={value}"),
+            })
+            .collect();
+        let settings = Place::new().file(".env", &lines.join("\n")).load().unwrap();
+        let password = &settings.default_asterisk().unwrap().1.password;
+        assert_eq!(password.expose_secret(), meant, "{written}");
+    }
+}
+
+#[test]
 fn an_empty_variable_of_the_originals_is_not_set() {
     let empty: Vec<(&str, &str)> = ORIGINALS.iter().map(|(name, _)| (*name, "")).collect();
     let settings = Place::new().env(&empty).load().unwrap();
