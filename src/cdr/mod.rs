@@ -1,5 +1,6 @@
 //! CDRs: collected from each 3CX, stored, and served.
 
+pub mod collector;
 mod error;
 mod messages;
 mod record;
