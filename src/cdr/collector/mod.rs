@@ -22,7 +22,11 @@ mod bucket;
 mod fetch;
 //TMP mod handles;
 mod ids;
+#[cfg(test)]
+mod memory;
 mod ports;
+#[cfg(all(test, feature = "peers"))]
+mod postgres_tests;
 mod queries;
 mod recordings;
 mod reply;

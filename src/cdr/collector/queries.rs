@@ -5,6 +5,8 @@
 //! beside it, shows whether it arrived as it is. The text is portable: the same statements run on PostgreSQL and on
 //! the simulated PBX.
 //!
+//! The order is by `table.column`: PostgreSQL calls `CAST(id AS text)` `id` too, and would sort by that text.
+//!
 //! Legs without an end are not listed, counted or fetched: they are not CDRs yet.
 
 use std::fmt::Write as _;
@@ -74,7 +76,7 @@ pub(super) fn list_ended(floor: Uuid, after: (Timestamp, Uuid)) -> Statement {
         format!(
             "SELECT CAST(cdr_id AS text), {}, md5({}) FROM cdroutput \
              WHERE cdr_id >= $1 AND cdr_ended_at >= $2 AND (cdr_ended_at > $2 OR cdr_id > $3) \
-             ORDER BY cdr_ended_at, cdr_id LIMIT $4",
+             ORDER BY cdroutput.cdr_ended_at, cdroutput.cdr_id LIMIT $4",
             micros("cdr_ended_at"),
             *CDR
         )
@@ -94,7 +96,7 @@ pub(super) fn list_cdrs(from: Uuid, until: Uuid) -> Statement {
     static SQL: LazyLock<String> = LazyLock::new(|| {
         format!(
             "SELECT CAST(cdr_id AS text), md5({}) FROM cdroutput \
-             WHERE cdr_id >= $1 AND cdr_id < $2 AND cdr_ended_at IS NOT NULL ORDER BY cdr_id LIMIT $3",
+             WHERE cdr_id >= $1 AND cdr_id < $2 AND cdr_ended_at IS NOT NULL ORDER BY cdroutput.cdr_id LIMIT $3",
             *CDR
         )
     });
@@ -110,7 +112,7 @@ pub(super) fn fetch_cdrs(ids: Vec<Uuid>) -> Statement {
     static SQL: LazyLock<String> = LazyLock::new(|| {
         format!(
             "SELECT CAST(cdr_id AS text), line, md5(line) FROM (SELECT cdr_id, {} AS line FROM cdroutput \
-             WHERE cdr_id IN ($1) AND cdr_ended_at IS NOT NULL) AS listed ORDER BY cdr_id, line",
+             WHERE cdr_id IN ($1) AND cdr_ended_at IS NOT NULL) AS listed ORDER BY listed.cdr_id, line",
             *CDR
         )
     });
@@ -133,7 +135,7 @@ pub(super) fn tally_cdrs(from: Uuid, until: Uuid) -> Statement {
 /// The greatest id of a leg with `from <= cdr_id < until`, or `none`.
 pub(super) fn latest_cdr(from: Uuid, until: Uuid) -> Statement {
     const SQL: &str = "SELECT coalesce((SELECT CAST(cdr_id AS text) FROM cdroutput \
-         WHERE cdr_id >= $1 AND cdr_id < $2 AND cdr_ended_at IS NOT NULL ORDER BY cdr_id DESC LIMIT 1), 'none')";
+         WHERE cdr_id >= $1 AND cdr_id < $2 AND cdr_ended_at IS NOT NULL ORDER BY cdroutput.cdr_id DESC LIMIT 1), 'none')";
     Statement::new("latest_cdr", SQL, &[Param::Uuid(from), Param::Uuid(until)])
 }
 
@@ -152,7 +154,7 @@ pub(super) fn list_recordings(from: i64, until: i64) -> Statement {
         format!(
             "SELECT CAST(id_recording AS text), md5({}) FROM recordings \
              WHERE id_recording >= $1 AND id_recording < $2 AND cdr_id IS NOT NULL \
-             ORDER BY id_recording LIMIT $3",
+             ORDER BY recordings.id_recording LIMIT $3",
             *RECORDING
         )
     });
@@ -166,7 +168,7 @@ pub(super) fn fetch_recordings(numbers: Vec<i64>) -> Statement {
         format!(
             "SELECT CAST(id_recording AS text), line, md5(line) FROM (SELECT id_recording, {} AS line \
              FROM recordings WHERE id_recording IN ($1) AND cdr_id IS NOT NULL) AS listed \
-             ORDER BY id_recording, line",
+             ORDER BY listed.id_recording, line",
             *RECORDING
         )
     });
@@ -239,14 +241,14 @@ mod tests {
              AND cdr_ended_at >= to_timestamp(1765229546.706326) \
              AND (cdr_ended_at > to_timestamp(1765229546.706326) \
              OR cdr_id > '00000000-0000-0000-0000-000000000000') \
-             ORDER BY cdr_ended_at, cdr_id LIMIT 2000"
+             ORDER BY cdroutput.cdr_ended_at, cdroutput.cdr_id LIMIT 2000"
                 .to_owned(),
             format!(
-                "SELECT CAST(cdr_id AS text), md5(<cdr>) FROM cdroutput WHERE {bounds} ORDER BY cdr_id LIMIT 2000"
+                "SELECT CAST(cdr_id AS text), md5(<cdr>) FROM cdroutput WHERE {bounds} ORDER BY cdroutput.cdr_id LIMIT 2000"
             ),
             "SELECT CAST(cdr_id AS text), line, md5(line) FROM (SELECT cdr_id, <cdr> AS line FROM cdroutput \
              WHERE cdr_id IN ('00000000-01dc-688a-2607-57e500000000', '00000000-01dc-688b-0000-000000000000') \
-             AND cdr_ended_at IS NOT NULL) AS listed ORDER BY cdr_id, line"
+             AND cdr_ended_at IS NOT NULL) AS listed ORDER BY listed.cdr_id, line"
                 .to_owned(),
             format!(
                 "SELECT CAST(count(*) AS text), md5(coalesce(string_agg(digest, '' ORDER BY cdr_id, digest), '')) \
@@ -254,7 +256,7 @@ mod tests {
             ),
             format!(
                 "SELECT coalesce((SELECT CAST(cdr_id AS text) FROM cdroutput WHERE {bounds} \
-                 ORDER BY cdr_id DESC LIMIT 1), 'none')"
+                 ORDER BY cdroutput.cdr_id DESC LIMIT 1), 'none')"
             ),
             "SELECT CAST(coalesce((SELECT min(id_recording) - 1 FROM recordings \
              WHERE start_time >= to_timestamp(1765229546.706326)), \
@@ -262,11 +264,11 @@ mod tests {
                 .to_owned(),
             "SELECT CAST(id_recording AS text), md5(<recording>) FROM recordings \
              WHERE id_recording >= 1 AND id_recording < 2 AND cdr_id IS NOT NULL \
-             ORDER BY id_recording LIMIT 2000"
+             ORDER BY recordings.id_recording LIMIT 2000"
                 .to_owned(),
             "SELECT CAST(id_recording AS text), line, md5(line) FROM (SELECT id_recording, <recording> AS line \
              FROM recordings WHERE id_recording IN (1, 2) AND cdr_id IS NOT NULL) AS listed \
-             ORDER BY id_recording, line"
+             ORDER BY listed.id_recording, line"
                 .to_owned(),
             "SELECT CAST(count(*) AS text), \
              md5(coalesce(string_agg(digest, '' ORDER BY id_recording, digest), '')) \

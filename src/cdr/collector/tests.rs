@@ -5,10 +5,11 @@ use std::collections::BTreeMap;
 
 use uuid::Uuid;
 
-use super::ports::{CollectError, Source, Store};
+use super::memory::Memory;
+use super::ports::{CollectError, Source};
 use super::*;
 use crate::actor::AskError;
-use crate::cdr::{Batch, CdrRange, Changes, Recording, digest};
+use crate::cdr::{Recording, digest};
 use crate::pac::{PacError, Rows, Statement};
 
 /// A `recordings` table: numbers and lines.
@@ -100,47 +101,6 @@ impl Source for Script {
             other => panic!("not in the script: {other}"),
         };
         Ok(rows)
-    }
-}
-
-#[derive(Default)]
-struct Memory {
-    recordings: RefCell<BTreeMap<i64, String>>,
-    position: RefCell<Position>,
-    batches: RefCell<Vec<usize>>,
-}
-
-impl Store for Memory {
-    async fn apply(&self, batch: Batch) -> Result<Changes, CollectError> {
-        self.batches.borrow_mut().push(batch.recordings.len());
-        let inserted = batch.recordings.len() as u64;
-        for recording in batch.recordings {
-            self.recordings
-                .borrow_mut()
-                .insert(recording.row.id_recording, recording.source_digest);
-        }
-        if let Some(position) = batch.position {
-            *self.position.borrow_mut() = position;
-        }
-        Ok(Changes {
-            inserted,
-            ..Changes::default()
-        })
-    }
-
-    async fn position(&self) -> Result<Position, CollectError> {
-        Ok(self.position.borrow().clone())
-    }
-
-    async fn digests(&self, range: CdrRange) -> Result<Vec<(String, String)>, CollectError> {
-        let CdrRange::Recordings { from, until } = range else {
-            panic!("only recordings are in the script");
-        };
-        let recordings = self.recordings.borrow();
-        let stored = recordings.range(from..until);
-        Ok(stored
-            .map(|(number, digest)| (number.to_string(), digest.clone()))
-            .collect())
     }
 }
 
