@@ -34,12 +34,8 @@ fn row(columns: &[Column]) -> String {
             sql.push_str(", ");
         }
         let _ = match kind {
-            Kind::Id | Kind::Integer => write!(sql, "CAST({name} AS text)"),
+            Kind::Id | Kind::Flag | Kind::Integer => write!(sql, "CAST({name} AS text)"),
             Kind::Text => write!(sql, "{name}"),
-            Kind::Flag => write!(
-                sql,
-                "CASE WHEN {name} THEN 'true' WHEN NOT {name} THEN 'false' END"
-            ),
             Kind::Moment => write!(sql, "{}", micros(name)),
         };
     }
@@ -291,7 +287,7 @@ mod tests {
             "CAST(json_build_array(CAST(id_recording AS text), CAST(cdr_id AS text), recording_url, \
              CAST(CAST(round(date_part('epoch', start_time) * 1000000) AS bigint) AS text), \
              CAST(CAST(round(date_part('epoch', end_time) * 1000000) AS bigint) AS text), \
-             CASE WHEN archived THEN 'true' WHEN NOT archived THEN 'false' END, archived_url) AS text)"
+             CAST(archived AS text), archived_url) AS text)"
         );
         let mut rest = CDR.as_str();
         for column in Cdr::COLUMNS {

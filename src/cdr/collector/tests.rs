@@ -1,4 +1,4 @@
-//! What a collector makes of bad answers, with a scripted source and a store in memory.
+//! What a collector makes of its source's answers, good and bad: a scripted source and a store in memory.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -9,17 +9,20 @@ use super::memory::Memory;
 use super::ports::{CollectError, Source};
 use super::*;
 use crate::actor::AskError;
-use crate::cdr::{Recording, digest};
+use crate::cdr::{Cdr, Recording, digest};
 use crate::pac::{PacError, Rows, Statement};
 
-/// A `recordings` table: numbers and lines.
+/// A source: its legs in the order of their ends, and its recordings, each with its line.
 #[derive(Default)]
 struct Script {
+    legs: BTreeMap<(Timestamp, Uuid), String>,
     lines: BTreeMap<i64, String>,
     /// Replies with more rows than this are too large.
     most_rows: usize,
     /// These lines arrive altered.
     garbled: Vec<i64>,
+    /// A request that names this fails.
+    fail_on: Option<String>,
     /// These alone are too large.
     huge: Vec<i64>,
     asked: RefCell<Vec<String>>,
@@ -48,10 +51,16 @@ fn line(number: i64) -> String {
     serde_json::to_string(&texts).unwrap()
 }
 
-fn numbers(text: &str, before: &str, after: &str) -> Vec<i64> {
+fn between<'a>(text: &'a str, before: &str, after: &str) -> &'a str {
     let (_, rest) = text.split_once(before).unwrap();
-    let (list, _) = rest.split_once(after).unwrap();
-    list.split(", ").map(|number| number.parse().unwrap()).collect()
+    rest.split_once(after).unwrap().0
+}
+
+fn numbers(text: &str, before: &str, after: &str) -> Vec<i64> {
+    between(text, before, after)
+        .split(", ")
+        .map(|number| number.parse().unwrap())
+        .collect()
 }
 
 impl Source for Script {
@@ -59,7 +68,46 @@ impl Source for Script {
         let name = statement.name();
         let text = statement.text();
         self.asked.borrow_mut().push(name.to_owned());
+        if self
+            .fail_on
+            .as_ref()
+            .is_some_and(|fail_on| text.contains(fail_on))
+        {
+            let error = AskError::Reply(PacError::Unavailable("scripted".to_owned()));
+            return Err(CollectError::Source {
+                statement: name,
+                error,
+            });
+        }
         let rows: Rows = match name {
+            "list_ended" => {
+                let floor: Uuid = between(text, "cdr_id >= '", "'").parse().unwrap();
+                let seconds = between(text, "cdr_ended_at > to_timestamp(", ")");
+                let after = Timestamp::from_microsecond(seconds.replace('.', "").parse().unwrap()).unwrap();
+                let after: (Timestamp, Uuid) = (after, between(text, "cdr_id > '", "'").parse().unwrap());
+                let legs = self
+                    .legs
+                    .iter()
+                    .filter(|(place, _)| **place > after && place.1 >= floor);
+                legs.take(queries::LIST_ROWS)
+                    .map(|((ended_at, id), line)| {
+                        vec![
+                            id.to_string(),
+                            ended_at.as_microsecond().to_string(),
+                            digest(line),
+                        ]
+                    })
+                    .collect()
+            }
+            "fetch_cdrs" => {
+                let asked = between(text, "IN (", ")");
+                let legs = self
+                    .legs
+                    .iter()
+                    .filter(|((_, id), _)| asked.contains(&id.to_string()));
+                legs.map(|((_, id), line)| vec![id.to_string(), line.clone(), digest(line)])
+                    .collect()
+            }
             "list_recordings" => {
                 let from = numbers(text, "id_recording >= ", " AND")[0];
                 let until = numbers(text, "id_recording < ", " AND")[0];
@@ -126,6 +174,101 @@ fn stored(collector: &Collector<Script, Memory>) -> Vec<i64> {
 fn asked(collector: &Collector<Script, Memory>, name: &str) -> usize {
     let asked = collector.source.asked.borrow();
     asked.iter().filter(|asked| *asked == name).count()
+}
+
+fn at(text: &str) -> Timestamp {
+    text.parse().unwrap()
+}
+
+/// A leg that lasted from one moment to the other.
+fn leg(started_at: Timestamp, ended_at: Timestamp) -> ((Timestamp, Uuid), String) {
+    let id = ids::floor_id(started_at);
+    let texts: Vec<Option<String>> = Cdr::COLUMNS
+        .iter()
+        .map(|column| match column.name {
+            "cdr_id" | "call_history_id" => Some(id.to_string()),
+            "cdr_started_at" => Some(started_at.as_microsecond().to_string()),
+            "cdr_ended_at" => Some(ended_at.as_microsecond().to_string()),
+            _ => None,
+        })
+        .collect();
+    ((ended_at, id), serde_json::to_string(&texts).unwrap())
+}
+
+/// A look at this time, from this position of the window.
+fn look_at(clock: &str, window: Option<&str>) -> Look {
+    Look {
+        clock: at(clock),
+        position: Position {
+            window: window.map(at),
+            ..Position::default()
+        },
+        unfinished: false,
+    }
+}
+
+#[tokio::test]
+async fn after_a_week_of_downtime_the_window_goes_through_all_of_it() {
+    let start = at("2026-02-03T08:00:00Z");
+    let mut script = Script::default();
+    // A leg every two minutes and a half for a week, each three hours long.
+    for index in 0..4_100 {
+        let started_at = start + jiff::SignedDuration::from_secs(index * 147);
+        script
+            .legs
+            .extend([leg(started_at, started_at + jiff::SignedDuration::from_hours(3))]);
+    }
+    let last = *script.legs.last_key_value().unwrap().0;
+    let mut collector = collector(script);
+    let clock = (last.0 + jiff::SignedDuration::from_secs(1)).to_string();
+    let mut look = look_at(&clock, Some("2026-02-03T08:00:00Z"));
+    collector.window(&mut look).await.unwrap();
+    assert_eq!(collector.store.cdrs.borrow().len(), 4_100);
+    assert_eq!(asked(&collector, "list_ended"), 3);
+    let position = collector.store.position.borrow().clone();
+    assert_eq!(position.window, Some(look.clock));
+    assert_eq!(position.backfilled_to, Some(look.clock));
+}
+
+#[tokio::test]
+async fn the_position_moves_with_the_page_it_was_listed_on() {
+    let mut script = Script::default();
+    let start = at("2026-02-03T08:00:00Z");
+    for index in 0..2_500 {
+        let moment = start + jiff::SignedDuration::from_secs(index);
+        script.legs.extend([leg(moment, moment)]);
+    }
+    // The second page cannot be read to its end.
+    let last = script.legs.len() - 1;
+    let (place, _) = script
+        .legs
+        .iter()
+        .nth(last)
+        .map(|(place, line)| (*place, line))
+        .unwrap();
+    script.fail_on = Some(place.1.to_string());
+    let mut collector = collector(script);
+    let mut look = look_at("2026-02-03T12:00:00Z", Some("2026-02-03T08:00:00Z"));
+    collector.window(&mut look).await.unwrap_err();
+    let window = collector.store.position.borrow().window.unwrap();
+    assert_eq!(window, start + jiff::SignedDuration::from_secs(1_999));
+    collector.source.fail_on = None;
+    let mut look = look_at("2026-02-03T12:00:00Z", Some(&window.to_string()));
+    collector.window(&mut look).await.unwrap();
+    assert_eq!(collector.store.cdrs.borrow().len(), 2_500);
+}
+
+#[tokio::test]
+async fn a_source_s_clock_that_was_ahead_hides_nothing() {
+    let mut script = Script::default();
+    let early = at("2026-02-03T08:00:00Z");
+    script.legs.extend([leg(early, early)]);
+    let mut collector = collector(script);
+    // The clock stood a month ahead at the latest look.
+    let mut look = look_at("2026-02-03T08:00:10Z", Some("2026-03-03T08:00:00Z"));
+    collector.window(&mut look).await.unwrap();
+    assert_eq!(collector.store.cdrs.borrow().len(), 1);
+    assert_eq!(look.position.window, Some(look.clock));
 }
 
 #[tokio::test]
