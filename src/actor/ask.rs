@@ -77,22 +77,35 @@ const ABANDONED: u8 = 2;
 
 /// Decides, once, who gets a message: the actor that begins it or the caller that gives it up.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Claim(Arc<AtomicU8>);
+struct Claim(Arc<AtomicU8>);
 
 impl Claim {
     fn begin(&self) -> bool {
         self.settle(BEGUN)
     }
 
-    /// Gives the message up; says whether the actor had begun it before.
-    pub(super) fn abandon(&self) -> bool {
-        !self.settle(ABANDONED)
-    }
-
     fn settle(&self, to: u8) -> bool {
         self.0
             .compare_exchange(WAITING, to, Ordering::AcqRel, Ordering::Acquire)
             .is_ok()
+    }
+}
+
+/// The caller's side of a message. Dropping it gives the message up, so a caller that goes away in any manner
+/// leaves nothing behind that has not begun.
+#[derive(Debug)]
+pub(super) struct Caller(Claim);
+
+impl Caller {
+    /// Gives the message up; says whether the actor had begun it before.
+    pub(super) fn abandon(&self) -> bool {
+        !self.0.settle(ABANDONED)
+    }
+}
+
+impl Drop for Caller {
+    fn drop(&mut self) {
+        self.abandon();
     }
 }
 
@@ -123,7 +136,7 @@ impl<M: Request> Ask<M> {
         deadline: Instant,
         permit: Option<Permit>,
         health: Health,
-    ) -> (Self, Claim) {
+    ) -> (Self, Caller) {
         let claim = Claim::default();
         let ask = Self {
             message,
@@ -132,7 +145,7 @@ impl<M: Request> Ask<M> {
             claim: claim.clone(),
             health,
         };
-        (ask, claim)
+        (ask, Caller(claim))
     }
 
     /// The message, to prepare the work from.
@@ -172,8 +185,8 @@ impl<M: Request> Ask<M> {
         } = self;
         Box::pin(async move {
             let _permit = permit;
-            if !claim.begin() {
-                // The caller has gone; the reply goes nowhere.
+            // Late, or the caller has gone: then the reply goes nowhere.
+            if Instant::now() >= deadline || !claim.begin() {
                 return Err(AskError::DeadlineExceeded { begun: false });
             }
             let work = async move { work(message, deadline).await };

@@ -88,13 +88,14 @@ impl Bulkhead {
         }
     }
 
-    /// Waits until nothing is in flight, at most until `deadline`; says whether that was reached.
-    pub(super) async fn drained(&self, deadline: Instant) -> bool {
+    /// Waits until nothing is in flight, at most until `deadline`. While it waits, and as long as the result is
+    /// held, nothing is admitted.
+    pub(super) async fn drained(&self, deadline: Instant) -> Option<Permit> {
         let all = u32::try_from(self.limits.in_flight).unwrap_or(u32::MAX);
-        matches!(
-            timeout_at(deadline, self.permits.acquire_many(all)).await,
-            Ok(Ok(_))
-        )
+        match timeout_at(deadline, Arc::clone(&self.permits).acquire_many_owned(all)).await {
+            Ok(Ok(permit)) => Some(Permit { _permit: permit }),
+            Ok(Err(_)) | Err(_) => None,
+        }
     }
 
     /// The limits it was made with.

@@ -16,6 +16,9 @@ use super::health::{Health, State};
 /// When to try again after a refusal that passes by itself.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 
+/// How long an actor whose work did not end in time may take for its own end.
+const STOP_GRACE: Duration = Duration::from_millis(500);
+
 /// A handle to a supervised actor: it stays the same while the actor behind it is replaced.
 pub struct ActorHandle<A: Actor> {
     inner: Arc<Inner<A>>,
@@ -130,14 +133,14 @@ impl<A: Actor<Context = Context<A>>> ActorHandle<A> {
             return Err(self.absence());
         };
         let started = Instant::now();
-        let (ask, claim) = Ask::new(message, deadline, permit, self.inner.health.clone());
+        let (ask, caller) = Ask::new(message, deadline, permit, self.inner.health.clone());
         let reply = match timeout_at(deadline, address.send(ask)).await {
             Ok(Ok(reply)) => reply,
             // actix says Closed both when the actor is gone and when the work was lost half-way.
-            Ok(Err(_)) if claim.abandon() => Err(AskError::Interrupted),
+            Ok(Err(_)) if caller.abandon() => Err(AskError::Interrupted),
             Ok(Err(_)) => Err(self.absence()),
             Err(_) => Err(AskError::DeadlineExceeded {
-                begun: claim.abandon(),
+                begun: caller.abandon(),
             }),
         };
         metrics::histogram!("mege_ask_seconds", "actor" => self.name().to_owned(), "operation" => M::OPERATION)
@@ -167,16 +170,19 @@ impl<A: Actor<Context = Context<A>>> ActorHandle<A> {
         *self.inner.address.write().unwrap_or_else(PoisonError::into_inner) = address;
     }
 
-    /// Lets work in flight end, at most until `deadline`, then stops the actor for good.
+    /// Lets work in flight end, at most until `deadline`, and nothing more in; then stops the actor for good.
     ///
     /// # Cancel safety
     /// Dropping the future before its end leaves the actor running.
     pub async fn stop(&self, deadline: Instant) {
-        if !self.inner.bulkhead.drained(deadline).await {
+        // Held to the end, so that nothing more is let in.
+        let drained = self.inner.bulkhead.drained(deadline).await;
+        if drained.is_none() {
             tracing::warn!(actor = self.name(), "stopped with work in flight");
         }
         self.inner.stop.cancel();
-        if tokio::time::timeout_at(deadline, self.inner.health.reached(State::Stopped))
+        let stopped = self.inner.health.reached(State::Stopped);
+        if timeout_at(deadline.max(Instant::now() + STOP_GRACE), stopped)
             .await
             .is_err()
         {

@@ -30,3 +30,43 @@ pub enum PacError {
     #[error("PAC's reply makes no sense: {0}")]
     Decode(String),
 }
+
+/// An address that is not `host:port`.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("PAC's address must be host:port, not {0:?}")]
+pub struct InvalidPacAddress(pub(super) String);
+
+/// PAC's own words, fit for logs and replies: the first line, not too long, long runs of digits blanked, since
+/// they may be somebody's number.
+pub(super) fn tame(text: &str) -> String {
+    const LONGEST: usize = 200;
+    let line = text.trim_start().lines().next().unwrap_or_default();
+    let mut tamed = String::new();
+    let mut digits = String::new();
+    for c in line.chars().take(LONGEST).chain(['\n']) {
+        if c.is_ascii_digit() {
+            digits.push(c);
+        } else {
+            tamed.push_str(if digits.len() > 4 { "…" } else { &digits });
+            digits.clear();
+            tamed.push(c);
+        }
+    }
+    tamed.trim_end().to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::tame;
+
+    #[test]
+    fn tames_what_pac_says() {
+        assert_eq!(tame("  all well\nsecond line"), "all well");
+        assert_eq!(
+            tame("no route to +79102223311 from 1012"),
+            "no route to +… from 1012"
+        );
+        assert_eq!(tame(&"x".repeat(1_000)).len(), 200);
+        assert_eq!(tame(""), "");
+    }
+}

@@ -1,0 +1,195 @@
+//! Panics of every kind, restarts, the budget, and the end.
+
+use super::*;
+use crate::actor::{AskError, State};
+
+fn is_restarting(reply: &Reply<Do>) -> bool {
+    matches!(reply, Err(AskError::Restarting { .. }))
+}
+
+#[actix_rt::test]
+async fn a_panic_in_the_work_costs_that_reply_and_nothing_else() {
+    let (handle, world) = start(Placement::Current);
+    answers(&handle, 0).await;
+    let other = tokio::task::spawn_local({
+        let handle = handle.clone();
+        async move { ask(&handle, 1, Act::Sleep(20 * MILLI)).await }
+    });
+    assert_eq!(
+        ask(&handle, 2, Act::PanicInWork).await,
+        Err(AskError::Interrupted)
+    );
+    assert!(other.await.unwrap().is_ok());
+    let report = handle.health().report();
+    assert_eq!(
+        (report.state, report.panics, report.restarts),
+        (State::Running, 1, 0)
+    );
+    assert_eq!(report.last_error.as_deref(), Some("panic in do: in the work"));
+    assert_eq!(handle.bulkhead().in_flight(), 0);
+    assert_eq!(world.built.load(Ordering::SeqCst), 1);
+}
+
+#[actix_rt::test]
+async fn a_panic_in_a_handler_ends_that_actor_and_another_takes_its_place() {
+    let (handle, world) = start(Placement::Current);
+    answers(&handle, 0).await;
+    let reply = ask(&handle, 1, Act::PanicInHandler).await;
+    assert!(is_restarting(&reply), "{reply:?}");
+    assert_eq!(handle.bulkhead().in_flight(), 0, "the permit came back");
+    answers(&handle, 2).await;
+    let report = handle.health().report();
+    assert_eq!(
+        (report.state, report.panics, report.restarts),
+        (State::Running, 1, 1)
+    );
+    assert!(!world.effects().contains(&1), "nothing was begun");
+}
+
+#[actix_rt::test]
+async fn work_in_flight_outlives_the_actor_that_began_it() {
+    let (handle, _) = start(Placement::Current);
+    answers(&handle, 0).await;
+    let slow = tokio::task::spawn_local({
+        let handle = handle.clone();
+        async move { ask(&handle, 1, Act::Sleep(30 * MILLI)).await }
+    });
+    until("begun", async || handle.bulkhead().in_flight() == 1).await;
+    handle.drill();
+    until("restarted", async || handle.health().report().restarts == 1).await;
+    assert!(slow.await.unwrap().is_ok());
+}
+
+#[actix_rt::test]
+async fn a_panic_in_drop_after_a_panic_does_not_abort() {
+    let (handle, _) = start(Placement::Current);
+    answers(&handle, 0).await;
+    let reply = ask(&handle, 1, Act::PanicWhenDropped).await;
+    assert!(is_restarting(&reply), "{reply:?}");
+    answers(&handle, 2).await;
+    assert_eq!(handle.health().report().restarts, 1);
+}
+
+#[actix_rt::test]
+async fn panics_in_the_factory_and_in_started_are_restarts_too() {
+    let spawn = how(Placement::Current, limits(8, 0, SECOND));
+    let (handle, world) = start_with(spawn, |life| (life == 0, life == 1));
+    answers(&handle, 0).await;
+    let report = handle.health().report();
+    assert_eq!(
+        (report.state, report.panics, report.restarts),
+        (State::Running, 2, 2)
+    );
+    assert_eq!(report.last_error.as_deref(), Some("panic in actor: in started"));
+    assert_eq!(world.built.load(Ordering::SeqCst), 3);
+}
+
+#[actix_rt::test]
+async fn a_panic_in_a_detached_future_is_counted_and_the_actor_goes_on() {
+    let (handle, world) = start(Placement::Current);
+    answers(&handle, 0).await;
+    assert!(ask(&handle, 1, Act::PanicDetached).await.is_ok());
+    until("counted", async || handle.health().report().panics == 1).await;
+    let report = handle.health().report();
+    assert_eq!((report.state, report.restarts), (State::Running, 0));
+    assert_eq!(
+        report.last_error.as_deref(),
+        Some("panic in background: in the background")
+    );
+    assert_eq!(world.built.load(Ordering::SeqCst), 1);
+}
+
+#[actix_rt::test]
+async fn an_actor_that_stops_by_itself_is_rebuilt() {
+    let (handle, world) = start(Placement::Current);
+    answers(&handle, 0).await;
+    let _ = ask(&handle, 1, Act::StopItself).await;
+    answers(&handle, 2).await;
+    assert_eq!(world.built.load(Ordering::SeqCst), 2);
+    let report = handle.health().report();
+    assert_eq!(report.last_error.as_deref(), Some("stopped by itself"));
+}
+
+#[actix_rt::test]
+async fn a_crash_loop_uses_up_its_budget_and_the_others_go_on() {
+    let (healthy, _) = start(Placement::Current);
+    let mut spawn = how(Placement::Current, limits(8, 0, SECOND));
+    spawn.restart.budget = 3;
+    let (handle, world) = start_with(spawn, |_| (false, true));
+    timeout(5 * SECOND, handle.health().reached(State::Failed))
+        .await
+        .unwrap();
+    let report = handle.health().report();
+    assert_eq!(
+        (report.panics, report.restarts),
+        (4, 3),
+        "the budget and one more"
+    );
+    let reply = ask(&handle, 0, Act::Answer).await;
+    assert_eq!(reply, Err(AskError::Failed));
+    answers(&healthy, 0).await;
+    sleep(20 * MILLI).await;
+    assert_eq!(world.built.load(Ordering::SeqCst), 4, "and not one life more");
+    handle.stop(Instant::now() + SECOND).await;
+    assert_eq!(handle.health().report().state, State::Stopped);
+}
+
+#[actix_rt::test]
+async fn failures_outside_the_window_do_not_count_against_the_budget() {
+    tokio::time::pause();
+    let mut spawn = how(Placement::Current, limits(8, 0, SECOND));
+    spawn.restart.budget = 1;
+    spawn.restart.window = SECOND;
+    let (handle, _) = start_with(spawn, |_| (false, false));
+    for life in 0..5 {
+        answers(&handle, life).await;
+        handle.drill();
+        until("rebuilt", async || {
+            handle.health().report().restarts == u64::try_from(life).unwrap() + 1
+        })
+        .await;
+        sleep(2 * SECOND).await;
+    }
+    assert_eq!(handle.health().report().state, State::Running);
+}
+
+#[actix_rt::test]
+async fn stop_lets_work_end_and_nothing_more_in() {
+    let (handle, world) = start(Placement::Dedicated);
+    answers(&handle, 0).await;
+    let slow = tokio::task::spawn_local({
+        let handle = handle.clone();
+        async move { ask(&handle, 1, Act::Sleep(50 * MILLI)).await }
+    });
+    until("begun", async || world.effects().contains(&1)).await;
+    let stop = handle.stop(Instant::now() + 5 * SECOND);
+    let late = async {
+        sleep(10 * MILLI).await;
+        ask(&handle, 2, Act::Answer).await
+    };
+    let ((), late) = tokio::join!(stop, late);
+    assert!(late.as_ref().unwrap_err().never_begun(), "{late:?}");
+    assert!(slow.await.unwrap().is_ok());
+    assert_eq!(handle.health().report().state, State::Stopped);
+    assert_eq!(ask(&handle, 3, Act::Answer).await, Err(AskError::Failed));
+    assert_eq!(*world.effects(), HashSet::from([0, 1]));
+}
+
+#[actix_rt::test]
+async fn stop_does_not_wait_for_ever_for_work_that_does_not_end() {
+    let (handle, world) = start(Placement::Dedicated);
+    answers(&handle, 0).await;
+    let endless = tokio::task::spawn_local({
+        let handle = handle.clone();
+        async move { ask(&handle, 1, Act::Sleep(3_600 * SECOND)).await }
+    });
+    until("begun", async || world.effects().contains(&1)).await;
+    handle.stop(Instant::now() + 20 * MILLI).await;
+    assert_eq!(handle.health().report().state, State::Stopped);
+    let reply = timeout(5 * SECOND, endless).await.unwrap().unwrap();
+    assert_eq!(
+        reply,
+        Err(AskError::Interrupted),
+        "the thread's end ended the work"
+    );
+}

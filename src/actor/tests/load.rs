@@ -1,0 +1,251 @@
+//! Permits, deadlines, threads, callers that leave, and an address that is replaced under load.
+
+use futures_util::FutureExt as _;
+use futures_util::future::join_all;
+
+use super::*;
+use crate::actor::AskError;
+
+fn outcomes(replies: &[Reply<Do>]) -> (usize, usize) {
+    let saturated = |reply: &&Reply<Do>| matches!(reply, Err(AskError::Saturated { .. }));
+    (
+        replies.iter().filter(|reply| reply.is_ok()).count(),
+        replies.iter().filter(saturated).count(),
+    )
+}
+
+#[actix_rt::test]
+async fn of_200_asks_on_8_permits_8_run_and_192_are_refused() {
+    let (handle, world) = start(Placement::Dedicated);
+    answers(&handle, 1_000).await;
+    let replies = join_all((0..200).map(|n| ask(&handle, n, Act::Sleep(200 * MILLI)))).await;
+    assert_eq!(outcomes(&replies), (8, 192));
+    assert_eq!(world.peak.load(Ordering::SeqCst), 8);
+    assert_eq!(world.effects().len(), 9);
+    assert_eq!(handle.bulkhead().in_flight(), 0);
+}
+
+#[actix_rt::test]
+async fn those_who_wait_get_their_turn_and_the_bound_holds() {
+    let spawn = how(Placement::Dedicated, limits(8, 64, 5 * SECOND));
+    let (handle, world) = start_with(spawn, |_| (false, false));
+    answers(&handle, 1_000).await;
+    let replies = join_all((0..72).map(|n| ask(&handle, n, Act::Sleep(2 * MILLI)))).await;
+    assert_eq!(outcomes(&replies), (72, 0));
+    assert_eq!(world.peak.load(Ordering::SeqCst), 8);
+    assert_eq!(
+        (handle.bulkhead().in_flight(), handle.bulkhead().waiting()),
+        (0, 0)
+    );
+}
+
+#[actix_rt::test]
+async fn the_wait_for_a_permit_ends_at_its_limit_or_at_the_deadline() {
+    tokio::time::pause();
+    let spawn = how(Placement::Current, limits(1, 2, 3 * SECOND));
+    let (handle, world) = start_with(spawn, |_| (false, false));
+    answers(&handle, 0).await;
+    let mut busy = Box::pin(ask(&handle, 1, Act::Sleep(9 * SECOND)));
+    assert!(busy.as_mut().now_or_never().is_none());
+    let asked = Instant::now();
+    let timed = async |number, patience| {
+        let reply = handle.ask(Do(number, Act::Answer), asked + patience).await;
+        assert!(matches!(reply, Err(AskError::Saturated { .. })), "{reply:?}");
+        asked.elapsed()
+    };
+    let (by_limit, by_deadline, at_once) =
+        tokio::join!(timed(2, 60 * SECOND), timed(3, SECOND), timed(4, 60 * SECOND));
+    assert!(
+        (3 * SECOND..4 * SECOND).contains(&by_limit),
+        "waited {by_limit:?}"
+    );
+    assert!(
+        (SECOND..2 * SECOND).contains(&by_deadline),
+        "waited {by_deadline:?}"
+    );
+    assert_eq!(at_once, Duration::ZERO, "the queue has two places");
+    assert!(busy.await.is_ok());
+    assert_eq!(*world.effects(), HashSet::from([0, 1]));
+}
+
+#[actix_rt::test]
+async fn a_deadline_of_600_s_ends_the_work_and_frees_its_permit() {
+    #[expect(clippy::disallowed_types, reason = "the point is how little real time passes")]
+    let real = std::time::Instant::now();
+    tokio::time::pause();
+    let (handle, world) = start_with(how(Placement::Current, limits(1, 0, SECOND)), |_| (false, false));
+    answers(&handle, 0).await;
+    let asked = Instant::now();
+    let reply = handle
+        .ask(Do(1, Act::Sleep(3_600 * SECOND)), asked + 600 * SECOND)
+        .await;
+    assert_eq!(reply, Err(AskError::DeadlineExceeded { begun: true }));
+    assert!((600 * SECOND..601 * SECOND).contains(&asked.elapsed()));
+    until("the permit is back", async || handle.bulkhead().in_flight() == 0).await;
+    assert_eq!(world.working.load(Ordering::SeqCst), 0, "the work was dropped");
+    answers(&handle, 2).await;
+    assert!(real.elapsed() < 2 * SECOND);
+}
+
+#[actix_rt::test]
+async fn work_is_not_begun_after_its_deadline() {
+    let (handle, world) = start(Placement::Dedicated);
+    answers(&handle, 0).await;
+    let blocked = ask(&handle, 1, Act::Block(50 * MILLI));
+    let late = handle.ask(Do(2, Act::Answer), Instant::now() + 10 * MILLI);
+    let (blocked, late) = tokio::join!(blocked, late);
+    assert!(blocked.is_ok());
+    assert_eq!(late, Err(AskError::DeadlineExceeded { begun: false }));
+    answers(&handle, 3).await;
+    assert!(!world.effects().contains(&2));
+}
+
+#[actix_rt::test]
+async fn a_caller_that_leaves_before_the_work_begins_leaves_nothing_behind() {
+    let (handle, world) = start(Placement::Current);
+    answers(&handle, 0).await;
+    for turns in 1..20 {
+        let mut asked = Box::pin(ask(&handle, turns, Act::Answer));
+        assert!(asked.as_mut().now_or_never().is_none(), "it is in the mailbox");
+        for _ in 1..turns {
+            tokio::task::yield_now().await;
+        }
+        let begun = world.effects().contains(&turns);
+        drop(asked);
+        answers(&handle, 100 + turns).await;
+        assert_eq!(world.effects().contains(&turns), begun, "after {turns} turns");
+    }
+    assert!(!world.effects().contains(&1));
+    assert!(world.effects().contains(&19), "the late ones had begun");
+    until("the permits are back", async || {
+        handle.bulkhead().in_flight() == 0
+    })
+    .await;
+}
+
+#[actix_rt::test]
+async fn a_message_goes_to_its_actor_or_back_to_its_caller_and_never_to_both() {
+    let message = || {
+        let deadline = Instant::now() + SECOND;
+        Ask::new(Do(0, Act::Answer), deadline, None, Health::new("probe"))
+    };
+    let here = async |_, _| Ok(std::thread::current().id());
+
+    // Out of the mailbox, its work not yet polled, when its caller goes.
+    let (ask, caller) = message();
+    let work = ask.run(here);
+    drop(caller);
+    assert_eq!(work.await, Err(AskError::DeadlineExceeded { begun: false }));
+
+    let (ask, caller) = message();
+    let work = ask.run(here);
+    assert!(!caller.abandon(), "not begun");
+    assert_eq!(work.await, Err(AskError::DeadlineExceeded { begun: false }));
+
+    let (ask, caller) = message();
+    assert!(ask.run(here).await.is_ok());
+    assert!(caller.abandon(), "begun");
+}
+
+#[actix_rt::test]
+async fn a_dedicated_actor_has_its_thread_and_blocks_no_other() {
+    let (blocked, world) = start(Placement::Dedicated);
+    let (free, _) = start(Placement::Dedicated);
+    answers(&blocked, 0).await;
+    answers(&free, 0).await;
+    let long = tokio::task::spawn_local({
+        let blocked = blocked.clone();
+        async move { ask(&blocked, 1, Act::Block(300 * MILLI)).await }
+    });
+    until("in the handler", async || blocked.bulkhead().in_flight() == 1).await;
+    let elsewhere = ask(&free, 1, Act::Answer).await.unwrap();
+    assert!(!world.effects().contains(&1), "the other one still blocks");
+    let own = long.await.unwrap().unwrap();
+    let here = std::thread::current().id();
+    assert!(own != here && elsewhere != here && own != elsewhere);
+}
+
+#[actix_rt::test]
+async fn control_passes_a_full_bulkhead() {
+    let spawn = how(Placement::Current, limits(1, 0, SECOND));
+    let (handle, world) = start_with(spawn, |_| (false, false));
+    answers(&handle, 0).await;
+    let mut busy = Box::pin(ask(&handle, 1, Act::Sleep(20 * MILLI)));
+    assert!(busy.as_mut().now_or_never().is_none());
+    let refused = ask(&handle, 2, Act::Answer).await;
+    assert_eq!(outcomes(&[refused]), (0, 1));
+    let control = handle.control(Do(3, Act::Answer), Instant::now() + SECOND).await;
+    assert!(control.is_ok());
+    assert!(busy.await.is_ok());
+    assert_eq!(*world.effects(), HashSet::from([0, 1, 3]));
+}
+
+/// Half of it works, some panics in its work, some in the handler, some has no time; meanwhile a drill every few
+/// milliseconds. What each caller was told is held against what really happened.
+async fn every_ask_is_answered_truly(placement: Placement) {
+    const ASKS: usize = 4_000;
+    let spawn = how(placement, limits(16, 64, SECOND));
+    let (handle, world) = start_with(spawn, |_| (false, false));
+    let storm = tokio::task::spawn_local({
+        let handle = handle.clone();
+        async move {
+            loop {
+                sleep(3 * MILLI).await;
+                handle.drill();
+            }
+        }
+    });
+    let lane = async |lane: usize| {
+        let mut told = [0_usize; 3];
+        for number in (lane..ASKS).step_by(40) {
+            let (act, patience) = match number % 10 {
+                0 => (Act::PanicInWork, SECOND),
+                1 if number % 50 == 1 => (Act::PanicInHandler, SECOND),
+                2 => (Act::Sleep(4 * MILLI), 2 * MILLI),
+                3 => (Act::Answer, Duration::ZERO),
+                _ => (Act::Sleep(MILLI), SECOND),
+            };
+            let asked = handle.ask(Do(number, act), Instant::now() + patience);
+            let reply = timeout(5 * SECOND, asked).await.expect("an ask never hangs");
+            let happened = world.effects().contains(&number);
+            match &reply {
+                Ok(_) => assert!(happened, "{number}: a success without its effect"),
+                Err(error) => assert_eq!(error.never_begun(), !happened, "{number}: {error:?}"),
+            }
+            let kind = match reply {
+                Ok(_) => 0,
+                Err(error) if error.never_begun() => 1,
+                Err(_) => 2,
+            };
+            told[kind] += 1;
+            // As a caller would: no hurry to come back after a refusal.
+            sleep(if kind == 1 { 2 * MILLI } else { Duration::ZERO }).await;
+        }
+        told
+    };
+    let told = join_all((0..40).map(lane)).await;
+    storm.abort();
+    for kind in 0..3 {
+        let count: usize = told.iter().map(|told| told[kind]).sum();
+        assert!(count > 20, "too few of kind {kind} to show anything: {count}");
+    }
+    assert!(handle.health().report().restarts > 5);
+    answers(&handle, ASKS).await;
+    until("the permits are back", async || {
+        handle.bulkhead().in_flight() == 0
+    })
+    .await;
+    // What was given up in a mailbox is not done later either.
+    let refused = ASKS - told.iter().map(|told| told[0] + told[2]).sum::<usize>();
+    assert_eq!(world.effects().len(), ASKS - refused + 1);
+}
+
+#[actix_rt::test]
+async fn every_ask_is_answered_truly_while_the_actor_dies_again_and_again() {
+    every_ask_is_answered_truly(Placement::Current).await;
+}
+
+#[actix_rt::test]
+async fn every_ask_is_answered_truly_by_an_actor_on_its_own_thread_that_dies_again_and_again() {
+    every_ask_is_answered_truly(Placement::Dedicated).await;
+}

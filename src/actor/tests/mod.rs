@@ -1,0 +1,191 @@
+//! An actor that misbehaves on request, and what the rest of the module promises about it.
+
+mod life;
+mod load;
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, MutexGuard};
+use std::thread::ThreadId;
+use std::time::Duration;
+
+use actix::{Actor, ActorContext as _, Context, Handler, ResponseFuture};
+use tokio::time::{Instant, sleep, timeout};
+
+use super::{ActorHandle, Ask, Backoff, Health, Limits, Placement, Reply, Request, RestartPolicy, Spawn};
+
+const SECOND: Duration = Duration::from_secs(1);
+const MILLI: Duration = Duration::from_millis(1);
+
+/// What the probe is to do.
+#[derive(Debug, Clone, Copy)]
+enum Act {
+    Answer,
+    Sleep(Duration),
+    Block(Duration),
+    PanicInHandler,
+    PanicInWork,
+    PanicDetached,
+    PanicWhenDropped,
+    StopItself,
+}
+
+/// One request, told from the others by its number.
+#[derive(Debug)]
+struct Do(usize, Act);
+
+impl Request for Do {
+    type Reply = ThreadId;
+    type Error = String;
+    const OPERATION: &'static str = "do";
+}
+
+/// What the probe did, as the world outside would have seen it.
+#[derive(Debug, Default)]
+struct World {
+    effects: Mutex<HashSet<usize>>,
+    working: AtomicUsize,
+    peak: AtomicUsize,
+    built: AtomicUsize,
+}
+
+impl World {
+    fn effects(&self) -> MutexGuard<'_, HashSet<usize>> {
+        self.effects.lock().unwrap()
+    }
+
+    fn begin(self: &Arc<Self>, number: usize) -> Working {
+        assert!(self.effects().insert(number), "request {number} was begun twice");
+        let now = self.working.fetch_add(1, Ordering::SeqCst) + 1;
+        self.peak.fetch_max(now, Ordering::SeqCst);
+        Working(Arc::clone(self))
+    }
+}
+
+struct Working(Arc<World>);
+
+impl Drop for Working {
+    fn drop(&mut self) {
+        self.0.working.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+struct Probe {
+    world: Arc<World>,
+    health: Health,
+    panic_in_started: bool,
+    panic_when_dropped: bool,
+}
+
+impl Drop for Probe {
+    fn drop(&mut self) {
+        assert!(!self.panic_when_dropped, "in drop");
+    }
+}
+
+impl Actor for Probe {
+    type Context = Context<Self>;
+
+    fn started(&mut self, _: &mut Self::Context) {
+        assert!(!self.panic_in_started, "in started");
+    }
+}
+
+impl Handler<Ask<Do>> for Probe {
+    type Result = ResponseFuture<Reply<Do>>;
+
+    fn handle(&mut self, ask: Ask<Do>, ctx: &mut Self::Context) -> Self::Result {
+        match ask.message().1 {
+            Act::Block(time) => std::thread::sleep(time),
+            Act::PanicInHandler => panic!("in the handler"),
+            Act::PanicDetached => {
+                super::spawn_detached(&self.health, "background", async { panic!("in the background") });
+            }
+            Act::PanicWhenDropped => {
+                self.panic_when_dropped = true;
+                panic!("in the handler");
+            }
+            Act::StopItself => ctx.stop(),
+            Act::Answer | Act::Sleep(_) | Act::PanicInWork => {}
+        }
+        let world = Arc::clone(&self.world);
+        ask.run(move |Do(number, act), _| async move {
+            let _working = world.begin(number);
+            if let Act::Sleep(time) = act {
+                sleep(time).await;
+            }
+            assert!(!matches!(act, Act::PanicInWork), "in the work");
+            Ok(std::thread::current().id())
+        })
+    }
+}
+
+fn limits(in_flight: usize, waiting: usize, wait: Duration) -> Limits {
+    Limits {
+        in_flight,
+        waiting,
+        wait_ms: u64::try_from(wait.as_millis()).unwrap(),
+    }
+}
+
+/// How the tests start a probe: restarted at once, and as often as need be.
+fn how(placement: Placement, limits: Limits) -> Spawn {
+    Spawn {
+        name: "probe".to_owned(),
+        limits,
+        placement,
+        restart: RestartPolicy {
+            backoff: Backoff::try_new(MILLI, MILLI).unwrap(),
+            budget: usize::MAX,
+            window: 60 * SECOND,
+        },
+    }
+}
+
+/// Starts a probe; `panics` says of each life, counted from 0, whether it panics in its factory or in `started`.
+fn start_with(spawn: Spawn, panics: fn(usize) -> (bool, bool)) -> (ActorHandle<Probe>, Arc<World>) {
+    let world = Arc::<World>::default();
+    let seen = Arc::clone(&world);
+    let handle = super::spawn(spawn, move |health| {
+        let (in_factory, panic_in_started) = panics(world.built.fetch_add(1, Ordering::SeqCst));
+        assert!(!in_factory, "in the factory");
+        Probe {
+            world: Arc::clone(&world),
+            health: health.clone(),
+            panic_in_started,
+            panic_when_dropped: false,
+        }
+    });
+    (handle, seen)
+}
+
+fn start(placement: Placement) -> (ActorHandle<Probe>, Arc<World>) {
+    start_with(how(placement, limits(8, 0, SECOND)), |_| (false, false))
+}
+
+async fn ask(handle: &ActorHandle<Probe>, number: usize, act: Act) -> Reply<Do> {
+    timeout(
+        30 * SECOND,
+        handle.ask(Do(number, act), Instant::now() + 10 * SECOND),
+    )
+    .await
+    .expect("an ask never hangs")
+}
+
+/// Asks until the probe answers, and says how it did.
+async fn answers(handle: &ActorHandle<Probe>, number: usize) {
+    until("the probe answers", async || {
+        ask(handle, number, Act::Answer).await.is_ok()
+    })
+    .await;
+}
+
+/// Waits until `condition` holds.
+async fn until(what: &str, condition: impl AsyncFn() -> bool) {
+    let deadline = Instant::now() + 5 * SECOND;
+    while !condition().await {
+        assert!(Instant::now() < deadline, "in vain: {what}");
+        sleep(MILLI).await;
+    }
+}
