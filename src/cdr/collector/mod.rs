@@ -20,7 +20,7 @@
 mod backfill;
 mod bucket;
 mod fetch;
-//TMP mod handles;
+mod handles;
 mod ids;
 #[cfg(test)]
 mod memory;

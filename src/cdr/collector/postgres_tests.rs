@@ -1,19 +1,30 @@
-//! The statements on a real PostgreSQL with 3CX's types, and rows of real calls.
+//! The statements on a real PostgreSQL with 3CX's types, through a PAC in front of it, and rows of real calls.
 //!
 //! `MEGE_TEST_POSTGRES_URL` names a database where a schema may be made and dropped.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use jiff::fmt::strtime;
+use tokio::net::TcpListener;
 use tokio_postgres::{Client, NoTls, SimpleQueryMessage};
+use tokio_stream::wrappers::TcpListenerStream;
+use tonic::transport::Server;
+use tonic::{Request, Response, Status};
 use uuid::Uuid;
 
+use super::handles::PacSource;
 use super::ids::hours_before;
 use super::memory::Memory;
 use super::ports::{CollectError, Source};
 use super::*;
+use crate::actor::Placement;
 use crate::cdr::{Cdr, Kind, Recording};
+use crate::pac::proto::sql::sql_service_pbx_service_server::{
+    SqlServicePbxService, SqlServicePbxServiceServer,
+};
+use crate::pac::proto::sql::{SqlRequest, SqlResponse};
 use crate::pac::{Rows, Statement};
 
 const CALLS: [&str; 2] = [
@@ -21,15 +32,18 @@ const CALLS: [&str; 2] = [
     include_str!("../../../tests/fixtures/cdr/call-2.csv"),
 ];
 
-/// A 3CX database, read as PAC reads it: every value as text, NULL as `""`.
-struct Database(Client);
+/// A 3CX database and the PAC beside it.
+struct Database {
+    client: Arc<Client>,
+    source: PacSource,
+}
 
 impl Database {
-    /// A new schema with the two tables, which the connection's temporary tables stand for.
+    /// The two tables, temporary ones of a connection.
     async fn new() -> Self {
         let url = std::env::var("MEGE_TEST_POSTGRES_URL").expect("MEGE_TEST_POSTGRES_URL");
         let (client, connection) = tokio_postgres::connect(&url, NoTls).await.unwrap();
-        tokio::spawn(connection);
+        actix_rt::spawn(connection);
         let sql_type = |column: &crate::cdr::Column| match column.kind {
             Kind::Id => "uuid",
             Kind::Text => "varchar",
@@ -50,11 +64,13 @@ impl Database {
             .batch_execute("SET TimeZone = 'Asia/Kathmandu'")
             .await
             .unwrap();
-        Self(client)
+        let client = Arc::new(client);
+        let source = pac(Arc::clone(&client)).await;
+        Self { client, source }
     }
 
     async fn run(&self, sql: &str) {
-        self.0.batch_execute(sql).await.unwrap();
+        self.client.batch_execute(sql).await.unwrap();
     }
 
     async fn insert_calls(&self) {
@@ -77,20 +93,66 @@ impl Database {
 
 impl Source for Database {
     async fn query(&self, statement: Statement) -> Result<Rows, CollectError> {
-        let messages = self
-            .0
-            .simple_query(statement.text())
-            .await
-            .unwrap_or_else(|error| panic!("{}: {error:?}", statement.name()));
-        let row = |message| match message {
-            SimpleQueryMessage::Row(row) => {
-                let values = (0..row.len()).map(|index| row.get(index).unwrap_or_default().to_owned());
-                Some(values.collect())
-            }
-            _ => None,
-        };
-        Ok(messages.into_iter().filter_map(row).collect())
+        self.source.query(statement).await
     }
+}
+
+/// A PAC in front of a database, and the actor that reaches it.
+async fn pac(client: Arc<Client>) -> PacSource {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    let server = Server::builder().add_service(SqlServicePbxServiceServer::new(Pac(client)));
+    actix_rt::spawn(server.serve_with_incoming(TcpListenerStream::new(listener)));
+    let settings = serde_json::from_value(serde_json::json!({ "address": address })).unwrap();
+    PacSource {
+        pac: crate::pac::spawn("office", settings, Placement::Current).unwrap(),
+        timeout: Duration::from_secs(10),
+    }
+}
+
+/// PAC's way with results: every value as text, NULL as `""`, and most characters escaped.
+struct Pac(Arc<Client>);
+
+#[tonic::async_trait]
+impl SqlServicePbxService for Pac {
+    async fn execute_sql(&self, request: Request<SqlRequest>) -> Result<Response<SqlResponse>, Status> {
+        let response = match self.0.simple_query(&request.into_inner().query).await {
+            Ok(messages) => SqlResponse {
+                result: as_dotnet(&messages),
+                error: String::new(),
+            },
+            Err(error) => SqlResponse {
+                result: "[]".to_owned(),
+                error: format!("Npgsql.PostgresException (0x80004005): {error:?}"),
+            },
+        };
+        Ok(Response::new(response))
+    }
+}
+
+fn as_dotnet(messages: &[SimpleQueryMessage]) -> String {
+    let row = |message: &SimpleQueryMessage| match message {
+        SimpleQueryMessage::Row(row) => {
+            let values = (0..row.len()).map(|index| escaped(row.get(index).unwrap_or_default()));
+            Some(format!("[{}]", values.collect::<Vec<_>>().join(",")))
+        }
+        _ => None,
+    };
+    let rows: Vec<String> = messages.iter().filter_map(row).collect();
+    format!("[{}]", rows.join(","))
+}
+
+fn escaped(text: &str) -> String {
+    let mut json = "\"".to_owned();
+    for unit in text.encode_utf16() {
+        match u8::try_from(unit) {
+            Ok(b'\\') => json.push_str("\\\\"),
+            Ok(byte @ b' '..=b'~') if !b"+<>&'`\"".contains(&byte) => json.push(char::from(byte)),
+            Ok(_) | Err(_) => json.push_str(&format!("\\u{unit:04X}")),
+        }
+    }
+    json.push('"');
+    json
 }
 
 /// What a fixture's line holds, as a row's texts.
@@ -118,7 +180,7 @@ fn collector(database: Database) -> Collector<Database, Memory> {
     Collector::new("office", settings, database, Memory::default())
 }
 
-#[tokio::test]
+#[actix_rt::test]
 async fn two_real_calls_are_stored_field_by_field_as_postgresql_holds_them() {
     let database = Database::new().await;
     database.insert_calls().await;
@@ -159,7 +221,7 @@ async fn two_real_calls_are_stored_field_by_field_as_postgresql_holds_them() {
     assert!(collector.store.position.borrow().backfilled_to.unwrap() <= horizon);
 }
 
-#[tokio::test]
+#[actix_rt::test]
 async fn recordings_the_window_and_the_sweep_read_what_appears() {
     let database = Database::new().await;
     database
@@ -217,7 +279,7 @@ async fn recordings_the_window_and_the_sweep_read_what_appears() {
     assert_eq!(after.row.archived_url.as_deref(), Some("y"));
 }
 
-#[tokio::test]
+#[actix_rt::test]
 async fn moments_come_and_go_exact_to_the_microsecond() {
     let database = Database::new().await;
     let mut rng = fastrand::Rng::with_seed(1);
