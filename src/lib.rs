@@ -3,6 +3,7 @@
 pub mod actor;
 pub mod ari;
 pub mod cdr;
+mod database;
 pub mod ledger;
 pub mod pac;
 pub mod settings;

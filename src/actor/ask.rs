@@ -115,6 +115,7 @@ pub struct Ask<M: Request> {
     deadline: Instant,
     permit: Option<Permit>,
     claim: Claim,
+    begun: bool,
     health: Health,
 }
 
@@ -143,6 +144,7 @@ impl<M: Request> Ask<M> {
             deadline,
             permit,
             claim: claim.clone(),
+            begun: false,
             health,
         };
         (ask, Caller(claim))
@@ -151,6 +153,25 @@ impl<M: Request> Ask<M> {
     /// The message, to prepare the work from.
     pub fn message(&self) -> &M {
         &self.message
+    }
+
+    /// Begins the work for good, for a handler that changes its actor's state before it runs.
+    ///
+    /// # Errors
+    /// When the caller has given up: then nothing must happen, and this is the handler's result.
+    pub fn begin(mut self) -> Result<Self, ResponseFuture<Reply<M>>> {
+        if self.claimed() {
+            Ok(self)
+        } else {
+            Err(Box::pin(async {
+                Err(AskError::DeadlineExceeded { begun: false })
+            }))
+        }
+    }
+
+    fn claimed(&mut self) -> bool {
+        self.begun = self.begun || (Instant::now() < self.deadline && self.claim.begin());
+        self.begun
     }
 
     /// Does the work off the mailbox, under the deadline: whatever is unfinished then is dropped.
@@ -171,24 +192,24 @@ impl<M: Request> Ask<M> {
 
     /// As [`run`](Self::run), for work that must record how it ended: it is handed the deadline, keeps it itself,
     /// and is never dropped half-way.
-    pub fn run_to_end<W, F>(self, work: W) -> ResponseFuture<Reply<M>>
+    pub fn run_to_end<W, F>(mut self, work: W) -> ResponseFuture<Reply<M>>
     where
         W: FnOnce(M, Instant) -> F + 'static,
         F: Future<Output = Reply<M>> + 'static,
     {
-        let Self {
-            message,
-            deadline,
-            permit,
-            claim,
-            health,
-        } = self;
         Box::pin(async move {
-            let _permit = permit;
             // Late, or the caller has gone: then the reply goes nowhere.
-            if Instant::now() >= deadline || !claim.begin() {
+            if !self.claimed() {
                 return Err(AskError::DeadlineExceeded { begun: false });
             }
+            let Self {
+                message,
+                deadline,
+                permit,
+                health,
+                ..
+            } = self;
+            let _permit = permit;
             let work = async move { work(message, deadline).await };
             match AssertUnwindSafe(work).catch_unwind().await {
                 Ok(reply) => reply,

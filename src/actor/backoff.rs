@@ -32,6 +32,18 @@ impl Backoff {
         })
     }
 
+    /// As [`try_new`](Self::try_new), for bounds that stand in the code.
+    ///
+    /// # Panics
+    /// When the bounds make no sense; as a `const`, that is an error of compilation.
+    #[must_use]
+    pub const fn constant(min: Duration, max: Duration) -> Self {
+        match Self::try_new(min, max) {
+            Ok(backoff) => backoff,
+            Err(InvalidBackoff) => panic!("the first delay must be above zero and at most the last one"),
+        }
+    }
+
     /// The same without jitter, so that a test can know the delay.
     #[must_use]
     pub const fn without_jitter(self) -> Self {

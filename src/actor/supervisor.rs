@@ -42,11 +42,9 @@ pub struct RestartPolicy {
 impl Default for RestartPolicy {
     /// Five failures in 30 s, rebuilt after 50 ms to 5 s.
     fn default() -> Self {
-        let backoff = Backoff::try_new(Duration::from_millis(50), Duration::from_secs(5));
-        #[expect(clippy::expect_used, reason = "the bounds are the constants above")]
-        let backoff = backoff.expect("50 ms is below 5 s");
+        const BACKOFF: Backoff = Backoff::constant(Duration::from_millis(50), Duration::from_secs(5));
         Self {
-            backoff,
+            backoff: BACKOFF,
             budget: 5,
             window: Duration::from_secs(30),
         }

@@ -50,6 +50,31 @@ pub enum CallState {
     Failed,
 }
 
+impl CallState {
+    /// Its name in the API and the ledger.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Sent => "sent",
+            Self::Unknown => "unknown",
+            Self::Ringing => "ringing",
+            Self::Answered => "answered",
+            Self::Bridged => "bridged",
+            Self::Ended => "ended",
+            Self::Rejected => "rejected",
+            Self::Failed => "failed",
+        }
+    }
+
+    /// The state of that name.
+    pub(super) fn from_name(name: &str) -> Option<Self> {
+        use CallState::{Answered, Bridged, Ended, Failed, Rejected, Ringing, Sent, Unknown};
+        [Sent, Unknown, Ringing, Answered, Bridged, Ended, Rejected, Failed]
+            .into_iter()
+            .find(|state| state.as_str() == name)
+    }
+}
+
 /// One channel of a call, from the PBX to one party.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Leg {
@@ -100,4 +125,36 @@ pub struct Call {
     pub error: Option<String>,
     /// Its channels, in the order they were seen.
     pub legs: Vec<Leg>,
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+
+    pub(in crate::ledger) fn call() -> Call {
+        Call {
+            id: CallId::mint(),
+            integration: "asterisk.main".to_owned(),
+            extension: "102".to_owned(),
+            number: "79102223311".to_owned(),
+            state: CallState::Sent,
+            closed: false,
+            revision: 1,
+            sent_at: "2026-11-22T10:00:00.123456Z".parse().unwrap(),
+            ringing_at: None,
+            answered_at: None,
+            bridged_at: None,
+            ended_at: None,
+            cause: None,
+            error: None,
+            legs: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn states_are_in_the_order_of_a_call_that_goes_well() {
+        use CallState::*;
+        let order = [Sent, Unknown, Ringing, Answered, Bridged, Ended];
+        assert!(order.is_sorted());
+    }
 }

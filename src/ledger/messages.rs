@@ -29,3 +29,23 @@ impl Request for ListOpenCalls {
     type Error = LedgerError;
     const OPERATION: &'static str = "list_open_calls";
 }
+
+/// Request: which gateway is this? The id stays the same over restarts on one host and port.
+#[derive(Debug, Clone, Copy)]
+pub struct GetInstance;
+
+impl Request for GetInstance {
+    type Reply = String;
+    type Error = LedgerError;
+    const OPERATION: &'static str = "get_instance";
+}
+
+/// Request: answer once everything that was recorded is on disk.
+#[derive(Debug, Clone, Copy)]
+pub struct Flush;
+
+impl Request for Flush {
+    type Reply = ();
+    type Error = LedgerError;
+    const OPERATION: &'static str = "flush";
+}

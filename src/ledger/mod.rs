@@ -1,9 +1,14 @@
 //! The ledger: calls as they were sent and what became of them, and which gateway this is.
 
+mod actor;
 mod call;
 mod error;
+mod journal;
 mod messages;
+mod store;
 
+pub use actor::{LedgerActor, LedgerHandle, LedgerSettings, propose_instance, spawn};
 pub use call::{Call, CallId, CallState, Leg};
 pub use error::LedgerError;
-pub use messages::{GetCall, ListOpenCalls};
+pub use journal::Journal;
+pub use messages::{Flush, GetCall, GetInstance, ListOpenCalls};

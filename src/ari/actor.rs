@@ -1,0 +1,363 @@
+//! The actor that owns one Asterisk: its REST connections, its event socket, and what is known of its calls.
+
+use std::time::Duration;
+
+use actix::fut::WrapFuture as _;
+use actix::{
+    Actor, ActorFutureExt as _, AsyncContext as _, Context, Handler, Message, ResponseFuture, StreamHandler,
+};
+use jiff::Timestamp;
+use tokio::time::Instant;
+use tokio_stream::wrappers::ReceiverStream;
+
+use super::client::AriClient;
+use super::connection::{self, Connection, Detail, Opened, Snapshot};
+use super::error::AriError;
+use super::event::{Channel, Event};
+use super::messages::{Originate, Originated};
+use super::recollect;
+use super::socket::Received;
+use super::tracker::{CallTracker, Outcome};
+use crate::actor::{
+    self, ActorHandle, Ask, AskError, Backoff, Health, Placement, Reply, RestartPolicy, Spawn,
+};
+use crate::ledger::{Call, CallId, Journal, LedgerHandle};
+use crate::settings::AsteriskSettings;
+
+/// Between two looks for calls of which Asterisk has shown nothing yet, and for a trunk it did not know.
+const REVIEW: Duration = Duration::from_secs(10);
+
+/// How soon to ask Asterisk about a call whose request was not answered.
+const ASK_ABOUT_UNKNOWN: Duration = Duration::from_secs(1);
+
+/// At most about a dozen tries in a minute of an Asterisk that is down.
+const RECONNECT: Backoff = Backoff::constant(Duration::from_millis(500), Duration::from_secs(10));
+
+/// A handle to one Asterisk.
+pub type AriHandle = ActorHandle<AriActor>;
+
+/// What an [`AriActor`] is built from.
+#[derive(Debug, Clone)]
+pub struct AriSettings {
+    /// The name of the integration, such as `asterisk.main`.
+    pub name: String,
+    /// The Asterisk.
+    pub asterisk: AsteriskSettings,
+    /// Where calls of an earlier life, and the instance, are kept.
+    pub ledger: LedgerHandle,
+    /// Where what becomes of calls is put.
+    pub journal: Journal,
+}
+
+/// Owns one Asterisk.
+pub struct AriActor {
+    settings: AriSettings,
+    client: AriClient,
+    calls: CallTracker,
+    connection: Connection,
+    since: Timestamp,
+    /// The Stasis application, once the instance is known.
+    app: Option<String>,
+    trunk: Option<Result<(), AriError>>,
+    attempt: u32,
+    connects: u64,
+    /// Whether Asterisk is being asked what lives on it.
+    reviewing: bool,
+    health: Health,
+}
+
+impl std::fmt::Debug for AriActor {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("AriActor")
+            .field("connection", &self.connection)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Starts the actor of one Asterisk under supervision.
+#[must_use]
+pub fn spawn(settings: AriSettings, placement: Placement) -> AriHandle {
+    let spawn = Spawn {
+        name: settings.name.clone(),
+        limits: settings.asterisk.limits,
+        placement,
+        restart: RestartPolicy::default(),
+    };
+    actor::spawn(spawn, move |health| {
+        AriActor::new(settings.clone(), health.clone())
+    })
+}
+
+impl AriActor {
+    fn new(settings: AriSettings, health: Health) -> Self {
+        Self {
+            client: AriClient::new(&settings.asterisk),
+            calls: CallTracker::new(&settings.name, settings.asterisk.ring_timeout()),
+            connection: Connection::Connecting,
+            since: Timestamp::now(),
+            app: None,
+            trunk: None,
+            attempt: 0,
+            connects: 0,
+            reviewing: false,
+            settings,
+            health,
+        }
+    }
+
+    /// Whether an originate may leave now.
+    fn ready(&self) -> Result<(), AriError> {
+        self.connection.ready()?;
+        self.trunk.clone().unwrap_or(Ok(()))
+    }
+
+    fn record(&self, calls: impl IntoIterator<Item = Call>) {
+        for call in calls {
+            self.settings.journal.record(&call);
+        }
+    }
+
+    /// `→ Connecting`
+    fn connect(&mut self, ctx: &mut Context<Self>) {
+        let Some(app) = self.app.clone() else { return };
+        self.enter(Connection::Connecting);
+        let opening = connection::open(
+            self.client.clone(),
+            self.settings.asterisk.clone(),
+            app,
+            self.health.clone(),
+        );
+        ctx.spawn(opening.into_actor(self).map(|opened, actor, ctx| match opened {
+            Ok(opened) => actor.connected(opened, ctx),
+            Err(error) => actor.wait(error, ctx),
+        }));
+    }
+
+    /// `Connecting → Connected`: what lives on Asterisk first, then the events since the socket was opened.
+    fn connected(&mut self, opened: Opened, ctx: &mut Context<Self>) {
+        self.attempt = 0;
+        self.connects += 1;
+        self.trunk = Some(opened.trunk);
+        self.reconcile(&opened.snapshot);
+        ctx.add_stream(ReceiverStream::new(opened.frames));
+        self.enter(Connection::Connected);
+    }
+
+    /// `Connecting | Connected | Replaced → Waiting`
+    fn wait(&mut self, error: AriError, ctx: &mut Context<Self>) {
+        tracing::warn!(actor = self.health.name(), %error, "no connection to Asterisk");
+        let delay = RECONNECT.delay(self.attempt);
+        self.attempt = self.attempt.saturating_add(1);
+        self.enter(Connection::Waiting(error));
+        ctx.run_later(delay, |actor, ctx| actor.connect(ctx));
+    }
+
+    fn enter(&mut self, connection: Connection) {
+        self.connection = connection;
+        self.since = Timestamp::now();
+        self.publish();
+    }
+
+    fn publish(&self) {
+        let ready = self.ready();
+        let detail = Detail {
+            connection: self.connection.name(),
+            since: self.since,
+            app: self.app.clone(),
+            trunk: self.settings.asterisk.trunk.to_string(),
+            trunk_known: self.trunk.as_ref().map(Result::is_ok),
+            open_calls: self.calls.len(),
+            connects: self.connects,
+            error: ready.as_ref().err().map(ToString::to_string),
+        };
+        self.health.publish(ready.is_ok(), &detail);
+    }
+
+    fn reconcile(&mut self, snapshot: &Snapshot) {
+        let Snapshot {
+            channels,
+            bridges,
+            asked_at,
+        } = snapshot;
+        let changed = self
+            .calls
+            .reconcile(channels, bridges, *asked_at, Timestamp::now());
+        self.record(changed);
+    }
+
+    /// Asks Asterisk what lives on it, unless that is under way.
+    fn resynchronise(&mut self, ctx: &mut Context<Self>) {
+        if self.reviewing || !matches!(self.connection, Connection::Connected) {
+            return;
+        }
+        self.reviewing = true;
+        ctx.spawn(
+            connection::snapshot(self.client.clone())
+                .into_actor(self)
+                .map(|snapshot, actor, _| {
+                    actor.reviewing = false;
+                    match snapshot {
+                        Ok(snapshot) => actor.reconcile(&snapshot),
+                        Err(error) => {
+                            tracing::warn!(actor = actor.health.name(), %error, "resynchronisation failed")
+                        }
+                    }
+                }),
+        );
+    }
+
+    /// The slow, regular look at what no event tells.
+    fn review(&mut self, ctx: &mut Context<Self>) {
+        if self.calls.has_unseen() {
+            self.resynchronise(ctx);
+        }
+        let expired = self.calls.expire(Instant::now(), Timestamp::now());
+        self.record(expired);
+        if matches!(self.trunk, Some(Err(_))) && matches!(self.connection, Connection::Connected) {
+            self.look_for_trunk(ctx);
+        }
+        self.publish();
+    }
+
+    /// A trunk that was not there may have been configured since.
+    fn look_for_trunk(&mut self, ctx: &mut Context<Self>) {
+        let (client, app) = (self.client.clone(), self.app.clone().unwrap_or_default());
+        let look = async move { connection::subscribe(&client, &app).await };
+        ctx.spawn(look.into_actor(self).map(|found, actor, _| {
+            if found.is_ok() {
+                actor.trunk = Some(found);
+                actor.publish();
+            }
+        }));
+    }
+
+    fn event(&mut self, frame: &[u8]) {
+        match serde_json::from_slice::<Event>(frame) {
+            Ok(Event::ApplicationReplaced) => {
+                tracing::error!(
+                    actor = self.health.name(),
+                    "another gateway took our application over"
+                );
+                self.enter(Connection::Replaced);
+            }
+            Ok(event) => {
+                let changed = self.calls.apply(&event, Timestamp::now());
+                self.record(changed);
+            }
+            Err(_) => {
+                metrics::counter!("mege_ari_bad_frames_total").increment(1);
+            }
+        }
+    }
+}
+
+impl Actor for AriActor {
+    type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Self::Context) {
+        self.publish();
+        let (ledger, prefix) = (
+            self.settings.ledger.clone(),
+            self.settings.asterisk.app_prefix().to_owned(),
+        );
+        let instance = recollect::instance(ledger.clone());
+        ctx.spawn(instance.into_actor(self).map(move |instance, actor, ctx| {
+            actor.app = Some(format!("{prefix}-{instance}"));
+            actor.connect(ctx);
+        }));
+        let open_calls = recollect::open_calls(ledger, self.settings.name.clone());
+        ctx.spawn(open_calls.into_actor(self).map(|calls, actor, ctx| {
+            let settled_at = Instant::now() + actor.settings.asterisk.request_timeout();
+            actor.calls.adopt(calls, settled_at);
+            actor.resynchronise(ctx);
+        }));
+        ctx.run_interval(REVIEW, Self::review);
+    }
+}
+
+impl Handler<Ask<Originate>> for AriActor {
+    type Result = ResponseFuture<Reply<Originate>>;
+
+    fn handle(&mut self, ask: Ask<Originate>, ctx: &mut Self::Context) -> Self::Result {
+        let ask = match ask.begin() {
+            Ok(ask) => ask,
+            Err(reply) => return reply,
+        };
+        let begun = self.ready().map(|()| {
+            let Originate { extension, number } = ask.message();
+            let call = self.calls.begin(extension, number, Timestamp::now());
+            self.settings.journal.record(&call);
+            call.id
+        });
+        let (client, address) = (self.client.clone(), ctx.address());
+        ask.run_to_end(move |message, deadline| async move {
+            let id = begun.map_err(AskError::Reply)?;
+            let placed = client.originate(id, &message, deadline).await;
+            actor::notify(
+                &address,
+                Settle {
+                    id,
+                    outcome: outcome(&placed),
+                },
+            );
+            placed
+                .map(|_| Originated { call_id: id })
+                .map_err(AskError::Reply)
+        })
+    }
+}
+
+fn outcome(placed: &Result<Option<Channel>, AriError>) -> Outcome {
+    match placed {
+        Ok(channel) => Outcome::Accepted(channel.clone()),
+        Err(error @ AriError::OutcomeUnknown(_)) => Outcome::Unknown(error.to_string()),
+        Err(error @ (AriError::RequestNotSent(_) | AriError::NotConnected(_))) => {
+            Outcome::NotSent(error.to_string())
+        }
+        Err(
+            error @ (AriError::Unauthorized
+            | AriError::UnknownTrunk(_)
+            | AriError::Rejected { .. }
+            | AriError::Decode(_)),
+        ) => Outcome::Rejected(error.to_string()),
+    }
+}
+
+/// Note to self: a request to originate has ended.
+#[derive(Debug)]
+struct Settle {
+    id: CallId,
+    outcome: Outcome,
+}
+
+impl Message for Settle {
+    type Result = ();
+}
+
+impl Handler<Settle> for AriActor {
+    type Result = ();
+
+    fn handle(&mut self, Settle { id, outcome }: Settle, ctx: &mut Self::Context) {
+        if matches!(outcome, Outcome::Unknown(_)) {
+            ctx.run_later(ASK_ABOUT_UNKNOWN, Self::resynchronise);
+        }
+        let changed = self.calls.settle(id, outcome, Timestamp::now(), Instant::now());
+        self.record(changed);
+    }
+}
+
+impl StreamHandler<Received> for AriActor {
+    fn handle(&mut self, received: Received, ctx: &mut Self::Context) {
+        match received {
+            Received::Frame(frame) => self.event(&frame),
+            Received::Gap(missed) => {
+                tracing::warn!(actor = self.health.name(), missed, "events were dropped");
+                self.resynchronise(ctx);
+            }
+            Received::Closed(reason) => self.wait(AriError::NotConnected(reason), ctx),
+        }
+    }
+
+    /// The default would stop the actor.
+    fn finished(&mut self, _: &mut Self::Context) {}
+}

@@ -1,0 +1,256 @@
+//! ARI's REST interface, as far as the gateway uses it.
+
+use std::time::Duration;
+
+use awc::error::SendRequestError;
+use awc::http::{Method, StatusCode};
+use awc::{Client, ClientRequest, Connector};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use secrecy::ExposeSecret as _;
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+use tokio::time::{Instant, timeout_at};
+
+use super::error::AriError;
+use super::event::{Application, Bridge, Channel};
+use super::messages::Originate;
+use crate::ledger::CallId;
+use crate::settings::AsteriskSettings;
+
+/// Asterisk closes a connection that was idle for 15 s (`session_keep_alive`): ours are gone before.
+const IDLE: Duration = Duration::from_secs(10);
+
+/// How long a TCP connection may take; well below any request's time, so that a request that was never sent is
+/// known as such.
+const CONNECT: Duration = Duration::from_secs(2);
+
+/// The largest answer that is read. A channel takes about 1 kB.
+const MAX_ANSWER: usize = 16 * 1024 * 1024;
+
+/// Connections beside those of the permits, for resynchronisation.
+const OWN_CONNECTIONS: usize = 2;
+
+/// What a path segment may hold as it is.
+const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'-')
+    .remove(b'.')
+    .remove(b'_')
+    .remove(b'~');
+
+/// Events that a call's life does not depend on: 53 of 82 of a bridged call are `ChannelVarset` alone.
+const UNWANTED: [&str; 9] = [
+    "BridgeCreated",
+    "BridgeDestroyed",
+    "ChannelLeftBridge",
+    "ChannelVarset",
+    "ChannelDialplan",
+    "ChannelCallerId",
+    "ChannelConnectedLine",
+    "EndpointStateChange",
+    "DeviceStateChanged",
+];
+
+/// A client of one Asterisk. It belongs to the thread it was made on.
+#[derive(Clone)]
+pub(super) struct AriClient {
+    client: Client,
+    settings: AsteriskSettings,
+}
+
+impl AriClient {
+    pub(super) fn new(settings: &AsteriskSettings) -> Self {
+        let connector = Connector::new()
+            .timeout(CONNECT)
+            .conn_keep_alive(IDLE)
+            .limit(settings.limits.in_flight + OWN_CONNECTIONS);
+        let client = Client::builder()
+            .connector(connector)
+            .disable_timeout()
+            .disable_redirects()
+            .basic_auth(&settings.user, Some(settings.password.expose_secret()))
+            .finish();
+        Self {
+            client,
+            settings: settings.clone(),
+        }
+    }
+
+    /// Asks Asterisk to place a call, with the call's id as the channel's. Sent once, never again. The channel is
+    /// none where Asterisk took the call but its answer could not be read.
+    ///
+    /// # Errors
+    /// [`AriError::OutcomeUnknown`] whenever Asterisk may have acted; any other means that it surely did not.
+    pub(super) async fn originate(
+        &self,
+        call: CallId,
+        message: &Originate,
+        deadline: Instant,
+    ) -> Result<Option<Channel>, AriError> {
+        let body = json!({
+            "endpoint": format!("PJSIP/{}@{}", message.extension, self.settings.trunk),
+            "extension": message.number.as_str(),
+            "context": self.settings.context.to_string(),
+            "callerId": message.number.as_str(),
+            "timeout": self.settings.ring_timeout_s,
+        });
+        let request = self
+            .request(Method::POST, &["channels", &call.to_string()])
+            .send_json(&body);
+        let Ok(sent) = timeout_at(self.limit(deadline), request).await else {
+            return Err(AriError::OutcomeUnknown("no answer in time".to_owned()));
+        };
+        let mut answer = sent.map_err(|error| match not_sent(&error) {
+            Some(reason) => AriError::RequestNotSent(reason),
+            None => AriError::OutcomeUnknown(error.to_string()),
+        })?;
+        let status = answer.status();
+        // The status is the answer. The body only helps to explain a refusal, and to keep the connection.
+        let body = timeout_at(self.limit(deadline), answer.body().limit(MAX_ANSWER)).await;
+        let body = body.ok().and_then(Result::ok).unwrap_or_default();
+        let message = words(&body);
+        match status {
+            StatusCode::OK => Ok(serde_json::from_slice(&body).ok()),
+            StatusCode::UNAUTHORIZED => Err(AriError::Unauthorized),
+            // Asterisk's own 500 for an originate; any other may come from something that gave up in between.
+            StatusCode::INTERNAL_SERVER_ERROR if message != "Allocation failed" => {
+                Err(AriError::OutcomeUnknown(format!("answered 500 {message}")))
+            }
+            StatusCode::BAD_GATEWAY | StatusCode::GATEWAY_TIMEOUT => {
+                Err(AriError::OutcomeUnknown(format!("answered {status}")))
+            }
+            _ => Err(AriError::Rejected {
+                status: status.as_u16(),
+                message,
+            }),
+        }
+    }
+
+    /// Every channel.
+    pub(super) async fn channels(&self) -> Result<Vec<Channel>, AriError> {
+        self.read(self.request(Method::GET, &["channels"])).await
+    }
+
+    /// Every bridge.
+    pub(super) async fn bridges(&self) -> Result<Vec<Bridge>, AriError> {
+        self.read(self.request(Method::GET, &["bridges"])).await
+    }
+
+    /// Our application with its subscriptions.
+    pub(super) async fn application(&self, app: &str) -> Result<Application, AriError> {
+        self.read(self.request(Method::GET, &["applications", app])).await
+    }
+
+    /// Subscribes the application to the trunk: to everything its channels do, but for entering bridges.
+    /// `UnknownTrunk` when Asterisk has no such endpoint.
+    pub(super) async fn subscribe_trunk(&self, app: &str) -> Result<Application, AriError> {
+        match self
+            .subscribe(app, &format!("endpoint:{}", self.trunk_endpoint()))
+            .await
+        {
+            Err(AriError::Rejected { status: 422, .. }) => {
+                Err(AriError::UnknownTrunk(self.settings.trunk.to_string()))
+            }
+            subscribed => subscribed,
+        }
+    }
+
+    /// Subscribes the application to all bridges: no other subscription tells of a dialplan's bridge.
+    pub(super) async fn subscribe_bridges(&self, app: &str) -> Result<Application, AriError> {
+        self.subscribe(app, "bridge:").await
+    }
+
+    async fn subscribe(&self, app: &str, source: &str) -> Result<Application, AriError> {
+        let request = self
+            .request(Method::POST, &["applications", app, "subscription"])
+            .query(&[("eventSource", source)])
+            .map_err(|error| AriError::RequestNotSent(error.to_string()))?;
+        self.read(request).await
+    }
+
+    /// Leaves events out that nobody here needs.
+    pub(super) async fn filter_events(&self, app: &str) -> Result<Application, AriError> {
+        let disallowed: Vec<Value> = UNWANTED.iter().map(|kind| json!({ "type": kind })).collect();
+        let request = self.request(Method::PUT, &["applications", app, "eventFilter"]);
+        self.send(request, Some(json!({ "disallowed": disallowed })))
+            .await
+    }
+
+    /// The trunk as ARI names an endpoint.
+    pub(super) fn trunk_endpoint(&self) -> String {
+        format!("PJSIP/{}", self.settings.trunk)
+    }
+
+    async fn read<T: DeserializeOwned>(&self, request: ClientRequest) -> Result<T, AriError> {
+        self.send(request, None).await
+    }
+
+    /// Sends what may be sent twice, and reads the answer.
+    async fn send<T: DeserializeOwned>(
+        &self,
+        request: ClientRequest,
+        body: Option<Value>,
+    ) -> Result<T, AriError> {
+        let exchange = async {
+            let sent = match body {
+                Some(body) => request.send_json(&body).await,
+                None => request.send().await,
+            };
+            let mut answer = sent.map_err(|error| AriError::RequestNotSent(error.to_string()))?;
+            let body = answer
+                .body()
+                .limit(MAX_ANSWER)
+                .await
+                .map_err(|error| AriError::Decode(error.to_string()))?;
+            match answer.status() {
+                StatusCode::UNAUTHORIZED => Err(AriError::Unauthorized),
+                status if status.is_success() => {
+                    serde_json::from_slice(&body).map_err(|error| AriError::Decode(error.to_string()))
+                }
+                status => Err(AriError::Rejected {
+                    status: status.as_u16(),
+                    message: words(&body),
+                }),
+            }
+        };
+        let deadline = Instant::now() + self.settings.request_timeout();
+        timeout_at(deadline, exchange)
+            .await
+            .unwrap_or_else(|_| Err(AriError::RequestNotSent("no answer in time".to_owned())))
+    }
+
+    fn request(&self, method: Method, path: &[&str]) -> ClientRequest {
+        let mut url = format!("http://{}:{}/ari", self.settings.host, self.settings.port);
+        for segment in path {
+            url.push('/');
+            url.extend(utf8_percent_encode(segment, SEGMENT));
+        }
+        self.client.request(method, url)
+    }
+
+    /// The caller's deadline, or our own if that is sooner.
+    fn limit(&self, deadline: Instant) -> Instant {
+        deadline.min(Instant::now() + self.settings.request_timeout())
+    }
+}
+
+/// Why a request surely never left; None when it may have.
+fn not_sent(error: &SendRequestError) -> Option<String> {
+    if let SendRequestError::Connect(error) = error {
+        Some(error.to_string())
+    } else if let SendRequestError::Url(error) = error {
+        Some(error.to_string())
+    } else {
+        None
+    }
+}
+
+/// Asterisk's words in an answer: `{"message": …}` or `{"error": …}`.
+fn words(body: &[u8]) -> String {
+    let value: Value = serde_json::from_slice(body).unwrap_or_default();
+    let text = value
+        .get("message")
+        .or_else(|| value.get("error"))
+        .and_then(Value::as_str)
+        .unwrap_or_default();
+    text.chars().filter(|c| !c.is_control()).take(200).collect()
+}

@@ -1,0 +1,138 @@
+//! The connection to one Asterisk: opening it, and where it stands.
+
+use jiff::Timestamp;
+use serde::Serialize;
+use tokio::sync::mpsc;
+use tokio::time::Instant;
+
+use super::client::AriClient;
+use super::error::AriError;
+use super::event::{Bridge, Channel};
+use super::socket::{self, Received};
+use crate::actor::{Health, spawn_detached};
+use crate::settings::AsteriskSettings;
+
+/// How an application shows its subscription to all bridges (`res/stasis/app.c`, `BRIDGE_ALL`).
+const ALL_BRIDGES: &str = "__AST_BRIDGE_ALL_TOPIC";
+
+/// Where the connection stands.
+///
+/// `Connecting → Connected → Waiting → Connecting`, and `Connected → Replaced` until that socket closes.
+#[derive(Debug, Clone)]
+pub(super) enum Connection {
+    /// The socket is being opened, subscribed and resynchronised.
+    Connecting,
+    /// Events arrive.
+    Connected,
+    /// It failed or was lost; the next try waits for the back-off.
+    Waiting(AriError),
+    /// Another gateway took our application over. We do not fight for it.
+    Replaced,
+}
+
+impl Connection {
+    /// Whether a call placed now would be seen.
+    pub(super) fn ready(&self) -> Result<(), AriError> {
+        match self {
+            Self::Connected => Ok(()),
+            Self::Connecting => Err(AriError::NotConnected("connecting".to_owned())),
+            Self::Waiting(AriError::Unauthorized) => Err(AriError::Unauthorized),
+            Self::Waiting(error) => Err(AriError::NotConnected(error.to_string())),
+            Self::Replaced => Err(AriError::NotConnected(
+                "another gateway took our application over".to_owned(),
+            )),
+        }
+    }
+
+    /// Its name on `/status`.
+    pub(super) fn name(&self) -> &'static str {
+        match self {
+            Self::Connecting => "connecting",
+            Self::Connected => "connected",
+            Self::Waiting(_) => "waiting",
+            Self::Replaced => "replaced",
+        }
+    }
+}
+
+/// What `/status` shows of an Asterisk.
+#[derive(Debug, Clone, Serialize)]
+pub(super) struct Detail {
+    pub(super) connection: &'static str,
+    pub(super) since: Timestamp,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) app: Option<String>,
+    pub(super) trunk: String,
+    /// None: not asked yet.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) trunk_known: Option<bool>,
+    pub(super) open_calls: usize,
+    pub(super) connects: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) error: Option<String>,
+}
+
+/// A connection just opened.
+#[derive(Debug)]
+pub(super) struct Opened {
+    pub(super) frames: mpsc::Receiver<Received>,
+    pub(super) trunk: Result<(), AriError>,
+    pub(super) snapshot: Snapshot,
+}
+
+/// Everything that lives on an Asterisk.
+#[derive(Debug)]
+pub(super) struct Snapshot {
+    pub(super) channels: Vec<Channel>,
+    pub(super) bridges: Vec<Bridge>,
+    /// Before this, nothing of it was asked.
+    pub(super) asked_at: Instant,
+}
+
+/// Opens the socket, sets subscription and filter, and reads what lives there. Events count from the first step:
+/// they wait in the queue.
+pub(super) async fn open(
+    client: AriClient,
+    settings: AsteriskSettings,
+    app: String,
+    health: Health,
+) -> Result<Opened, AriError> {
+    let socket = socket::open(&settings, &app).await?;
+    let (sender, frames) = socket::queue();
+    // Given up half-way, `frames` is dropped, and the pump closes the socket.
+    spawn_detached(&health, "event socket", socket::pump(socket, sender));
+    let trunk = match subscribe(&client, &app).await {
+        Ok(()) => Ok(()),
+        Err(error @ AriError::UnknownTrunk(_)) => Err(error),
+        Err(error) => return Err(error),
+    };
+    client.filter_events(&app).await?;
+    let snapshot = snapshot(client).await?;
+    Ok(Opened {
+        frames,
+        trunk,
+        snapshot,
+    })
+}
+
+/// Subscribes to the trunk and to bridges, unless subscriptions have outlived an earlier socket.
+pub(super) async fn subscribe(client: &AriClient, app: &str) -> Result<(), AriError> {
+    let subscribed = client.application(app).await?;
+    if !subscribed.bridge_ids.iter().any(|id| id == ALL_BRIDGES) {
+        client.subscribe_bridges(app).await?;
+    }
+    if !subscribed.endpoint_ids.contains(&client.trunk_endpoint()) {
+        client.subscribe_trunk(app).await?;
+    }
+    Ok(())
+}
+
+/// Reads what lives on Asterisk.
+pub(super) async fn snapshot(client: AriClient) -> Result<Snapshot, AriError> {
+    let asked_at = Instant::now();
+    Ok(Snapshot {
+        channels: client.channels().await?,
+        bridges: client.bridges().await?,
+        asked_at,
+    })
+}

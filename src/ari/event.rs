@@ -1,0 +1,134 @@
+//! ARI's events and resources, as far as the gateway looks at them (Asterisk's `rest-api/api-docs/*.json`).
+
+use serde::Deserialize;
+
+use crate::telephony::HangupCause;
+
+/// A channel's state (`main/channel.c`, `ast_state2str`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+pub(super) enum ChannelState {
+    Ringing,
+    Up,
+    /// Any other: nothing that a call's life depends on.
+    #[serde(other)]
+    Other,
+}
+
+/// A channel.
+#[derive(Debug, Clone, Deserialize)]
+pub(super) struct Channel {
+    pub(super) id: String,
+    pub(super) name: String,
+    pub(super) state: ChannelState,
+}
+
+/// A bridge.
+#[derive(Debug, Clone, Deserialize)]
+pub(super) struct Bridge {
+    pub(super) channels: Vec<String>,
+}
+
+/// A Stasis application.
+#[derive(Debug, Clone, Deserialize)]
+pub(super) struct Application {
+    pub(super) bridge_ids: Vec<String>,
+    pub(super) endpoint_ids: Vec<String>,
+}
+
+/// How a dial goes on (`main/dial.c`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "UPPERCASE")]
+pub(super) enum DialStatus {
+    Ringing,
+    Answer,
+    /// Begun, in progress, or over; the end comes with the channel's.
+    #[serde(other)]
+    Other,
+}
+
+/// An event, by ARI's own names.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(tag = "type")]
+pub(super) enum Event {
+    ChannelCreated {
+        channel: Channel,
+    },
+    ChannelStateChange {
+        channel: Channel,
+    },
+    /// `caller` is absent for a channel that was originated.
+    Dial {
+        caller: Option<Channel>,
+        peer: Channel,
+        dialstatus: DialStatus,
+    },
+    ChannelEnteredBridge {
+        bridge: Bridge,
+        channel: Channel,
+    },
+    ChannelDestroyed {
+        cause: HangupCause,
+        channel: Channel,
+    },
+    /// Another socket took our application over.
+    ApplicationReplaced,
+    /// Of no concern here.
+    #[serde(other)]
+    Other,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(text: &str) -> Event {
+        serde_json::from_str(text).unwrap()
+    }
+
+    #[test]
+    fn reads_what_asterisk_sends() {
+        let channel = r#"{"id":"c1","name":"PJSIP/3cx-00000001","state":"Up","protocol_id":"x",
+            "caller":{"name":"","number":"79102223311"},"connected":{"name":"","number":""},"accountcode":"",
+            "dialplan":{"context":"outgoing","exten":"79102223311","priority":1,"app_name":"","app_data":""},
+            "creationtime":"2026-11-22T10:00:00.123+0300","language":"en"}"#;
+        let destroyed = format!(
+            r#"{{"type":"ChannelDestroyed","timestamp":"2026-11-22T10:00:09.123+0300","cause":17,
+                "cause_txt":"User busy","tech_cause":486,"channel":{channel},"application":"mege-1"}}"#
+        );
+        assert!(matches!(
+            parse(&destroyed),
+            Event::ChannelDestroyed { cause: HangupCause::BUSY, channel } if channel.state == ChannelState::Up
+        ));
+        let dial = format!(
+            r#"{{"type":"Dial","dialstatus":"RINGING","forward":"","dialstring":"x","peer":{channel}}}"#
+        );
+        assert!(matches!(
+            parse(&dial),
+            Event::Dial {
+                caller: None,
+                dialstatus: DialStatus::Ringing,
+                ..
+            }
+        ));
+        let begun = format!(r#"{{"type":"Dial","dialstatus":"","peer":{channel},"caller":{channel}}}"#);
+        assert!(matches!(
+            parse(&begun),
+            Event::Dial {
+                caller: Some(_),
+                dialstatus: DialStatus::Other,
+                ..
+            }
+        ));
+    }
+
+    #[test]
+    fn passes_over_what_it_does_not_know() {
+        assert!(matches!(
+            parse(r#"{"type":"TextMessageReceived","message":{}}"#),
+            Event::Other
+        ));
+        let odd = r#"{"id":"c","name":"n","state":"Pre-ring"}"#;
+        let channel: Channel = serde_json::from_str(odd).unwrap();
+        assert_eq!(channel.state, ChannelState::Other);
+    }
+}

@@ -1,0 +1,52 @@
+//! What the ledger remembers for an Asterisk's actor, asked for until it answers.
+
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep};
+
+use crate::actor::Backoff;
+use crate::ledger::{Call, GetInstance, LedgerHandle, ListOpenCalls, propose_instance};
+
+/// How long one question may take.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// How long a connection to Asterisk waits for the ledger.
+const INSTANCE_PATIENCE: Duration = Duration::from_secs(5);
+
+const RETRY: Backoff = Backoff::constant(Duration::from_millis(20), Duration::from_secs(5));
+
+/// Which gateway this is. Without the ledger a passing answer does: calls must not wait for a disk.
+pub(super) async fn instance(ledger: LedgerHandle) -> String {
+    let give_up = Instant::now() + INSTANCE_PATIENCE;
+    let mut attempt = 0;
+    while Instant::now() < give_up {
+        match ledger.ask(GetInstance, Instant::now() + PATIENCE).await {
+            Ok(instance) => return instance,
+            Err(error) => tracing::debug!(%error, "the ledger does not say which gateway this is"),
+        }
+        sleep(RETRY.delay(attempt)).await;
+        attempt += 1;
+    }
+    let passing = propose_instance();
+    tracing::warn!(
+        instance = passing,
+        "the ledger is not usable: this gateway goes by a passing name"
+    );
+    passing
+}
+
+/// The calls that were not over when the gateway, or the actor, last ended.
+pub(super) async fn open_calls(ledger: LedgerHandle, integration: String) -> Vec<Call> {
+    let mut attempt = 0;
+    loop {
+        let question = ListOpenCalls {
+            integration: integration.clone(),
+        };
+        match ledger.ask(question, Instant::now() + PATIENCE).await {
+            Ok(calls) => return calls,
+            Err(error) => tracing::debug!(%error, "the ledger does not list its open calls"),
+        }
+        sleep(RETRY.delay(attempt)).await;
+        attempt += 1;
+    }
+}

@@ -1,0 +1,162 @@
+//! The event socket: a reader that never waits, and pings that find a peer that is gone.
+//!
+//! Asterisk closes a socket that it cannot write to for 100 ms, and its own queue before that makes PJSIP refuse
+//! calls. So the reader only moves frames into a bounded queue; when that is full it drops and marks the gap.
+
+use std::cell::Cell;
+use std::rc::Rc;
+use std::time::Duration;
+
+use actix_codec::Framed;
+use awc::http::StatusCode;
+use awc::ws::{Codec, Frame, Message};
+use awc::{BoxedSocket, Client};
+use bytes::Bytes;
+use futures_util::stream::{SplitSink, SplitStream};
+use futures_util::{SinkExt as _, StreamExt as _};
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use secrecy::ExposeSecret as _;
+use tokio::sync::mpsc;
+use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
+
+use super::error::AriError;
+use crate::settings::AsteriskSettings;
+
+/// Frames between the reader and the actor: a second of the worst storm that one Asterisk can make.
+const QUEUE: usize = 16_384;
+
+/// The largest frame that is read.
+const MAX_FRAME: usize = 1024 * 1024;
+
+/// Between two pings.
+const PING: Duration = Duration::from_secs(5);
+
+/// With nothing heard for this long, not even a pong, the peer is gone. With the ping's rhythm: found within 15 s.
+const SILENCE: Duration = Duration::from_secs(10);
+
+/// How long the handshake, or the writing of a ping, may take.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// What the reader hands to the actor.
+#[derive(Debug)]
+pub(super) enum Received {
+    /// A text frame.
+    Frame(Bytes),
+    /// So many frames were dropped before this, the queue being full.
+    Gap(u64),
+    /// The socket is closed, for this reason. The last there is.
+    Closed(String),
+}
+
+type Socket = Framed<BoxedSocket, Codec>;
+
+/// Opens the socket of an application.
+pub(super) async fn open(settings: &AsteriskSettings, app: &str) -> Result<Socket, AriError> {
+    let url = format!(
+        "http://{}:{}/ari/events?app={}",
+        settings.host,
+        settings.port,
+        utf8_percent_encode(app, NON_ALPHANUMERIC)
+    );
+    // A client of its own: a socket must not take a connection from the requests.
+    let connect = Client::builder()
+        .disable_timeout()
+        .finish()
+        .ws(url)
+        .basic_auth(&settings.user, Some(settings.password.expose_secret()))
+        .max_frame_size(MAX_FRAME)
+        .connect();
+    match timeout(PATIENCE, connect).await {
+        Ok(Ok((_, socket))) => Ok(socket),
+        Ok(Err(awc::error::WsClientError::InvalidResponseStatus(StatusCode::UNAUTHORIZED))) => {
+            Err(AriError::Unauthorized)
+        }
+        Ok(Err(error)) => Err(AriError::RequestNotSent(error.to_string())),
+        Err(_) => Err(AriError::RequestNotSent(
+            "no answer to the handshake in time".to_owned(),
+        )),
+    }
+}
+
+/// The queue that [`pump`] fills.
+pub(super) fn queue() -> (mpsc::Sender<Received>, mpsc::Receiver<Received>) {
+    mpsc::channel(QUEUE)
+}
+
+/// Moves frames into the queue until the socket ends, and says why it did.
+pub(super) async fn pump(socket: Socket, queue: mpsc::Sender<Received>) {
+    let (sink, stream) = socket.split();
+    let heard = Rc::new(Cell::new(Instant::now()));
+    let (pongs, owed) = mpsc::channel(1);
+    let reason = tokio::select! {
+        reason = read(stream, &queue, &heard, pongs) => reason,
+        reason = keep_alive(sink, &heard, owed) => reason,
+        () = queue.closed() => return,
+    };
+    // The one place where the end may wait for room: nothing is read any more.
+    let _ = queue.send(Received::Closed(reason)).await;
+}
+
+async fn read(
+    mut stream: SplitStream<Socket>,
+    queue: &mpsc::Sender<Received>,
+    heard: &Cell<Instant>,
+    pongs: mpsc::Sender<Bytes>,
+) -> String {
+    let mut dropped: u64 = 0;
+    loop {
+        let frame = match stream.next().await {
+            Some(Ok(frame)) => frame,
+            Some(Err(error)) => return format!("protocol error: {error}"),
+            None => return "connection lost".to_owned(),
+        };
+        heard.set(Instant::now());
+        match frame {
+            Frame::Text(text) => {
+                if dropped > 0 && queue.try_send(Received::Gap(dropped)).is_ok() {
+                    dropped = 0;
+                }
+                if queue.try_send(Received::Frame(text)).is_err() {
+                    dropped += 1;
+                    metrics::counter!("mege_ari_frames_dropped_total").increment(1);
+                }
+            }
+            Frame::Close(reason) => return reason.map_or_else(|| "closed".to_owned(), close_words),
+            // Asterisk sends no binary frames and does not split its text.
+            Frame::Binary(_) | Frame::Continuation(_) => {
+                metrics::counter!("mege_ari_bad_frames_total").increment(1);
+            }
+            // One pong answers any number of pings.
+            Frame::Ping(payload) => drop(pongs.try_send(payload)),
+            Frame::Pong(_) => {}
+        }
+    }
+}
+
+fn close_words(reason: awc::ws::CloseReason) -> String {
+    let code = u16::from(reason.code);
+    format!("closed with {code} {}", reason.description.unwrap_or_default())
+}
+
+async fn keep_alive(
+    mut sink: SplitSink<Socket, Message>,
+    heard: &Cell<Instant>,
+    mut owed: mpsc::Receiver<Bytes>,
+) -> String {
+    let mut ticks = interval(PING);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        let message = tokio::select! {
+            _ = ticks.tick() => Message::Ping(Bytes::new()),
+            Some(payload) = owed.recv() => Message::Pong(payload),
+        };
+        if heard.get().elapsed() > SILENCE {
+            return "nothing heard, not even a pong".to_owned();
+        }
+        match timeout(PATIENCE, sink.send(message)).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => return format!("ping failed: {error}"),
+            Err(_) => return "ping could not be written".to_owned(),
+        }
+    }
+}

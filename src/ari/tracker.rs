@@ -1,0 +1,396 @@
+//! What becomes of the calls of one Asterisk. Pure: events and snapshots in, changed calls out.
+//!
+//! A call's first channel has the call's id. Its second one is known by the `Dial` whose caller is the first, or,
+//! where that was missed, by the bridge it shares with it. Times are those at which the gateway learned of a thing,
+//! so that one clock measures a call.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use tokio::time::Instant;
+
+use super::event::{Bridge, Channel, ChannelState, DialStatus, Event};
+use crate::ledger::{Call, CallId, CallState, Leg};
+use crate::telephony::{Extension, HangupCause, PhoneNumber};
+
+/// After the ring timeout, how long an unknown call may still turn up.
+const MARGIN: Duration = Duration::from_secs(30);
+
+/// The calls of one Asterisk that are not over.
+#[derive(Debug)]
+pub(super) struct CallTracker {
+    integration: String,
+    ring_timeout: Duration,
+    calls: HashMap<CallId, Tracked>,
+    /// Which call a channel belongs to.
+    channels: HashMap<String, CallId>,
+}
+
+#[derive(Debug)]
+struct Tracked {
+    call: Call,
+    /// When the request was answered, or given up as unknown; before that a snapshot says nothing about the call.
+    settled_at: Option<Instant>,
+}
+
+/// How a request to originate ended.
+#[derive(Debug, Clone)]
+pub(super) enum Outcome {
+    /// Asterisk took it, and showed the channel where its answer could be read.
+    Accepted(Option<Channel>),
+    /// Asterisk refused it.
+    Rejected(String),
+    /// It never left.
+    NotSent(String),
+    /// It left and was not answered.
+    Unknown(String),
+}
+
+impl CallTracker {
+    pub(super) fn new(integration: &str, ring_timeout: Duration) -> Self {
+        Self {
+            integration: integration.to_owned(),
+            ring_timeout,
+            calls: HashMap::new(),
+            channels: HashMap::new(),
+        }
+    }
+
+    /// How many calls are not over.
+    pub(super) fn len(&self) -> usize {
+        self.calls.len()
+    }
+
+    /// Whether there is a call of which Asterisk has shown nothing yet.
+    pub(super) fn has_unseen(&self) -> bool {
+        self.calls.values().any(|tracked| tracked.call.legs.is_empty())
+    }
+
+    /// Takes over calls of an earlier life, as the ledger has them. A request of that life may still be under way
+    /// until `settled_at`.
+    pub(super) fn adopt(&mut self, calls: Vec<Call>, settled_at: Instant) {
+        for call in calls {
+            for leg in &call.legs {
+                self.channels.insert(leg.channel_id.clone(), call.id);
+            }
+            self.channels.insert(call.id.to_string(), call.id);
+            self.calls.entry(call.id).or_insert(Tracked {
+                call,
+                settled_at: Some(settled_at),
+            });
+        }
+    }
+
+    /// A request is about to leave.
+    pub(super) fn begin(&mut self, extension: &Extension, number: &PhoneNumber, at: Timestamp) -> Call {
+        let call = Call {
+            id: CallId::mint(),
+            integration: self.integration.clone(),
+            extension: extension.to_string(),
+            number: number.to_string(),
+            state: CallState::Sent,
+            closed: false,
+            revision: 1,
+            sent_at: at,
+            ringing_at: None,
+            answered_at: None,
+            bridged_at: None,
+            ended_at: None,
+            cause: None,
+            error: None,
+            legs: Vec::new(),
+        };
+        self.channels.insert(call.id.to_string(), call.id);
+        self.calls.insert(
+            call.id,
+            Tracked {
+                call: call.clone(),
+                settled_at: None,
+            },
+        );
+        call
+    }
+
+    /// A request has ended. Says how the call stands, where that changed.
+    pub(super) fn settle(
+        &mut self,
+        id: CallId,
+        outcome: Outcome,
+        at: Timestamp,
+        now: Instant,
+    ) -> Option<Call> {
+        let tracked = self.calls.get_mut(&id)?;
+        tracked.settled_at = Some(now);
+        let seen = tracked.call.state != CallState::Sent || !tracked.call.legs.is_empty();
+        let (state, error) = match outcome {
+            Outcome::Accepted(channel) => {
+                let id = self.observe(id, &channel?, at)?;
+                return self.changed(id);
+            }
+            // An event may have come before the answer: it says more than any answer.
+            _ if seen => return None,
+            Outcome::Unknown(error) => (CallState::Unknown, error),
+            Outcome::Rejected(error) => (CallState::Rejected, error),
+            Outcome::NotSent(error) => (CallState::Failed, error),
+        };
+        tracked.call.state = state;
+        tracked.call.error = Some(error);
+        if state != CallState::Unknown {
+            tracked.call.ended_at = Some(at);
+            tracked.call.closed = true;
+        }
+        self.changed(id)
+    }
+
+    /// An event. Says how the call stands that it changed.
+    pub(super) fn apply(&mut self, event: &Event, at: Timestamp) -> Option<Call> {
+        let id = match event {
+            Event::ChannelCreated { channel } | Event::ChannelStateChange { channel } => {
+                let id = *self.channels.get(&channel.id)?;
+                self.observe(id, channel, at)
+            }
+            Event::Dial {
+                caller,
+                peer,
+                dialstatus,
+            } => self.dial(caller.as_ref(), peer, *dialstatus, at)?,
+            Event::ChannelEnteredBridge { bridge, channel } => {
+                let id = *self.channels.get(&channel.id)?;
+                let observed = self.observe(id, channel, at);
+                self.bridged(id, bridge, at).or(observed)
+            }
+            Event::ChannelDestroyed { cause, channel } => {
+                let id = *self.channels.get(&channel.id)?;
+                self.observe(id, channel, at);
+                self.destroyed(id, &channel.id, Some(*cause), at)
+            }
+            Event::ApplicationReplaced | Event::Other => None,
+        };
+        self.changed(id?)
+    }
+
+    /// Everything that lives on Asterisk at `asked_at`. Says which calls that changed: channels that are not there
+    /// any more ended without our seeing it.
+    pub(super) fn reconcile(
+        &mut self,
+        channels: &[Channel],
+        bridges: &[Bridge],
+        asked_at: Instant,
+        at: Timestamp,
+    ) -> Vec<Call> {
+        let mut touched: Vec<CallId> = Vec::new();
+        let live: HashMap<&str, &Channel> = channels
+            .iter()
+            .map(|channel| (channel.id.as_str(), channel))
+            .collect();
+        let ids: Vec<CallId> = self.calls.keys().copied().collect();
+        for id in ids {
+            let first = id.to_string();
+            let settled = self.calls.get(&id).and_then(|tracked| tracked.settled_at);
+            if let Some(channel) = live.get(first.as_str()) {
+                touched.extend(self.observe(id, channel, at));
+            } else if settled.is_some_and(|settled| settled < asked_at) {
+                touched.extend(self.unseen(id, at));
+            }
+            for bridge in bridges.iter().filter(|bridge| bridge.channels.contains(&first)) {
+                for peer in bridge.channels.iter().filter(|peer| **peer != first) {
+                    if let Some(channel) = live.get(peer.as_str()) {
+                        self.channels.insert(peer.clone(), id);
+                        touched.extend(self.observe(id, channel, at));
+                    }
+                }
+                touched.extend(self.bridged(id, bridge, at));
+            }
+            touched.extend(self.end_missing_legs(id, &live, at));
+        }
+        touched.sort_unstable();
+        touched.dedup();
+        touched.into_iter().filter_map(|id| self.changed(id)).collect()
+    }
+
+    /// A channel of the call is alive and in this state.
+    fn observe(&mut self, id: CallId, channel: &Channel, at: Timestamp) -> Option<CallId> {
+        let call = &mut self.calls.get_mut(&id)?.call;
+        let is_first = channel.id == id.to_string();
+        let mut changed = false;
+        if call.state == CallState::Unknown {
+            // It was placed after all.
+            call.state = CallState::Sent;
+            call.error = None;
+            changed = true;
+        }
+        let leg = match call.legs.iter_mut().position(|leg| leg.channel_id == channel.id) {
+            Some(position) => &mut call.legs[position],
+            None => {
+                changed = true;
+                call.legs.push(Leg {
+                    channel_id: channel.id.clone(),
+                    name: channel.name.clone(),
+                    created_at: at,
+                    answered_at: None,
+                    ended_at: None,
+                    cause: None,
+                });
+                call.legs.last_mut()?
+            }
+        };
+        if channel.state == ChannelState::Up && leg.answered_at.is_none() {
+            leg.answered_at = Some(at);
+            changed = true;
+        }
+        if is_first {
+            changed |= match channel.state {
+                ChannelState::Ringing => advance(call, CallState::Ringing, at),
+                ChannelState::Up => advance(call, CallState::Answered, at),
+                ChannelState::Other => false,
+            };
+        }
+        changed.then_some(id)
+    }
+
+    fn dial(
+        &mut self,
+        caller: Option<&Channel>,
+        peer: &Channel,
+        status: DialStatus,
+        at: Timestamp,
+    ) -> Option<Option<CallId>> {
+        let known = self.channels.get(&peer.id).copied();
+        let id = known.or_else(|| self.channels.get(&caller?.id).copied())?;
+        self.channels.insert(peer.id.clone(), id);
+        let observed = self.observe(id, peer, at);
+        let call = &mut self.calls.get_mut(&id)?.call;
+        let is_first = peer.id == id.to_string();
+        let changed = match status {
+            DialStatus::Ringing => is_first && advance(call, CallState::Ringing, at),
+            DialStatus::Answer => {
+                let leg = call.legs.iter_mut().find(|leg| leg.channel_id == peer.id);
+                let answered = leg
+                    .filter(|leg| leg.answered_at.is_none())
+                    .map(|leg| leg.answered_at = Some(at));
+                (is_first && advance(call, CallState::Answered, at)) || answered.is_some()
+            }
+            DialStatus::Other => false,
+        };
+        Some(if changed { Some(id) } else { observed })
+    }
+
+    fn bridged(&mut self, id: CallId, bridge: &Bridge, at: Timestamp) -> Option<CallId> {
+        let ours = bridge
+            .channels
+            .iter()
+            .filter(|channel| self.channels.get(*channel) == Some(&id))
+            .count();
+        let call = &mut self.calls.get_mut(&id)?.call;
+        (ours >= 2 && advance(call, CallState::Bridged, at)).then_some(id)
+    }
+
+    fn destroyed(
+        &mut self,
+        id: CallId,
+        channel: &str,
+        cause: Option<HangupCause>,
+        at: Timestamp,
+    ) -> Option<CallId> {
+        let call = &mut self.calls.get_mut(&id)?.call;
+        let leg = call.legs.iter_mut().find(|leg| leg.channel_id == channel)?;
+        if leg.ended_at.is_some() {
+            return None;
+        }
+        leg.ended_at = Some(at);
+        leg.cause = cause;
+        if call.legs.iter().all(|leg| leg.ended_at.is_some()) {
+            end(call, at);
+        }
+        Some(id)
+    }
+
+    /// Asterisk shows nothing of the call, and never has.
+    fn unseen(&mut self, id: CallId, at: Timestamp) -> Option<CallId> {
+        let call = &mut self.calls.get_mut(&id)?.call;
+        if !call.legs.is_empty() {
+            return None;
+        }
+        // Never false: it may have been and gone, so unknown is what it stays.
+        let changed = advance(call, CallState::Unknown, at);
+        call.closed = at > call.sent_at + self.ring_timeout + MARGIN;
+        (changed || call.closed).then_some(id)
+    }
+
+    /// Closes calls of which nothing can become known any more, while Asterisk cannot be asked.
+    pub(super) fn expire(&mut self, now: Instant, at: Timestamp) -> Vec<Call> {
+        let settled = |tracked: &Tracked| tracked.settled_at.is_some_and(|settled| settled < now);
+        let ids: Vec<CallId> = self
+            .calls
+            .iter()
+            .filter(|(_, tracked)| settled(tracked))
+            .map(|(id, _)| *id)
+            .collect();
+        let touched: Vec<CallId> = ids.into_iter().filter_map(|id| self.unseen(id, at)).collect();
+        touched.into_iter().filter_map(|id| self.changed(id)).collect()
+    }
+
+    /// Legs whose channels are not there ended unseen.
+    fn end_missing_legs(
+        &mut self,
+        id: CallId,
+        live: &HashMap<&str, &Channel>,
+        at: Timestamp,
+    ) -> Option<CallId> {
+        let call = &mut self.calls.get_mut(&id)?.call;
+        let mut changed = false;
+        for leg in &mut call.legs {
+            if leg.ended_at.is_none() && !live.contains_key(leg.channel_id.as_str()) {
+                leg.ended_at = Some(at);
+                changed = true;
+            }
+        }
+        if changed && !call.closed && call.legs.iter().all(|leg| leg.ended_at.is_some()) {
+            call.error = Some("its end was not seen".to_owned());
+            end(call, at);
+        }
+        changed.then_some(id)
+    }
+
+    /// Counts a change, and lets go of a call that is over.
+    fn changed(&mut self, id: CallId) -> Option<Call> {
+        let call = &mut self.calls.get_mut(&id)?.call;
+        call.revision += 1;
+        let call = call.clone();
+        if call.closed {
+            self.calls.remove(&id);
+            self.channels.retain(|_, owner| *owner != id);
+        }
+        Some(call)
+    }
+}
+
+/// Moves a call on; it never goes back.
+fn advance(call: &mut Call, to: CallState, at: Timestamp) -> bool {
+    if call.closed || to <= call.state {
+        return false;
+    }
+    call.state = to;
+    match to {
+        CallState::Ringing => call.ringing_at = Some(at),
+        CallState::Answered => call.answered_at = Some(at),
+        CallState::Bridged => call.bridged_at = Some(at),
+        CallState::Sent | CallState::Unknown | CallState::Ended | CallState::Rejected | CallState::Failed => {
+        }
+    }
+    true
+}
+
+/// Ends a call. Its cause is that of the party that was not reached, else that of the first leg.
+fn end(call: &mut Call, at: Timestamp) {
+    let decisive = if call.bridged_at.is_none() {
+        call.legs.last()
+    } else {
+        call.legs.first()
+    };
+    call.cause = decisive.and_then(|leg| leg.cause);
+    call.state = CallState::Ended;
+    call.ended_at = Some(at);
+    call.closed = true;
+}

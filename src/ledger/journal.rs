@@ -1,0 +1,195 @@
+//! What still has to reach the ledger's disk.
+//!
+//! An originate does not wait for a disk: whoever knows something new of a call puts the whole call here, and the
+//! `LedgerActor` writes what is here, many calls in one commit. The journal outlives both of them, so a panic on
+//! either side loses nothing; only the death of the process loses what was not written yet, a few milliseconds.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::Notify;
+
+use super::call::{Call, CallId};
+
+/// Calls that wait to be written, at most. With the ledger down the oldest are given up beyond it.
+const CAPACITY: usize = 100_000;
+
+/// The newest state of each call that is not on disk. Cloning it gives another door to the same journal.
+#[derive(Debug, Clone, Default)]
+pub struct Journal(Arc<Inner>);
+
+#[derive(Debug, Default)]
+struct Inner {
+    calls: Mutex<Calls>,
+    news: Notify,
+    empty: Notify,
+}
+
+#[derive(Debug, Default)]
+struct Calls {
+    waiting: BTreeMap<CallId, Call>,
+    writing: BTreeMap<CallId, Call>,
+}
+
+impl Journal {
+    fn calls(&self) -> MutexGuard<'_, Calls> {
+        self.0.calls.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes note of a call. Never waits.
+    pub fn record(&self, call: &Call) {
+        let mut calls = self.calls();
+        calls.waiting.insert(call.id, call.clone());
+        if calls.waiting.len() > CAPACITY {
+            // Ids are in the order of time: the first is the oldest.
+            calls.waiting.pop_first();
+            metrics::counter!("mege_ledger_lost_total").increment(1);
+        }
+        drop(calls);
+        self.0.news.notify_one();
+    }
+
+    /// What the journal itself knows of a call, where that is newer than the disk.
+    pub(super) fn get(&self, id: CallId) -> Option<Call> {
+        let calls = self.calls();
+        calls.waiting.get(&id).or_else(|| calls.writing.get(&id)).cloned()
+    }
+
+    /// Puts what the journal knows over what was read from disk.
+    pub(super) fn overlay(&self, integration: &str, stored: Vec<Call>) -> Vec<Call> {
+        let mut merged: BTreeMap<CallId, Call> = stored.into_iter().map(|call| (call.id, call)).collect();
+        let calls = self.calls();
+        for call in calls.writing.values().chain(calls.waiting.values()) {
+            if call.integration == integration {
+                merged.insert(call.id, call.clone());
+            }
+        }
+        merged.into_values().filter(|call| !call.closed).collect()
+    }
+
+    /// Waits until there is something to write.
+    ///
+    /// # Cancel safety
+    /// Safe: the news stay.
+    pub(super) async fn news(&self) {
+        loop {
+            if !self.calls().waiting.is_empty() {
+                return;
+            }
+            self.0.news.notified().await;
+        }
+    }
+
+    /// Takes at most `limit` calls to write; they stay visible until [`written`](Self::written) or
+    /// [`put_back`](Self::put_back).
+    pub(super) fn take(&self, limit: usize) -> Vec<Call> {
+        let mut calls = self.calls();
+        // What an earlier taker left behind when it died.
+        Self::requeue(&mut calls);
+        while calls.writing.len() < limit {
+            let Some((id, call)) = calls.waiting.pop_first() else {
+                break;
+            };
+            calls.writing.insert(id, call);
+        }
+        calls.writing.values().cloned().collect()
+    }
+
+    /// What was taken is on disk.
+    pub(super) fn written(&self) {
+        self.calls().writing.clear();
+        self.0.empty.notify_waiters();
+    }
+
+    /// Waits until everything is on disk.
+    ///
+    /// # Cancel safety
+    /// Safe: nothing but waiting.
+    pub(super) async fn drained(&self) {
+        loop {
+            let written = self.0.empty.notified();
+            tokio::pin!(written);
+            // Registered before the look, so that a write between the two is not missed.
+            written.as_mut().enable();
+            if self.len() == 0 {
+                return;
+            }
+            written.await;
+        }
+    }
+
+    /// What was taken is not on disk: it waits again, unless something newer does.
+    pub(super) fn put_back(&self) {
+        Self::requeue(&mut self.calls());
+    }
+
+    /// How many calls are not on disk.
+    pub(super) fn len(&self) -> usize {
+        let calls = self.calls();
+        calls.waiting.len() + calls.writing.len()
+    }
+
+    fn requeue(calls: &mut Calls) {
+        for (id, call) in std::mem::take(&mut calls.writing) {
+            calls.waiting.entry(id).or_insert(call);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ledger::call::tests::call;
+
+    #[test]
+    fn keeps_the_newest_state_of_a_call() {
+        let journal = Journal::default();
+        let mut newer = call();
+        journal.record(&newer);
+        newer.revision += 1;
+        journal.record(&newer);
+        assert_eq!(journal.take(10), [newer.clone()]);
+        assert_eq!(journal.get(newer.id), Some(newer));
+    }
+
+    #[test]
+    fn a_failed_write_does_not_hide_what_came_meanwhile() {
+        let journal = Journal::default();
+        let (mut first, second) = (call(), call());
+        journal.record(&first);
+        journal.record(&second);
+        assert_eq!(journal.take(10).len(), 2);
+        first.revision += 1;
+        journal.record(&first);
+        journal.put_back();
+        let mut again = journal.take(10);
+        again.sort_by_key(|call| call.id);
+        assert_eq!(again, [first, second]);
+    }
+
+    #[test]
+    fn what_a_dead_writer_took_is_taken_again() {
+        let journal = Journal::default();
+        journal.record(&call());
+        assert_eq!(journal.take(10).len(), 1);
+        assert_eq!(journal.take(10).len(), 1);
+        journal.written();
+        assert_eq!(journal.len(), 0);
+    }
+
+    #[test]
+    fn open_calls_are_those_of_the_disk_with_the_journal_over_them() {
+        let journal = Journal::default();
+        let (open, mut closed) = (call(), call());
+        closed.closed = true;
+        journal.record(&closed);
+        let mut stored = closed.clone();
+        stored.closed = false;
+        let calls = journal.overlay(&open.integration, vec![open.clone(), stored]);
+        assert_eq!(calls, [open]);
+        let mut elsewhere = call();
+        elsewhere.integration = "asterisk.other".to_owned();
+        journal.record(&elsewhere);
+        assert!(journal.overlay("asterisk.none", Vec::new()).is_empty());
+    }
+}

@@ -1,0 +1,71 @@
+//! The ledger's store: one contract, kept by SQLite and PostgreSQL alike.
+
+mod postgres;
+mod sqlite;
+#[cfg(test)]
+mod tests;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+
+use self::postgres::PostgresLedger;
+use self::sqlite::SqliteLedger;
+use super::call::{Call, CallId};
+use super::error::LedgerError;
+use crate::database::DatabaseError;
+use crate::settings::{StoreSettings, StoreUrl};
+
+impl From<DatabaseError> for LedgerError {
+    fn from(error: DatabaseError) -> Self {
+        match error {
+            DatabaseError::PoolTimeout | DatabaseError::Unavailable(_) => {
+                Self::Unavailable(error.to_string())
+            }
+            DatabaseError::Query(_) => Self::Query(error.to_string()),
+        }
+    }
+}
+
+/// Where calls are kept. Every method is bounded by the store's time-out.
+///
+/// # Cancel safety
+/// Every method may be dropped: a write is then done as a whole or not at all.
+#[async_trait]
+pub(super) trait LedgerStore: Send + Sync {
+    /// Writes calls with their legs in one commit. A stored call with a greater revision stays as it is.
+    async fn save(&self, calls: Vec<Call>) -> Result<(), LedgerError>;
+
+    /// One call.
+    async fn call(&self, id: CallId) -> Result<Option<Call>, LedgerError>;
+
+    /// The calls of an integration that are not closed, oldest first.
+    async fn open_calls(&self, integration: &str) -> Result<Vec<Call>, LedgerError>;
+
+    /// The id of the gateway on this host: `proposal`, unless an earlier start left another.
+    async fn instance(&self, host: &str, proposal: &str) -> Result<String, LedgerError>;
+}
+
+/// Opens the ledger that the settings name and brings its schema up to date.
+pub(super) async fn open(settings: &StoreSettings) -> Result<Arc<dyn LedgerStore>, LedgerError> {
+    let timeout = Duration::from_millis(settings.timeout_ms);
+    Ok(match &settings.url {
+        StoreUrl::Sqlite(file) => {
+            Arc::new(SqliteLedger::open(&beside(file), settings.connections, timeout).await?)
+        }
+        StoreUrl::Postgres(url) => Arc::new(PostgresLedger::open(url, settings.connections, timeout).await?),
+    })
+}
+
+/// The ledger's file beside that of the CDRs: `mege.sqlite` has `mege-ledger.sqlite`.
+fn beside(file: &Path) -> PathBuf {
+    let mut name = file.file_stem().unwrap_or_default().to_owned();
+    name.push("-ledger");
+    let path = file.with_file_name(name);
+    match file.extension() {
+        Some(extension) => path.with_added_extension(extension),
+        None => path,
+    }
+}

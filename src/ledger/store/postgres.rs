@@ -1,0 +1,150 @@
+//! The ledger in PostgreSQL.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use deadpool_postgres::Object;
+use serde_json::{Value, json};
+use tokio_postgres::Row;
+use tokio_postgres::types::Json;
+
+use super::LedgerStore;
+use crate::database::{DatabaseError, PostgresPool};
+use crate::ledger::call::{Call, CallId};
+use crate::ledger::error::LedgerError;
+
+mod migrations {
+    refinery::embed_migrations!("src/ledger/store/migrations/postgres");
+}
+
+/// One JSON object for each call, as [`Call`] is serialised: the legs come with it.
+const CALL: &str = "SELECT to_jsonb(c) || jsonb_build_object('legs', coalesce( \
+                    (SELECT jsonb_agg(to_jsonb(l) ORDER BY l.position) FROM ledger_leg l WHERE l.call_id = c.id), \
+                    '[]')) FROM ledger_call c";
+
+/// The ledger in PostgreSQL.
+#[derive(Debug)]
+pub(super) struct PostgresLedger(PostgresPool);
+
+impl PostgresLedger {
+    pub(super) async fn open(url: &str, size: usize, timeout: Duration) -> Result<Self, LedgerError> {
+        let runner = migrations::migrations::runner();
+        Ok(Self(
+            PostgresPool::open(url, size, timeout, runner, "ledger_migration").await?,
+        ))
+    }
+}
+
+#[async_trait]
+impl LedgerStore for PostgresLedger {
+    async fn save(&self, calls: Vec<Call>) -> Result<(), LedgerError> {
+        let mut connection = self.0.get().await?;
+        Ok(save(&mut connection, &calls).await.map_err(DatabaseError::from)?)
+    }
+
+    async fn call(&self, id: CallId) -> Result<Option<Call>, LedgerError> {
+        let connection = self.0.get().await?;
+        let row = async {
+            let statement = connection
+                .prepare_cached(&format!("{CALL} WHERE c.id = $1"))
+                .await?;
+            connection.query_opt(&statement, &[&id.0]).await
+        };
+        row.await
+            .map_err(DatabaseError::from)?
+            .as_ref()
+            .map(read_call)
+            .transpose()
+    }
+
+    async fn open_calls(&self, integration: &str) -> Result<Vec<Call>, LedgerError> {
+        let connection = self.0.get().await?;
+        let rows = async {
+            let statement = connection
+                .prepare_cached(&format!(
+                    "{CALL} WHERE c.integration = $1 AND NOT c.closed ORDER BY c.id"
+                ))
+                .await?;
+            connection.query(&statement, &[&integration]).await
+        };
+        rows.await
+            .map_err(DatabaseError::from)?
+            .iter()
+            .map(read_call)
+            .collect()
+    }
+
+    async fn instance(&self, host: &str, proposal: &str) -> Result<String, LedgerError> {
+        let connection = self.0.get().await?;
+        let row = async {
+            connection
+                .execute(
+                    "INSERT INTO ledger_instance (host, id) VALUES ($1, $2) ON CONFLICT DO NOTHING",
+                    &[&host, &proposal],
+                )
+                .await?;
+            connection
+                .query_one("SELECT id FROM ledger_instance WHERE host = $1", &[&host])
+                .await
+        };
+        Ok(row.await.map_err(DatabaseError::from)?.get(0))
+    }
+}
+
+async fn save(connection: &mut Object, calls: &[Call]) -> Result<(), tokio_postgres::Error> {
+    let transaction = connection.transaction().await?;
+    let statement = transaction
+        .prepare_cached(
+            "INSERT INTO ledger_call SELECT * FROM jsonb_populate_recordset(NULL::ledger_call, $1) \
+             ON CONFLICT (id) DO UPDATE SET state = excluded.state, closed = excluded.closed, \
+             revision = excluded.revision, ringing_at = excluded.ringing_at, answered_at = excluded.answered_at, \
+             bridged_at = excluded.bridged_at, ended_at = excluded.ended_at, cause = excluded.cause, \
+             error = excluded.error \
+             WHERE excluded.revision > ledger_call.revision \
+             RETURNING id",
+        )
+        .await?;
+    let changed: Vec<CallId> = transaction
+        .query(&statement, &[&Json(calls)])
+        .await?
+        .iter()
+        .map(|row| CallId(row.get(0)))
+        .collect();
+    let ids: Vec<_> = changed.iter().map(|id| id.0).collect();
+    let statement = transaction
+        .prepare_cached("DELETE FROM ledger_leg WHERE call_id = ANY($1)")
+        .await?;
+    transaction.execute(&statement, &[&ids]).await?;
+    let legs: Vec<Value> = calls
+        .iter()
+        .filter(|call| changed.contains(&call.id))
+        .flat_map(legs)
+        .collect();
+    let statement = transaction
+        .prepare_cached("INSERT INTO ledger_leg SELECT * FROM jsonb_populate_recordset(NULL::ledger_leg, $1)")
+        .await?;
+    transaction.execute(&statement, &[&Json(legs)]).await?;
+    transaction.commit().await
+}
+
+fn legs(call: &Call) -> impl Iterator<Item = Value> {
+    call.legs.iter().enumerate().map(|(position, leg)| {
+        json!({
+            "call_id": call.id,
+            "position": position,
+            "channel_id": leg.channel_id,
+            "name": leg.name,
+            "created_at": leg.created_at,
+            "answered_at": leg.answered_at,
+            "ended_at": leg.ended_at,
+            "cause": leg.cause,
+        })
+    })
+}
+
+fn read_call(row: &Row) -> Result<Call, LedgerError> {
+    let Json(call) = row
+        .try_get::<_, Json<Call>>(0)
+        .map_err(|error| LedgerError::Decode(error.to_string()))?;
+    Ok(call)
+}

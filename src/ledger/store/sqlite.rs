@@ -1,0 +1,202 @@
+//! The ledger in a SQLite file.
+
+use std::path::Path;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+use rusqlite::types::Type;
+use rusqlite::{Connection, OptionalExtension as _, Row, Transaction, TransactionBehavior, params};
+use uuid::Uuid;
+
+use super::LedgerStore;
+use crate::database::{Durability, SqliteFile};
+use crate::ledger::call::{Call, CallId, CallState, Leg};
+use crate::ledger::error::LedgerError;
+use crate::telephony::HangupCause;
+
+mod migrations {
+    refinery::embed_migrations!("src/ledger/store/migrations/sqlite");
+}
+
+const CALL: &str = "SELECT id, integration, extension, number, state, closed, revision, sent_at, ringing_at, \
+                    answered_at, bridged_at, ended_at, cause, error FROM ledger_call";
+
+/// The ledger in a SQLite file.
+#[derive(Debug)]
+pub(super) struct SqliteLedger(SqliteFile);
+
+impl SqliteLedger {
+    pub(super) async fn open(path: &Path, readers: usize, timeout: Duration) -> Result<Self, LedgerError> {
+        let file = SqliteFile::open(path, Durability::Full, readers, timeout, |connection| {
+            migrations::migrations::runner().run(connection).map(|_| ())
+        });
+        Ok(Self(file.await?))
+    }
+}
+
+#[async_trait]
+impl LedgerStore for SqliteLedger {
+    async fn save(&self, calls: Vec<Call>) -> Result<(), LedgerError> {
+        let write = move |connection: &mut Connection| {
+            let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+            for call in &calls {
+                save_call(&transaction, call)?;
+            }
+            transaction.commit()
+        };
+        Ok(self.0.write(write).await?)
+    }
+
+    async fn call(&self, id: CallId) -> Result<Option<Call>, LedgerError> {
+        let read = move |connection: &mut Connection| {
+            let call = connection
+                .prepare_cached(&format!("{CALL} WHERE id = ?1"))?
+                .query_row([id.to_string()], read_call)
+                .optional()?;
+            call.map(|call| with_legs(connection, call)).transpose()
+        };
+        Ok(self.0.read(read).await?)
+    }
+
+    async fn open_calls(&self, integration: &str) -> Result<Vec<Call>, LedgerError> {
+        let integration = integration.to_owned();
+        let read = move |connection: &mut Connection| {
+            let calls: Vec<Call> = connection
+                .prepare_cached(&format!(
+                    "{CALL} WHERE integration = ?1 AND NOT closed ORDER BY id"
+                ))?
+                .query_map([integration], read_call)?
+                .collect::<rusqlite::Result<_>>()?;
+            calls
+                .into_iter()
+                .map(|call| with_legs(connection, call))
+                .collect()
+        };
+        Ok(self.0.read(read).await?)
+    }
+
+    async fn instance(&self, host: &str, proposal: &str) -> Result<String, LedgerError> {
+        let (host, proposal) = (host.to_owned(), proposal.to_owned());
+        let write = move |connection: &mut Connection| {
+            connection.execute(
+                "INSERT INTO ledger_instance (host, id) VALUES (?1, ?2) ON CONFLICT DO NOTHING",
+                [&host, &proposal],
+            )?;
+            connection.query_row("SELECT id FROM ledger_instance WHERE host = ?1", [&host], |row| {
+                row.get(0)
+            })
+        };
+        Ok(self.0.write(write).await?)
+    }
+}
+
+fn save_call(transaction: &Transaction<'_>, call: &Call) -> rusqlite::Result<()> {
+    let id = call.id.to_string();
+    let changed = transaction
+        .prepare_cached(
+            "INSERT INTO ledger_call (id, integration, extension, number, state, closed, revision, sent_at, \
+             ringing_at, answered_at, bridged_at, ended_at, cause, error) \
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14) \
+             ON CONFLICT (id) DO UPDATE SET state = excluded.state, closed = excluded.closed, \
+             revision = excluded.revision, ringing_at = excluded.ringing_at, answered_at = excluded.answered_at, \
+             bridged_at = excluded.bridged_at, ended_at = excluded.ended_at, cause = excluded.cause, \
+             error = excluded.error \
+             WHERE excluded.revision > ledger_call.revision",
+        )?
+        .execute(params![
+            id,
+            call.integration,
+            call.extension,
+            call.number,
+            call.state.as_str(),
+            call.closed,
+            call.revision,
+            call.sent_at.as_microsecond(),
+            micros(call.ringing_at),
+            micros(call.answered_at),
+            micros(call.bridged_at),
+            micros(call.ended_at),
+            call.cause.map(|cause| cause.0),
+            call.error,
+        ])?;
+    if changed == 0 {
+        return Ok(());
+    }
+    transaction
+        .prepare_cached("DELETE FROM ledger_leg WHERE call_id = ?1")?
+        .execute([&id])?;
+    let mut insert = transaction.prepare_cached(
+        "INSERT INTO ledger_leg (call_id, position, channel_id, name, created_at, answered_at, ended_at, cause) \
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+    )?;
+    for (position, leg) in (0_i64..).zip(&call.legs) {
+        insert.execute(params![
+            id,
+            position,
+            leg.channel_id,
+            leg.name,
+            leg.created_at.as_microsecond(),
+            micros(leg.answered_at),
+            micros(leg.ended_at),
+            leg.cause.map(|cause| cause.0),
+        ])?;
+    }
+    Ok(())
+}
+
+fn read_call(row: &Row<'_>) -> rusqlite::Result<Call> {
+    let id: String = row.get(0)?;
+    let state: String = row.get(4)?;
+    Ok(Call {
+        id: CallId(Uuid::try_parse(&id).map_err(|error| nonsense(0, error))?),
+        integration: row.get(1)?,
+        extension: row.get(2)?,
+        number: row.get(3)?,
+        state: CallState::from_name(&state).ok_or_else(|| nonsense(4, "a state unknown to this version"))?,
+        closed: row.get(5)?,
+        revision: row.get(6)?,
+        sent_at: moment(row, 7)?.ok_or_else(|| nonsense(7, "no moment"))?,
+        ringing_at: moment(row, 8)?,
+        answered_at: moment(row, 9)?,
+        bridged_at: moment(row, 10)?,
+        ended_at: moment(row, 11)?,
+        cause: row.get::<_, Option<u16>>(12)?.map(HangupCause),
+        error: row.get(13)?,
+        legs: Vec::new(),
+    })
+}
+
+fn with_legs(connection: &Connection, mut call: Call) -> rusqlite::Result<Call> {
+    call.legs = connection
+        .prepare_cached(
+            "SELECT channel_id, name, created_at, answered_at, ended_at, cause FROM ledger_leg \
+             WHERE call_id = ?1 ORDER BY position",
+        )?
+        .query_map([call.id.to_string()], |row| {
+            Ok(Leg {
+                channel_id: row.get(0)?,
+                name: row.get(1)?,
+                created_at: moment(row, 2)?.ok_or_else(|| nonsense(2, "no moment"))?,
+                answered_at: moment(row, 3)?,
+                ended_at: moment(row, 4)?,
+                cause: row.get::<_, Option<u16>>(5)?.map(HangupCause),
+            })
+        })?
+        .collect::<rusqlite::Result<_>>()?;
+    Ok(call)
+}
+
+fn micros(at: Option<Timestamp>) -> Option<i64> {
+    at.map(Timestamp::as_microsecond)
+}
+
+fn moment(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<Timestamp>> {
+    row.get::<_, Option<i64>>(column)?
+        .map(|micros| Timestamp::from_microsecond(micros).map_err(|error| nonsense(column, error)))
+        .transpose()
+}
+
+fn nonsense(column: usize, error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> rusqlite::Error {
+    rusqlite::Error::FromSqlConversionFailure(column, Type::Text, error.into())
+}

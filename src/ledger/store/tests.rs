@@ -1,0 +1,107 @@
+//! The contract's suite, for both stores.
+
+use super::*;
+use crate::ledger::call::tests::call;
+use crate::ledger::call::{CallState, Leg};
+use crate::telephony::HangupCause;
+
+const TIMEOUT: Duration = Duration::from_secs(5);
+
+fn bridged() -> Call {
+    let mut call = call();
+    let at = Some("2026-11-22T10:00:05.000001Z".parse().unwrap());
+    call.state = CallState::Bridged;
+    call.revision = 4;
+    (call.ringing_at, call.answered_at, call.bridged_at) = (at, at, at);
+    for (channel, cause) in [("first", None), ("second", Some(HangupCause::BUSY))] {
+        call.legs.push(Leg {
+            channel_id: channel.to_owned(),
+            name: format!("PJSIP/3cx-{channel}"),
+            created_at: call.sent_at,
+            answered_at: at,
+            ended_at: cause.and(at),
+            cause,
+        });
+    }
+    call
+}
+
+async fn keeps_the_contract(store: Arc<dyn LedgerStore>) {
+    // A call comes back as it was, legs and all.
+    let mut first = bridged();
+    let second = call();
+    store.save(vec![first.clone(), second.clone()]).await.unwrap();
+    assert_eq!(store.call(first.id).await.unwrap(), Some(first.clone()));
+    assert_eq!(store.call(CallId::mint()).await.unwrap(), None);
+
+    // A newer revision replaces it.
+    first.revision += 1;
+    first.state = CallState::Ended;
+    first.closed = true;
+    first.ended_at = Some("2026-11-22T10:01:00Z".parse().unwrap());
+    first.cause = Some(HangupCause::NORMAL);
+    first.legs[0].ended_at = first.ended_at;
+    store.save(vec![first.clone()]).await.unwrap();
+    assert_eq!(store.call(first.id).await.unwrap(), Some(first.clone()));
+
+    // An older one does not, nor its legs.
+    let mut stale = first.clone();
+    stale.revision = 2;
+    stale.state = CallState::Ringing;
+    stale.legs.clear();
+    store.save(vec![stale]).await.unwrap();
+    assert_eq!(store.call(first.id).await.unwrap(), Some(first));
+
+    // Open calls are those that are not closed, of one integration.
+    let mut elsewhere = call();
+    elsewhere.integration = "asterisk.other".to_owned();
+    store.save(vec![elsewhere]).await.unwrap();
+    assert_eq!(store.open_calls("asterisk.main").await.unwrap(), [second]);
+
+    // The first proposal of an instance stays.
+    assert_eq!(store.instance("host:1", "a").await.unwrap(), "a");
+    assert_eq!(store.instance("host:1", "b").await.unwrap(), "a");
+    assert_eq!(store.instance("host:2", "b").await.unwrap(), "b");
+
+    // Nothing to write is nothing to fear.
+    store.save(Vec::new()).await.unwrap();
+}
+
+#[actix_rt::test]
+async fn sqlite_keeps_the_contract() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("ledger.sqlite");
+    keeps_the_contract(Arc::new(SqliteLedger::open(&file, 2, TIMEOUT).await.unwrap())).await;
+    // Opened again, it is all still there.
+    let store = SqliteLedger::open(&file, 2, TIMEOUT).await.unwrap();
+    assert_eq!(store.open_calls("asterisk.main").await.unwrap().len(), 1);
+}
+
+#[cfg(feature = "peers")]
+#[actix_rt::test]
+async fn postgres_keeps_the_contract() {
+    let database = crate::database::testing::fresh_database().await;
+    keeps_the_contract(Arc::new(
+        PostgresLedger::open(&database, 4, TIMEOUT).await.unwrap(),
+    ))
+    .await;
+    let store = PostgresLedger::open(&database, 4, TIMEOUT).await.unwrap();
+    assert_eq!(store.open_calls("asterisk.main").await.unwrap().len(), 1);
+}
+
+#[actix_rt::test]
+async fn a_file_that_cannot_be_made_is_an_error() {
+    let error = SqliteLedger::open(Path::new("/nonexistent/ledger.sqlite"), 1, TIMEOUT)
+        .await
+        .unwrap_err();
+    assert!(matches!(error, LedgerError::Unavailable(_)), "{error:?}");
+}
+
+#[test]
+fn the_ledger_lies_beside_the_cdrs() {
+    assert_eq!(
+        beside(Path::new("/var/lib/mege/mege.sqlite")),
+        Path::new("/var/lib/mege/mege-ledger.sqlite")
+    );
+    assert_eq!(beside(Path::new("mege")), Path::new("mege-ledger"));
+}

@@ -1,0 +1,8 @@
+//! The integration tests: one binary, so that it is linked once.
+#![expect(clippy::expect_used, reason = "a test whose set-up fails says why and ends")]
+
+#[cfg(feature = "peers")]
+mod peers;
+#[cfg(feature = "peers")]
+mod real_call;
+mod support;

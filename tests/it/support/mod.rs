@@ -1,0 +1,37 @@
+//! What the tests stand on: real peers, and waiting for what must come true.
+
+#[cfg(feature = "peers")]
+pub(crate) mod asterisk;
+#[cfg(feature = "peers")]
+mod asterisk_config;
+#[cfg(feature = "peers")]
+pub(crate) mod postgres;
+#[cfg(feature = "peers")]
+mod process;
+#[cfg(feature = "peers")]
+pub(crate) mod sipp;
+
+#[cfg(feature = "peers")]
+use std::time::Duration;
+
+/// Polls `probe` until it gives a value. Panics with `what` when `limit` has passed.
+#[cfg(feature = "peers")]
+pub(crate) async fn eventually<T>(
+    what: &str,
+    limit: Duration,
+    mut probe: impl AsyncFnMut() -> Option<T>,
+) -> T {
+    const INTERVAL: Duration = Duration::from_millis(20);
+    let polls = async {
+        loop {
+            if let Some(value) = probe().await {
+                return value;
+            }
+            tokio::time::sleep(INTERVAL).await;
+        }
+    };
+    match tokio::time::timeout(limit, polls).await {
+        Ok(value) => value,
+        Err(_) => panic!("not within {limit:?}: {what}"),
+    }
+}

@@ -1,0 +1,47 @@
+//! Child processes and ports of a test.
+
+use std::fs::File;
+use std::net::{TcpListener, UdpSocket};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+
+/// A TCP port of loopback that nobody has at the moment.
+pub(super) fn free_tcp_port() -> u16 {
+    let socket = TcpListener::bind(("127.0.0.1", 0)).expect("a free TCP port");
+    socket.local_addr().expect("a bound socket has an address").port()
+}
+
+/// A UDP port of loopback that nobody has at the moment.
+pub(super) fn free_udp_port() -> u16 {
+    let socket = UdpSocket::bind(("127.0.0.1", 0)).expect("a free UDP port");
+    socket.local_addr().expect("a bound socket has an address").port()
+}
+
+/// Starts `program`, its output in `log`. It dies with the calling thread: a test that is killed leaves nothing.
+pub(super) fn spawn<'a>(program: &str, arguments: impl IntoIterator<Item = &'a str>, log: &Path) -> Child {
+    let output = File::create(log).expect("a log file");
+    Command::new("setpriv")
+        .args(["--pdeathsig", "KILL", program])
+        .args(arguments)
+        .stdin(Stdio::null())
+        .stdout(output.try_clone().expect("a second handle of the log file"))
+        .stderr(output)
+        .spawn()
+        .unwrap_or_else(|error| panic!("{program} does not start: {error}"))
+}
+
+/// Sends `signal` (`KILL`, `STOP`, `CONT`) to the process `pid`. False when it could not be sent.
+pub(super) fn signal(pid: u32, signal: &str) -> bool {
+    // The shell's own `kill`: no crate and no unsafe code for three signals.
+    let mut shell = Command::new("sh");
+    shell
+        .args(["-c", "kill -s \"$1\" \"$2\"", "sh", signal, &pid.to_string()])
+        .status()
+        .is_ok_and(|status| status.success())
+}
+
+/// The one child process of `pid`, if it has one.
+pub(super) fn only_child(pid: u32) -> Option<u32> {
+    let children = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).ok()?;
+    children.trim().parse().ok()
+}

@@ -1,0 +1,54 @@
+# What the tests need beside Rust: each function installs one thing, and does nothing when it is there.
+
+packages_missing='as root on Debian: apt-get install postgresql sip-tester debootstrap'
+asterisk_missing='as root on Debian, with a network: tests/run.sh puts Asterisk 22 into MEGE_TEST_ASTERISK_ROOT'
+
+postgres_bin() {
+  # The newest one, if several are installed.
+  printf '%s\n' /usr/lib/postgresql/*/bin | sort -V | tail -n 1
+}
+
+install_packages() {
+  local packages=()
+  [ -x "$(postgres_bin)/initdb" ] || packages+=(postgresql)
+  command -v sipp >/dev/null || packages+=(sip-tester)
+  command -v debootstrap >/dev/null || [ -d "$MEGE_TEST_ASTERISK_ROOT" ] || packages+=(debootstrap)
+  [ ${#packages[@]} != 0 ] || return 0
+  [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null || return 1
+  export DEBIAN_FRONTEND=noninteractive
+  apt-get update -q && apt-get install -q -y -o DPkg::Lock::Timeout=120 --no-install-recommends "${packages[@]}"
+}
+
+# Debian 12 and 13 have no Asterisk 22, `forky` has: it lives in a folder of its own, entered by chroot.
+export MEGE_TEST_ASTERISK_ROOT="${MEGE_TEST_ASTERISK_ROOT:-${XDG_CACHE_HOME:-$HOME/.cache}/mege-gateway/asterisk-22}"
+
+install_asterisk() {
+  # The tests enter it by chroot.
+  [ "$(id -u)" = 0 ] || return 1
+  local root=$MEGE_TEST_ASTERISK_ROOT
+  if [ -d "$root" ]; then
+    # Folders of tests that were killed: no test takes an hour.
+    find "$root/tmp" -mindepth 1 -maxdepth 1 -name 'mege-*' -mmin +60 -exec rm -rf --one-file-system {} +
+    return 0
+  fi
+  mkdir -p "$(dirname "$root")" || return 1
+  (
+    # One install at a time. It is made under another name and renamed when whole: an interrupted one is never used.
+    exec 9>"$root.lock" && flock 9 || exit 1
+    [ ! -d "$root" ] || exit 0
+    rm -rf --one-file-system "$root.partial" || exit 1
+    # In a mount namespace of its own, so that no /proc or /sys stays mounted there.
+    # Debian 12's debootstrap does not know the name `forky`; the script of `sid` serves every suite.
+    unshare --mount --fork --kill-child debootstrap --variant=minbase --include=asterisk \
+      forky "$root.partial" http://deb.debian.org/debian /usr/share/debootstrap/scripts/sid \
+      >"$root.log" 2>&1 || { tail -n 20 "$root.log"; exit 1; }
+    chroot "$root.partial" asterisk -V | grep '^Asterisk 22\.' || exit 1
+    mv -T "$root.partial" "$root"
+  )
+}
+
+install_cargo_tools() {
+  cargo deny --version >/dev/null 2>&1 || cargo install --locked cargo-deny --version 0.20.2 || return 1
+  # `cargo test` does when it cannot be had.
+  cargo nextest --version >/dev/null 2>&1 || cargo install --locked cargo-nextest --version 0.9.143 || true
+}
