@@ -7,4 +7,5 @@ mod database;
 pub mod ledger;
 pub mod pac;
 pub mod settings;
+pub mod simulator;
 pub mod telephony;

@@ -27,6 +27,9 @@ use crate::settings::AsteriskSettings;
 /// Between two looks for calls of which Asterisk has shown nothing yet, and for a trunk it did not know.
 const REVIEW: Duration = Duration::from_secs(10);
 
+/// Between two resynchronisations without a cause.
+const RESYNCHRONISE: Duration = Duration::from_secs(300);
+
 /// How soon to ask Asterisk about a call whose request was not answered.
 const ASK_ABOUT_UNKNOWN: Duration = Duration::from_secs(1);
 
@@ -241,7 +244,7 @@ impl AriActor {
                 self.enter(Connection::Replaced);
             }
             Ok(event) => {
-                let changed = self.calls.apply(&event, Timestamp::now());
+                let changed = self.calls.apply(&event, Timestamp::now(), Instant::now());
                 self.record(changed);
             }
             Err(_) => {
@@ -272,6 +275,7 @@ impl Actor for AriActor {
             actor.resynchronise(ctx);
         }));
         ctx.run_interval(REVIEW, Self::review);
+        ctx.run_interval(RESYNCHRONISE, Self::resynchronise);
     }
 }
 

@@ -30,8 +30,15 @@ pub(super) struct CallTracker {
 #[derive(Debug)]
 struct Tracked {
     call: Call,
-    /// When the request was answered, or given up as unknown; before that a snapshot says nothing about the call.
-    settled_at: Option<Instant>,
+    /// When Asterisk, or the end of the request, last said something of the call; none while the request is under
+    /// way. A snapshot that was asked for earlier says nothing about what it does not show.
+    heard_at: Option<Instant>,
+}
+
+impl Tracked {
+    fn silent_since(&self, asked_at: Instant) -> bool {
+        self.heard_at.is_some_and(|heard_at| heard_at < asked_at)
+    }
 }
 
 /// How a request to originate ended.
@@ -77,7 +84,7 @@ impl CallTracker {
             self.channels.insert(call.id.to_string(), call.id);
             self.calls.entry(call.id).or_insert(Tracked {
                 call,
-                settled_at: Some(settled_at),
+                heard_at: Some(settled_at),
             });
         }
     }
@@ -106,7 +113,7 @@ impl CallTracker {
             call.id,
             Tracked {
                 call: call.clone(),
-                settled_at: None,
+                heard_at: None,
             },
         );
         call
@@ -121,7 +128,7 @@ impl CallTracker {
         now: Instant,
     ) -> Option<Call> {
         let tracked = self.calls.get_mut(&id)?;
-        tracked.settled_at = Some(now);
+        tracked.heard_at = Some(now);
         let seen = tracked.call.state != CallState::Sent || !tracked.call.legs.is_empty();
         let (state, error) = match outcome {
             Outcome::Accepted(channel) => {
@@ -144,7 +151,7 @@ impl CallTracker {
     }
 
     /// An event. Says how the call stands that it changed.
-    pub(super) fn apply(&mut self, event: &Event, at: Timestamp) -> Option<Call> {
+    pub(super) fn apply(&mut self, event: &Event, at: Timestamp, now: Instant) -> Option<Call> {
         let id = match event {
             Event::ChannelCreated { channel } | Event::ChannelStateChange { channel } => {
                 let id = *self.channels.get(&channel.id)?;
@@ -166,8 +173,15 @@ impl CallTracker {
                 self.destroyed(id, &channel.id, Some(*cause), at)
             }
             Event::ApplicationReplaced | Event::Other => None,
-        };
-        self.changed(id?)
+        }?;
+        if let Some(heard_at) = self
+            .calls
+            .get_mut(&id)
+            .and_then(|tracked| tracked.heard_at.as_mut())
+        {
+            *heard_at = now;
+        }
+        self.changed(id)
     }
 
     /// Everything that lives on Asterisk at `asked_at`. Says which calls that changed: channels that are not there
@@ -187,10 +201,13 @@ impl CallTracker {
         let ids: Vec<CallId> = self.calls.keys().copied().collect();
         for id in ids {
             let first = id.to_string();
-            let settled = self.calls.get(&id).and_then(|tracked| tracked.settled_at);
+            let silent = self
+                .calls
+                .get(&id)
+                .is_some_and(|tracked| tracked.silent_since(asked_at));
             if let Some(channel) = live.get(first.as_str()) {
                 touched.extend(self.observe(id, channel, at));
-            } else if settled.is_some_and(|settled| settled < asked_at) {
+            } else if silent {
                 touched.extend(self.unseen(id, at));
             }
             for bridge in bridges.iter().filter(|bridge| bridge.channels.contains(&first)) {
@@ -202,7 +219,9 @@ impl CallTracker {
                 }
                 touched.extend(self.bridged(id, bridge, at));
             }
-            touched.extend(self.end_missing_legs(id, &live, at));
+            if silent {
+                touched.extend(self.end_missing_legs(id, &live, at));
+            }
         }
         touched.sort_unstable();
         touched.dedup();
@@ -320,11 +339,10 @@ impl CallTracker {
 
     /// Closes calls of which nothing can become known any more, while Asterisk cannot be asked.
     pub(super) fn expire(&mut self, now: Instant, at: Timestamp) -> Vec<Call> {
-        let settled = |tracked: &Tracked| tracked.settled_at.is_some_and(|settled| settled < now);
         let ids: Vec<CallId> = self
             .calls
             .iter()
-            .filter(|(_, tracked)| settled(tracked))
+            .filter(|(_, tracked)| tracked.silent_since(now))
             .map(|(id, _)| *id)
             .collect();
         let touched: Vec<CallId> = ids.into_iter().filter_map(|id| self.unseen(id, at)).collect();
@@ -394,3 +412,6 @@ fn end(call: &mut Call, at: Timestamp) {
     call.ended_at = Some(at);
     call.closed = true;
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,151 @@
+//! The simulated Asterisk: ARI's REST interface and its event socket.
+
+mod application;
+mod call;
+mod channel;
+mod event;
+mod exchange;
+mod faults;
+mod originate;
+mod parameters;
+mod reply;
+mod requests;
+mod route;
+mod server;
+mod socket;
+
+use std::collections::BTreeMap;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use tokio::runtime::Handle;
+
+pub use faults::{AriFault, AriOperation, ReceivedOriginate};
+
+use self::event::Event;
+use self::exchange::Exchange;
+use self::server::Server;
+use self::socket::SocketOrder;
+use super::party::{PartyBehaviour, Script};
+use super::plan::HowOften;
+use super::{SimulatorSettings, pac};
+
+/// The simulated Asterisk, for tests: what it was asked, what its parties do, its faults.
+#[derive(Clone)]
+pub struct SimulatedAsterisk {
+    exchange: Arc<Exchange>,
+    server: Arc<Server>,
+}
+
+impl std::fmt::Debug for SimulatedAsterisk {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let address = self.server.address();
+        f.debug_struct("SimulatedAsterisk")
+            .field("address", &address)
+            .finish()
+    }
+}
+
+impl SimulatedAsterisk {
+    pub(super) fn start(
+        settings: Arc<SimulatorSettings>,
+        script: Arc<Script>,
+        pbx: Arc<pac::Core>,
+        runtime: Handle,
+    ) -> io::Result<Self> {
+        let address = settings.ari;
+        let exchange = Arc::new(Exchange::new(settings, script, pbx, runtime));
+        let server = Arc::new(Server::start(Arc::clone(&exchange), address)?);
+        Ok(Self { exchange, server })
+    }
+
+    pub(super) fn address(&self) -> SocketAddr {
+        self.server.address()
+    }
+
+    /// Every originate that was received, in order.
+    #[must_use]
+    pub fn originates(&self) -> Vec<ReceivedOriginate> {
+        self.exchange.journal.originates()
+    }
+
+    /// How often each request came, as `GET /channels/{id}`: method and path below `/ari`, without ids.
+    #[must_use]
+    pub fn requests(&self) -> BTreeMap<String, u64> {
+        self.exchange.journal.requests()
+    }
+
+    /// How many channels live.
+    #[must_use]
+    pub fn live_channels(&self) -> usize {
+        self.exchange.state().channels.len()
+    }
+
+    /// Whether an application has a socket.
+    #[must_use]
+    pub fn is_connected(&self, application: &str) -> bool {
+        let state = self.exchange.state();
+        let application = state.applications.get(application);
+        application.is_some_and(|application| application.socket.is_some())
+    }
+
+    /// Tells a party, extension or number, what to do from now on, instead of the rule of its last digit.
+    pub fn script(&self, party: &str, behaviour: PartyBehaviour) {
+        self.exchange.script.set(party, behaviour);
+    }
+
+    /// Makes requests of one kind go wrong, instead of what was planned for that kind before.
+    pub fn fail(&self, operation: AriOperation, fault: AriFault, often: HowOften) {
+        self.exchange.journal.faults.set(operation, fault, often);
+    }
+
+    /// Lets everything go right again. What hangs already goes on hanging.
+    pub fn clear_faults(&self) {
+        self.exchange.journal.faults.clear();
+    }
+
+    /// Closes the listener and all connections; calls go on.
+    pub async fn stop_listening(&self) {
+        self.server.stop().await;
+    }
+
+    /// Listens again, on the same port.
+    ///
+    /// # Errors
+    /// When the port was taken meanwhile.
+    pub fn listen_again(&self) -> io::Result<()> {
+        self.server.restart()
+    }
+
+    /// Breaks the connection of every event socket that is open.
+    pub fn cut_event_sockets(&self) {
+        self.order(SocketOrder::Cut);
+    }
+
+    /// Makes every event socket that is open a half-open one: nothing is read, answered or sent, nothing is closed.
+    pub fn freeze_event_sockets(&self) {
+        self.order(SocketOrder::Freeze);
+    }
+
+    /// Sends a text to every event socket that is open, whatever it is.
+    pub fn send_raw(&self, text: impl Into<String>) {
+        self.order(SocketOrder::Send(text.into()));
+    }
+
+    /// Tells every application of so many events of a trunk's channel that does not exist. More than 65,536 at once
+    /// can overflow a socket's queue, and the rest are lost.
+    pub fn flood(&self, trunk: &str, events: usize) {
+        for _ in 0..events {
+            let mut event = Event::new("ChannelUserevent").with("eventname", "flood");
+            event.endpoints.insert(format!("PJSIP/{trunk}"));
+            self.exchange.state().publish(&event);
+        }
+    }
+
+    fn order(&self, order: SocketOrder) {
+        if self.exchange.sockets.send(order).is_err() {
+            tracing::debug!("no event socket is open");
+        }
+    }
+}

@@ -1,0 +1,161 @@
+//! A simulated PBX: an Asterisk's ARI, a 3CX's PAC and the rows behind it, on loopback sockets over the real
+//! protocols.
+//!
+//! It is for trying the gateway with nothing installed, for an integrator's own tests, and for ours. It behaves as
+//! the real ones do, also where that is awkward, and it can be made to fail.
+
+mod ari;
+mod background;
+mod pac;
+mod party;
+mod plan;
+mod rows;
+mod settings;
+#[cfg(test)]
+mod tests;
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+
+use tokio::net::TcpListener;
+use tokio::runtime::Handle;
+use tokio::sync::oneshot;
+use tokio_util::sync::CancellationToken;
+
+pub use ari::{AriFault, AriOperation, ReceivedOriginate, SimulatedAsterisk};
+pub use pac::{PacFault, PacOperation, RequestCount, SimulatedPbx};
+pub use party::PartyBehaviour;
+pub use plan::HowOften;
+pub use rows::{Appearance, Row, simulated_days};
+pub use settings::{Pace, RowTiming, SimulatorSettings};
+
+use party::Script;
+
+/// A simulated Asterisk and 3CX. Dropping it stops both and waits until their sockets are closed.
+///
+/// It runs on threads of its own: it works on any runtime, and a paused clock does not stop it.
+#[derive(Debug)]
+pub struct Simulator {
+    parts: Parts,
+    stop: CancellationToken,
+    thread: Option<JoinHandle<()>>,
+}
+
+#[derive(Debug)]
+struct Parts {
+    asterisk: SimulatedAsterisk,
+    pbx: SimulatedPbx,
+    pac_address: SocketAddr,
+}
+
+impl Simulator {
+    /// Starts it; it answers when this returns.
+    ///
+    /// # Errors
+    /// When an address cannot be had, or a thread.
+    ///
+    /// # Cancel safety
+    /// When this is dropped, what was started stops again.
+    pub async fn start(settings: SimulatorSettings) -> io::Result<Self> {
+        let stop = CancellationToken::new();
+        let abandoned = stop.clone().drop_guard();
+        let (started, starting) = oneshot::channel();
+        let stopped = stop.clone();
+        let thread = std::thread::Builder::new()
+            .name("simulator".to_owned())
+            .spawn(move || run(settings, started, &stopped))?;
+        let parts = starting
+            .await
+            .map_err(|_| io::Error::other("the simulator's thread ended"))??;
+        abandoned.disarm();
+        Ok(Self {
+            parts,
+            stop,
+            thread: Some(thread),
+        })
+    }
+
+    /// Where ARI listens.
+    #[must_use]
+    pub fn ari_address(&self) -> SocketAddr {
+        self.parts.asterisk.address()
+    }
+
+    /// Where PAC listens.
+    #[must_use]
+    pub fn pac_address(&self) -> SocketAddr {
+        self.parts.pac_address
+    }
+
+    /// The Asterisk.
+    #[must_use]
+    pub fn asterisk(&self) -> &SimulatedAsterisk {
+        &self.parts.asterisk
+    }
+
+    /// The 3CX.
+    #[must_use]
+    pub fn pbx(&self) -> &SimulatedPbx {
+        &self.parts.pbx
+    }
+}
+
+impl Drop for Simulator {
+    fn drop(&mut self) {
+        self.stop.cancel();
+        if let Some(thread) = self.thread.take()
+            && thread.join().is_err()
+        {
+            tracing::error!("the simulator's thread panicked");
+        }
+    }
+}
+
+/// The simulator's thread.
+fn run(settings: SimulatorSettings, started: oneshot::Sender<io::Result<Parts>>, stop: &CancellationToken) {
+    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            let _ = started.send(Err(error));
+            return;
+        }
+    };
+    runtime.block_on(async {
+        let parts = start_parts(settings).await;
+        let asterisk = parts.as_ref().ok().map(|parts| parts.asterisk.clone());
+        if started.send(parts).is_err() {
+            return;
+        }
+        stop.cancelled().await;
+        if let Some(asterisk) = asterisk {
+            asterisk.stop_listening().await;
+        }
+    });
+}
+
+async fn start_parts(settings: SimulatorSettings) -> io::Result<Parts> {
+    let settings = Arc::new(settings);
+    let script = Arc::new(Script::default());
+    let runtime = Handle::current();
+    let core = pac::Core::new(Arc::clone(&settings), Arc::clone(&script), runtime.clone())
+        .map_err(io::Error::other)?;
+    let listener = TcpListener::bind(settings.pac).await?;
+    let pac_address = listener.local_addr()?;
+    runtime.spawn(pac::serve(listener, Arc::clone(&core)));
+    if let Some(every) = settings.background_calls {
+        runtime.spawn(background::calls(Arc::clone(&core), every, settings.seed));
+    }
+    let asterisk = SimulatedAsterisk::start(settings, script, Arc::clone(&core), runtime)?;
+    Ok(Parts {
+        asterisk,
+        pbx: SimulatedPbx { core },
+        pac_address,
+    })
+}
+
+/// Locks; a panic elsewhere leaves nothing half done here.
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

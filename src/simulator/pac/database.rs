@@ -1,0 +1,122 @@
+//! The database behind the simulated PAC: 3CX's tables in an SQLite in memory.
+
+use std::sync::{Arc, Mutex};
+
+use rusqlite::types::Value;
+use rusqlite::{Connection, Result, params_from_iter};
+use uuid::Uuid;
+
+use super::clock::Clock;
+use super::{format, functions};
+use crate::cdr::{Cdr, Column, Kind, Recording};
+use crate::simulator::locked;
+
+const CDRS: &str = "cdroutput";
+const RECORDINGS: &str = "recordings";
+
+#[derive(Debug)]
+pub(super) struct Database {
+    connection: Mutex<Connection>,
+}
+
+impl Database {
+    pub(super) fn open(clock: Arc<Clock>) -> Result<Self> {
+        let connection = Connection::open_in_memory()?;
+        functions::register(&connection, clock)?;
+        for (table, columns) in [(CDRS, Cdr::COLUMNS), (RECORDINGS, Recording::COLUMNS)] {
+            let key = columns[0].name;
+            let columns: Vec<String> = columns.iter().map(declaration).collect();
+            connection.execute_batch(&format!(
+                "CREATE TABLE {table} ({}, PRIMARY KEY ({key}))",
+                columns.join(", ")
+            ))?;
+        }
+        Ok(Self {
+            connection: Mutex::new(connection),
+        })
+    }
+
+    /// Runs a statement as it is, read-only. What PAC would answer: the result and the error.
+    pub(super) fn execute(&self, sql: &str) -> (String, String) {
+        match self.rows(sql) {
+            Ok(rows) => (format::rows(&rows), String::new()),
+            Err(error) => ("[]".to_owned(), format::error(&error)),
+        }
+    }
+
+    fn rows(&self, sql: &str) -> Result<Vec<Vec<String>>> {
+        let connection = locked(&self.connection);
+        connection.pragma_update(None, "query_only", true)?;
+        let result = read(&connection, sql);
+        connection.pragma_update(None, "query_only", false)?;
+        result
+    }
+
+    /// Stores a row, or stores it anew.
+    pub(super) fn put_cdr(&self, row: &Cdr) -> Result<()> {
+        self.put(CDRS, Cdr::COLUMNS, row.to_texts())
+    }
+
+    /// Stores a row, or stores it anew.
+    pub(super) fn put_recording(&self, row: &Recording) -> Result<()> {
+        self.put(RECORDINGS, Recording::COLUMNS, row.to_texts())
+    }
+
+    fn put(&self, table: &str, columns: &[Column], texts: Vec<Option<String>>) -> Result<()> {
+        let marks = vec!["?"; columns.len()].join(", ");
+        let values = columns
+            .iter()
+            .zip(texts)
+            .map(|(column, text)| value(column, text));
+        let connection = locked(&self.connection);
+        connection
+            .prepare_cached(&format!("INSERT OR REPLACE INTO {table} VALUES ({marks})"))?
+            .execute(params_from_iter(values))?;
+        Ok(())
+    }
+
+    /// Deletes a leg and its recordings; whether it was there.
+    pub(super) fn delete_cdr(&self, cdr_id: Uuid) -> Result<bool> {
+        let connection = locked(&self.connection);
+        let id = cdr_id.to_string();
+        connection.execute("DELETE FROM recordings WHERE cdr_id = ?", [&id])?;
+        Ok(connection.execute("DELETE FROM cdroutput WHERE cdr_id = ?", [&id])? > 0)
+    }
+
+    /// Deletes a recording; whether it was there.
+    pub(super) fn delete_recording(&self, id_recording: i64) -> Result<bool> {
+        let connection = locked(&self.connection);
+        Ok(connection.execute("DELETE FROM recordings WHERE id_recording = ?", [id_recording])? > 0)
+    }
+}
+
+fn read(connection: &Connection, sql: &str) -> Result<Vec<Vec<String>>> {
+    let mut statement = connection.prepare(sql)?;
+    let columns = statement.column_count();
+    let mut found = statement.query([])?;
+    let mut rows = Vec::new();
+    while let Some(row) = found.next()? {
+        let row = (0..columns).map(|index| row.get_ref(index).map(format::value));
+        rows.push(row.collect::<Result<_>>()?);
+    }
+    Ok(rows)
+}
+
+/// Ids and flags are text, so that casting them to text gives what PostgreSQL gives; moments are microseconds.
+fn declaration(column: &Column) -> String {
+    let kind = match column.kind {
+        Kind::Id | Kind::Text | Kind::Flag => "TEXT",
+        Kind::Moment | Kind::Integer => "INTEGER",
+    };
+    format!("{} {kind}", column.name)
+}
+
+fn value(column: &Column, text: Option<String>) -> Value {
+    let Some(text) = text else {
+        return Value::Null;
+    };
+    match column.kind {
+        Kind::Id | Kind::Text | Kind::Flag => Value::Text(text),
+        Kind::Moment | Kind::Integer => text.parse().map_or(Value::Null, Value::Integer),
+    }
+}

@@ -1,0 +1,111 @@
+//! The simulated 3CX: PAC's services over gRPC, and the database rows behind them.
+
+mod call_service;
+mod clock;
+mod connection;
+mod core;
+mod database;
+mod faults;
+mod format;
+mod functions;
+mod live;
+mod make_call;
+mod server;
+mod sql_service;
+
+use std::sync::Arc;
+
+use jiff::{SignedDuration, Timestamp};
+use uuid::Uuid;
+
+pub(super) use self::core::Core;
+pub use faults::{PacFault, PacOperation, RequestCount};
+pub(super) use live::OngoingCall;
+pub(super) use server::serve;
+
+use super::plan::HowOften;
+use super::rows::Row;
+use crate::cdr::{Cdr, Recording};
+
+/// The simulated 3CX and its PAC, for tests: its rows, its clock, its faults.
+#[derive(Debug, Clone)]
+pub struct SimulatedPbx {
+    pub(super) core: Arc<Core>,
+}
+
+impl SimulatedPbx {
+    /// The database's `now()`.
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
+        self.core.now()
+    }
+
+    /// Sets the clock, which stands still from now on.
+    pub fn set_clock(&self, now: Timestamp) {
+        self.core.clock.set(now);
+    }
+
+    /// Puts the clock forward, and stops it if it still ran.
+    pub fn advance_clock(&self, by: SignedDuration) {
+        self.core.clock.advance(by);
+    }
+
+    /// Stores a leg, or stores it anew.
+    ///
+    /// # Errors
+    /// SQLite's.
+    pub fn insert_cdr(&self, row: &Cdr) -> rusqlite::Result<()> {
+        self.core.database.put_cdr(row)
+    }
+
+    /// Stores a recording, or stores it anew.
+    ///
+    /// # Errors
+    /// SQLite's.
+    pub fn insert_recording(&self, row: &Recording) -> rusqlite::Result<()> {
+        self.core.database.put_recording(row)
+    }
+
+    /// Stores a row of either table.
+    ///
+    /// # Errors
+    /// SQLite's.
+    pub fn insert(&self, row: &Row) -> rusqlite::Result<()> {
+        match row {
+            Row::Cdr(row) => self.insert_cdr(row),
+            Row::Recording(row) => self.insert_recording(row),
+        }
+    }
+
+    /// Deletes a leg and its recordings; whether it was there.
+    ///
+    /// # Errors
+    /// SQLite's.
+    pub fn delete_cdr(&self, cdr_id: Uuid) -> rusqlite::Result<bool> {
+        self.core.database.delete_cdr(cdr_id)
+    }
+
+    /// Deletes a recording; whether it was there.
+    ///
+    /// # Errors
+    /// SQLite's.
+    pub fn delete_recording(&self, id_recording: i64) -> rusqlite::Result<bool> {
+        self.core.database.delete_recording(id_recording)
+    }
+
+    /// Makes requests of one kind go wrong, instead of what was planned for that kind before.
+    pub fn fail(&self, operation: PacOperation, fault: PacFault, often: HowOften) {
+        self.core.faults.plan(operation, fault, often);
+    }
+
+    /// Lets everything go right again. What hangs already goes on hanging.
+    pub fn clear_faults(&self) {
+        self.core.faults.clear();
+    }
+
+    /// How many requests of one kind there were.
+    #[must_use]
+    pub fn requests(&self, operation: PacOperation) -> RequestCount {
+        self.core.faults.count(operation)
+    }
+}
