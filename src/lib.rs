@@ -3,9 +3,12 @@
 pub mod actor;
 pub mod ari;
 pub mod cdr;
+pub mod cli;
 mod database;
+pub mod http;
 pub mod ledger;
 pub mod pac;
 pub mod settings;
 pub mod simulator;
+pub mod telemetry;
 pub mod telephony;

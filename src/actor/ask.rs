@@ -190,11 +190,39 @@ impl<M: Request> Ask<M> {
         })
     }
 
+    /// As [`run`](Self::run), for work that leaves more work behind its reply, such as the pages after the first: it is
+    /// handed the permit (none for a [control](super::ActorHandle::control) message) and passes it on to what it leaves
+    /// behind. Work that fails, or is dropped at the deadline, gives the permit back.
+    pub fn run_with_permit<W, F>(self, work: W) -> ResponseFuture<Reply<M>>
+    where
+        W: FnOnce(M, Instant, Option<Permit>) -> F + 'static,
+        F: Future<Output = Result<M::Reply, M::Error>> + 'static,
+    {
+        self.work(move |message, deadline, permit| async move {
+            match timeout_at(deadline, work(message, deadline, permit)).await {
+                Ok(reply) => reply.map_err(AskError::Reply),
+                Err(_) => Err(AskError::DeadlineExceeded { begun: true }),
+            }
+        })
+    }
+
     /// As [`run`](Self::run), for work that must record how it ended: it is handed the deadline, keeps it itself,
     /// and is never dropped half-way.
-    pub fn run_to_end<W, F>(mut self, work: W) -> ResponseFuture<Reply<M>>
+    pub fn run_to_end<W, F>(self, work: W) -> ResponseFuture<Reply<M>>
     where
         W: FnOnce(M, Instant) -> F + 'static,
+        F: Future<Output = Reply<M>> + 'static,
+    {
+        self.work(move |message, deadline, permit| async move {
+            let _permit = permit;
+            work(message, deadline).await
+        })
+    }
+
+    /// Claims the message and does the work; a panic in it is caught and counted.
+    fn work<W, F>(mut self, work: W) -> ResponseFuture<Reply<M>>
+    where
+        W: FnOnce(M, Instant, Option<Permit>) -> F + 'static,
         F: Future<Output = Reply<M>> + 'static,
     {
         Box::pin(async move {
@@ -209,8 +237,7 @@ impl<M: Request> Ask<M> {
                 health,
                 ..
             } = self;
-            let _permit = permit;
-            let work = async move { work(message, deadline).await };
+            let work = async move { work(message, deadline, permit).await };
             match AssertUnwindSafe(work).catch_unwind().await {
                 Ok(reply) => reply,
                 Err(panic) => {

@@ -50,11 +50,12 @@ impl<A: Actor> fmt::Debug for ActorHandle<A> {
 
 impl<A: Actor<Context = Context<A>>> ActorHandle<A> {
     pub(super) fn new(name: &str, limits: Limits) -> Self {
+        let bulkhead = Bulkhead::new(limits);
         Self {
             inner: Arc::new(Inner {
                 address: RwLock::new(None),
-                bulkhead: Bulkhead::new(limits),
-                health: Health::new(name),
+                health: Health::new(name).with_bulkhead(bulkhead.clone()),
+                bulkhead,
                 stop: CancellationToken::new(),
                 drill: Notify::new(),
             }),

@@ -7,6 +7,8 @@ use jiff::Timestamp;
 use serde::Serialize;
 use tokio::sync::watch;
 
+use super::bulkhead::{Bulkhead, Limits};
+
 /// An actor's life, as its supervisor sees it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -44,11 +46,23 @@ pub struct HealthReport {
     pub usable: bool,
 }
 
+/// What an actor has to do at the moment, and how much it may have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Load {
+    /// Requests in flight.
+    pub in_flight: usize,
+    /// Requests that wait for one of those to end.
+    pub waiting: usize,
+    /// The bounds on both.
+    pub limits: Limits,
+}
+
 /// One actor's health: written by its supervisor and by the actor, read by anybody.
 #[derive(Debug, Clone)]
 pub struct Health {
     name: Arc<str>,
     report: Arc<watch::Sender<HealthReport>>,
+    bulkhead: Option<Bulkhead>,
 }
 
 impl Health {
@@ -67,7 +81,26 @@ impl Health {
         Self {
             name: name.into(),
             report: Arc::new(watch::Sender::new(report)),
+            bulkhead: None,
         }
+    }
+
+    /// The same, with what bounds the actor's work.
+    pub(super) fn with_bulkhead(self, bulkhead: Bulkhead) -> Self {
+        Self {
+            bulkhead: Some(bulkhead),
+            ..self
+        }
+    }
+
+    /// What the actor has to do, where its work is bounded.
+    #[must_use]
+    pub fn load(&self) -> Option<Load> {
+        self.bulkhead.as_ref().map(|bulkhead| Load {
+            in_flight: bulkhead.in_flight(),
+            waiting: bulkhead.waiting(),
+            limits: bulkhead.limits(),
+        })
     }
 
     /// The actor's name, such as `asterisk.main`.

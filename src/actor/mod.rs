@@ -27,5 +27,5 @@ pub use ask::{Ask, AskError, Reply, Request};
 pub use backoff::{Backoff, InvalidBackoff};
 pub use bulkhead::{Bulkhead, Limits, Permit};
 pub use handle::ActorHandle;
-pub use health::{Health, HealthBoard, HealthReport, State};
+pub use health::{Health, HealthBoard, HealthReport, Load, State};
 pub use supervisor::{Placement, RestartPolicy, Spawn, notify, spawn, spawn_detached};

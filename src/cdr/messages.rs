@@ -81,8 +81,10 @@ impl Request for SearchAfterCallId {
     const OPERATION: &'static str = "search_after_call_id";
 }
 
-/// Pages of rows, read as fast as they are taken. The permit of the request travels with the reading, which ends
-/// with the last page, an error, the deadline, or when this is dropped.
+/// Pages of rows, read as fast as they are taken. The permit of the request travels with the reading.
+///
+/// `rest` ends after the last page. Whatever else ends the reading is its last item, an error: a failing store, a page
+/// that was not taken within 10 s, five minutes for the whole. Dropping this ends it too.
 #[derive(Debug)]
 pub struct CdrPages {
     /// The first page, read before the reply so that a failing store is an error and not half an answer.

@@ -1,16 +1,19 @@
 //! CDRs: collected from each 3CX, stored, and served.
 
+mod actor;
 pub mod collector;
 mod error;
 mod messages;
+mod pages;
 mod record;
 mod store;
 mod value;
 
+pub use actor::{CdrHandle, spawn_cdr};
 pub use error::CdrError;
 pub use messages::{
     Apply, CdrPages, CollectorPosition, GetLastCallId, GetPosition, ListDigests, SearchAfterCallId,
 };
 pub use record::{Cdr, Column, InvalidRow, Recording, Sourced, digest};
-pub use store::{Batch, CdrRange, CdrStore, Changes, LegacyRow, Position};
+pub use store::{Batch, CdrRange, CdrStore, Changes, LegacyRow, Position, open_store};
 pub use value::Kind;

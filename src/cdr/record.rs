@@ -63,8 +63,16 @@ macro_rules! row {
             /// # Errors
             /// See [`InvalidRow`].
             pub fn from_source(text: &str) -> Result<Self, InvalidRow> {
-                let values: Vec<Option<String>> =
+                let values =
                     serde_json::from_str(text).map_err(|error| InvalidRow::NotAnArray(error.to_string()))?;
+                Self::from_texts(values)
+            }
+
+            /// Reads a row from its values as the source's text has them, in the columns' order.
+            ///
+            /// # Errors
+            /// See [`InvalidRow`].
+            pub fn from_texts(values: Vec<Option<String>>) -> Result<Self, InvalidRow> {
                 let (expected, got) = (Self::COLUMNS.len(), values.len());
                 if got != expected {
                     return Err(InvalidRow::Width { expected, got });

@@ -1,6 +1,7 @@
 //! The HTTP server and the logs.
 
 use std::net::IpAddr;
+use std::time::Duration;
 
 use serde::Deserialize;
 
@@ -20,6 +21,29 @@ pub struct HttpSettings {
     pub timeout_ms: u64,
     /// How long open requests get at a shutdown, in milliseconds.
     pub shutdown_ms: u64,
+}
+
+impl HttpSettings {
+    /// The prefix as paths begin with it: nothing, or `/` and text without one at its end.
+    #[must_use]
+    pub fn base_path(&self) -> String {
+        match self.prefix.trim_matches('/') {
+            "" => String::new(),
+            prefix => format!("/{prefix}"),
+        }
+    }
+
+    /// How long a request may take.
+    #[must_use]
+    pub fn timeout(&self) -> Duration {
+        Duration::from_millis(self.timeout_ms)
+    }
+
+    /// How long open requests get at a shutdown.
+    #[must_use]
+    pub fn shutdown_timeout(&self) -> Duration {
+        Duration::from_millis(self.shutdown_ms)
+    }
 }
 
 /// Logs, on standard error.

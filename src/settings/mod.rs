@@ -1,18 +1,30 @@
 //! The configuration as the program uses it: typed, complete, checked. `config/default.toml` documents every key.
 
 mod asterisk;
+mod error;
 mod http;
+mod keys;
+mod load;
 mod pac;
+mod sources;
 mod store;
+#[cfg(test)]
+mod tests;
+mod validate;
 
 use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
 pub use asterisk::AsteriskSettings;
+pub use error::{Problem, SettingsError};
 pub use http::{HttpSettings, LogFormat, LogSettings};
 pub use pac::{CollectorSettings, JwtSettings, PacSettings};
+pub use sources::Sources;
 pub use store::{InvalidStoreUrl, StoreSettings, StoreUrl};
+
+/// The integration that the original's variables and routes mean, where there are several.
+const MAIN: &str = "main";
 
 /// Everything that can be configured.
 #[derive(Debug, Clone, Deserialize)]
@@ -30,4 +42,26 @@ pub struct Settings {
     /// Each 3CX, through its PAC, by name.
     #[serde(default)]
     pub pac: BTreeMap<String, PacSettings>,
+}
+
+impl Settings {
+    /// The Asterisk that the original's routes mean: the only one, or the one named `main`; with its name.
+    #[must_use]
+    pub fn default_asterisk(&self) -> Option<(&str, &AsteriskSettings)> {
+        default_of(&self.asterisk)
+    }
+
+    /// The 3CX that the original's routes mean: the only one, or the one named `main`; with its name.
+    #[must_use]
+    pub fn default_pac(&self) -> Option<(&str, &PacSettings)> {
+        default_of(&self.pac)
+    }
+}
+
+fn default_of<T>(entries: &BTreeMap<String, T>) -> Option<(&str, &T)> {
+    let entry = match entries.len() {
+        1 => entries.first_key_value(),
+        _ => entries.get_key_value(MAIN),
+    };
+    entry.map(|(name, settings)| (name.as_str(), settings))
 }

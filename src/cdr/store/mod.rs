@@ -1,5 +1,17 @@
 //! The store's contract, kept by SQLite and PostgreSQL alike and tested by one suite.
 
+mod plan;
+mod postgres;
+mod row;
+mod sql;
+mod sqlite;
+#[cfg(test)]
+pub(super) mod tests;
+mod tombstone;
+
+use std::sync::Arc;
+use std::time::Duration;
+
 use async_trait::async_trait;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -7,6 +19,7 @@ use uuid::Uuid;
 
 use super::error::CdrError;
 use super::record::{Cdr, Recording, Sourced};
+use crate::settings::{StoreSettings, StoreUrl};
 
 /// How far a collector has come with one 3CX. All moments are by the source's clock.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -39,11 +52,11 @@ pub struct Changes {
     pub inserted: u64,
     /// Rows whose digest differed.
     pub updated: u64,
-    /// Rows that were there already, or that a tombstone keeps out.
+    /// Rows that were there already, that a tombstone keeps out, or that the same batch brings again further on.
     pub skipped: u64,
 }
 
-/// Which stored rows to list.
+/// Which stored rows to list. There is no limit but the range.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum CdrRange {
     /// Legs with `from <= cdr_id < until`.
@@ -53,7 +66,7 @@ pub enum CdrRange {
         /// The id after the last.
         until: Uuid,
     },
-    /// Exactly these legs, those of them that are stored.
+    /// Exactly these legs, those of them that are stored or were erased.
     CdrIds(Vec<Uuid>),
     /// Recordings with `from <= id_recording < until`.
     Recordings {
@@ -92,14 +105,18 @@ pub struct LegacyRow {
 #[async_trait]
 pub trait CdrStore: Send + Sync {
     /// Writes a batch of `pbx` in one transaction: rows whose digest is new or differs, with `seq` and `revision`,
-    /// and the position. Erased rows stay out.
+    /// and the position. Erased rows stay out. Of rows with one key the last counts. A new or changed recording gives
+    /// its stored leg a new `seq` and `revision` too. The order of commits is the order of `seq`, without gaps.
     async fn apply(&self, pbx: &str, batch: Batch) -> Result<Changes, CdrError>;
 
     /// The collector's position with `pbx`; the default where there is none.
     async fn position(&self, pbx: &str) -> Result<Position, CdrError>;
 
     /// Keys and digests of the stored rows in `range`, in the keys' order: `(cdr_id or id_recording as text, digest)`.
-    /// Erased rows that lie in the range are listed with their last digest, so that a sweep finds no difference.
+    ///
+    /// A range lists what is stored: of an erased row only a keyed hash is left, which lies in no range.
+    /// [`CdrRange::CdrIds`] lists the erased among those ids too, with the digest that they last had: so a sweep asks
+    /// for the legs that it misses before it reads them again.
     async fn digests(&self, pbx: &str, range: CdrRange) -> Result<Vec<(String, String)>, CdrError>;
 
     /// The greatest `call_history_id` of `pbx`.
@@ -115,7 +132,72 @@ pub trait CdrStore: Send + Sync {
         limit: usize,
     ) -> Result<Vec<LegacyRow>, CdrError>;
 
-    /// The stored rows themselves, by key, for checks: legs and recordings of `pbx` after `after`, at most `limit`.
+    /// The `seq` of the latest change; 0 in a new store. It also shows that the store answers.
+    async fn head(&self) -> Result<i64, CdrError>;
+
+    /// The stored legs themselves, for checks: of `pbx` after `after`, at most `limit`, by `cdr_id`.
     async fn rows(&self, pbx: &str, after: Option<Uuid>, limit: usize)
     -> Result<Vec<Sourced<Cdr>>, CdrError>;
+
+    /// The stored recordings themselves, for checks: of `pbx` after `after`, at most `limit`, by `id_recording`.
+    async fn recordings(
+        &self,
+        pbx: &str,
+        after: Option<i64>,
+        limit: usize,
+    ) -> Result<Vec<Sourced<Recording>>, CdrError>;
+}
+
+/// Opens the store that the settings name and brings its schema up to date.
+///
+/// # Errors
+/// [`CdrError::Unavailable`] when it cannot be reached; trying again may help.
+///
+/// # Cancel safety
+/// May be dropped: each migration is applied as a whole or not at all.
+pub async fn open_store(settings: &StoreSettings) -> Result<Arc<dyn CdrStore>, CdrError> {
+    let timeout = Duration::from_millis(settings.timeout_ms);
+    match &settings.url {
+        StoreUrl::Sqlite(file) => Ok(Arc::new(
+            sqlite::Sqlite::open(file, settings.connections, timeout).await?,
+        )),
+        StoreUrl::Postgres(url) => Ok(Arc::new(
+            postgres::Postgres::open(url, settings.connections, timeout).await?,
+        )),
+    }
+}
+
+/// Why the schema could not be brought up to date. Its text can hold no rows: migrations do not read any.
+fn migration(error: &refinery::Error) -> CdrError {
+    CdrError::Unavailable(format!("the schema: {error}"))
+}
+
+/// A call id as callers send it, fit for comparing: no stored id has a NUL, so what comes after one decides nothing,
+/// and PostgreSQL refuses it.
+fn comparable(call_id: &str) -> &str {
+    call_id.split_once('\0').map_or(call_id, |(before, _)| before)
+}
+
+/// A limit as the databases take it.
+fn limit(rows: usize) -> i64 {
+    i64::try_from(rows).unwrap_or(i64::MAX)
+}
+
+/// An id that was stored as text.
+fn uuid(text: &str) -> Result<Uuid, CdrError> {
+    Uuid::try_parse(text).map_err(|_| CdrError::Decode("an id is no uuid".to_owned()))
+}
+
+/// A position that was stored as JSON; none is the default.
+fn position(json: Option<&str>) -> Result<Position, CdrError> {
+    match json {
+        None => Ok(Position::default()),
+        Some(json) => serde_json::from_str(json)
+            .map_err(|_| CdrError::Decode("a collector's position is no position".to_owned())),
+    }
+}
+
+/// A position as it is stored.
+fn position_json(position: &Position) -> Result<String, CdrError> {
+    serde_json::to_string(position).map_err(|_| CdrError::Query("a position has no JSON".to_owned()))
 }

@@ -7,6 +7,9 @@ use tokio::sync::mpsc;
 
 use super::event::Event;
 
+/// How a subscription to all bridges, `bridge:`, is listed (`res/stasis/app.c`).
+pub(super) const ALL_BRIDGES: &str = "__AST_BRIDGE_ALL_TOPIC";
+
 /// The way to an event socket.
 #[derive(Debug, Clone)]
 pub(super) struct Socket {
@@ -100,11 +103,20 @@ impl Application {
         if !allowed || self.disallowed.contains(kind) {
             return 0;
         }
+        let all_bridges = !event.bridges.is_empty() && self.bridges.contains(ALL_BRIDGES);
+        // What happens in a bridge is told to those who subscribed to bridges or to the channel; an endpoint's
+        // subscription does not bring it (measured on 22.10.1).
+        let by_endpoint = event.bridges.is_empty();
         let matching = |set: &BTreeSet<String>, ids: &BTreeSet<String>| set.intersection(ids).count();
         usize::from(self.all)
             + matching(&self.channels, &event.channels)
             + matching(&self.bridges, &event.bridges)
-            + matching(&self.endpoints, &event.endpoints)
+            + usize::from(all_bridges)
+            + if by_endpoint {
+                matching(&self.endpoints, &event.endpoints)
+            } else {
+                0
+            }
     }
 
     pub(super) fn to_json(&self, name: &str) -> Value {

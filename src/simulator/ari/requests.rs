@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use tokio::time::sleep;
 use tonic::metadata::{Binary, MetadataValue};
 
-use super::application::Source;
+use super::application::{ALL_BRIDGES, Source};
 use super::channel::{Channel, reason_cause};
 use super::event::{ASTERISK_ID, Event, date};
 use super::exchange::{Exchange, bridge_json};
@@ -249,7 +249,7 @@ fn application(
             };
             let known = |source: &Source| match source {
                 Source::Channel(id) => channels.contains(id),
-                Source::Bridge(id) => bridges.contains(id),
+                Source::Bridge(id) => id == ALL_BRIDGES || bridges.contains(id),
                 Source::Endpoint(id) => {
                     let trunks = &exchange.settings.trunks;
                     id.strip_prefix("PJSIP/")
@@ -290,6 +290,7 @@ fn event_source(text: &str) -> Option<Source> {
     let (scheme, id) = text.split_once(':')?;
     match scheme {
         "channel" => Some(Source::Channel(id.to_owned())),
+        "bridge" if id.is_empty() => Some(Source::Bridge(ALL_BRIDGES.to_owned())),
         "bridge" => Some(Source::Bridge(id.to_owned())),
         "endpoint" => Some(Source::Endpoint(id.to_owned())),
         _ => None,

@@ -9,7 +9,7 @@ const CALL: &str = "endpoint=PJSIP/101@3cx&extension=79000000001&context=outgoin
 const NOISE: &str = r#"{"disallowed":[{"type":"ChannelVarset"},{"type":"ChannelDialplan"}]}"#;
 
 async fn subscribe(simulator: &Simulator, app: &str) {
-    let path = format!("applications/{app}/subscription?eventSource=endpoint:PJSIP/3cx");
+    let path = format!("applications/{app}/subscription?eventSource=endpoint:PJSIP/3cx,bridge:");
     assert_eq!(ask(simulator, "POST", &path).await.0, 200);
     let filter: Value = serde_json::from_str(NOISE).unwrap();
     let path = format!("applications/{app}/eventFilter");
@@ -64,6 +64,7 @@ async fn a_call_is_told_from_its_creation_to_its_end_through_the_trunks_subscrip
             "1 Dial RINGING",
             "1 Up",
             "1 Dial ANSWER",
+            "2 BridgeCreated",
             "1 ChannelEnteredBridge",
             "0 ChannelEnteredBridge",
             "1 ChannelHangupRequest",
@@ -71,6 +72,7 @@ async fn a_call_is_told_from_its_creation_to_its_end_through_the_trunks_subscrip
             "1 ChannelDestroyed",
             "0 ChannelHangupRequest",
             "0 ChannelLeftBridge",
+            "2 BridgeDestroyed",
             "0 ChannelDestroyed",
         ]
     );

@@ -1,0 +1,183 @@
+//! The only door to the CDR store.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix::fut::wrap_future;
+use actix::{Actor, ActorFutureExt as _, AsyncContext as _, Context, Handler, ResponseFuture};
+use serde::Serialize;
+
+use super::error::CdrError;
+use super::messages::{Apply, GetLastCallId, GetPosition, ListDigests, SearchAfterCallId};
+use super::pages;
+use super::store::{CdrStore, open_store};
+use crate::actor::{self, ActorHandle, Ask, Backoff, Health, Reply, Spawn};
+use crate::settings::StoreSettings;
+
+/// How often an open store is looked at.
+const PROBE_INTERVAL: Duration = Duration::from_secs(5);
+/// The waits before a store that cannot be opened, or does not answer, is tried again.
+const FIRST_RETRY: Duration = Duration::from_millis(200);
+const LAST_RETRY: Duration = Duration::from_secs(10);
+
+/// The way to the CDR store.
+pub type CdrHandle = ActorHandle<CdrActor>;
+
+/// Starts the actor of the CDR store. It is there at once, the store when it can be opened: until then, and
+/// whenever it does not answer, requests get [`CdrError::Unavailable`], and the health says that it is not usable.
+#[must_use]
+pub fn spawn_cdr(spawn: Spawn, settings: StoreSettings) -> CdrHandle {
+    actor::spawn(spawn, move |health| {
+        CdrActor::new(settings.clone(), health.clone())
+    })
+}
+
+/// Owns the CDR store.
+pub struct CdrActor {
+    settings: StoreSettings,
+    health: Health,
+    retry: Backoff,
+    /// The store, or why there is none yet.
+    store: Result<Arc<dyn CdrStore>, CdrError>,
+}
+
+/// What `/status` shows of the store.
+#[derive(Debug, Serialize)]
+struct StoreHealth {
+    /// The latest change's `seq`, when the store answers.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    seq: Option<i64>,
+    /// Why it does not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<String>,
+}
+
+impl fmt::Debug for CdrActor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CdrActor").finish_non_exhaustive()
+    }
+}
+
+impl CdrActor {
+    fn new(settings: StoreSettings, health: Health) -> Self {
+        #[expect(clippy::expect_used, reason = "the bounds are the constants above")]
+        let retry = Backoff::try_new(FIRST_RETRY, LAST_RETRY).expect("the first is below the last");
+        let opening = CdrError::Unavailable("it is being opened".to_owned());
+        // Before the actor runs, so that nobody is told that it is usable before it is.
+        let error = Some(opening.to_string());
+        health.publish(false, &StoreHealth { seq: None, error });
+        Self {
+            settings,
+            health,
+            retry,
+            store: Err(opening),
+        }
+    }
+
+    fn store(&self) -> Result<Arc<dyn CdrStore>, CdrError> {
+        self.store.clone()
+    }
+
+    /// Opens the store, or looks whether the open one answers; then again, for the life of the actor.
+    /// `failures` counts those in a row.
+    fn probe(&mut self, failures: u32, context: &mut Context<Self>) {
+        let (store, settings) = (self.store(), self.settings.clone());
+        let look = async move {
+            let store = match store {
+                Ok(store) => store,
+                Err(_) => open_store(&settings).await?,
+            };
+            let seq = store.head().await?;
+            Ok((store, seq))
+        };
+        let look = wrap_future(look).map(move |found, actor: &mut Self, context: &mut Context<Self>| {
+            let (failures, wait) = match actor.publish(found) {
+                Ok(()) => (0, PROBE_INTERVAL),
+                Err(_) => (failures.saturating_add(1), actor.retry.delay(failures)),
+            };
+            context.run_later(wait, move |actor, context| actor.probe(failures, context));
+        });
+        context.spawn(look);
+    }
+
+    /// Keeps and publishes what was found. A store that is open stays so: its pool connects again by itself.
+    fn publish(&mut self, found: Result<(Arc<dyn CdrStore>, i64), CdrError>) -> Result<(), CdrError> {
+        let (seq, failure) = match found {
+            Ok((store, seq)) => {
+                self.store = Ok(store);
+                (Some(seq), None)
+            }
+            Err(error) => {
+                if self.store.is_err() {
+                    self.store = Err(error.clone());
+                }
+                (None, Some(error))
+            }
+        };
+        let error = failure.as_ref().map(ToString::to_string);
+        if let Some(error) = &error {
+            tracing::warn!(actor = self.health.name(), error, "store is down");
+        }
+        self.health.publish(error.is_none(), &StoreHealth { seq, error });
+        failure.map_or(Ok(()), Err)
+    }
+}
+
+impl Actor for CdrActor {
+    type Context = Context<Self>;
+
+    fn started(&mut self, context: &mut Self::Context) {
+        self.probe(0, context);
+    }
+}
+
+impl Handler<Ask<Apply>> for CdrActor {
+    type Result = ResponseFuture<Reply<Apply>>;
+
+    fn handle(&mut self, ask: Ask<Apply>, _: &mut Context<Self>) -> Self::Result {
+        let store = self.store();
+        ask.run(|message, _| async move { store?.apply(&message.pbx, message.batch).await })
+    }
+}
+
+impl Handler<Ask<GetPosition>> for CdrActor {
+    type Result = ResponseFuture<Reply<GetPosition>>;
+
+    fn handle(&mut self, ask: Ask<GetPosition>, _: &mut Context<Self>) -> Self::Result {
+        let store = self.store();
+        ask.run(|message, _| async move { store?.position(&message.pbx).await })
+    }
+}
+
+impl Handler<Ask<ListDigests>> for CdrActor {
+    type Result = ResponseFuture<Reply<ListDigests>>;
+
+    fn handle(&mut self, ask: Ask<ListDigests>, _: &mut Context<Self>) -> Self::Result {
+        let store = self.store();
+        ask.run(|message, _| async move { store?.digests(&message.pbx, message.range).await })
+    }
+}
+
+impl Handler<Ask<GetLastCallId>> for CdrActor {
+    type Result = ResponseFuture<Reply<GetLastCallId>>;
+
+    fn handle(&mut self, ask: Ask<GetLastCallId>, _: &mut Context<Self>) -> Self::Result {
+        let store = self.store();
+        ask.run(|message, _| async move { store?.last_call_id(&message.pbx).await })
+    }
+}
+
+impl Handler<Ask<SearchAfterCallId>> for CdrActor {
+    type Result = ResponseFuture<Reply<SearchAfterCallId>>;
+
+    fn handle(&mut self, ask: Ask<SearchAfterCallId>, _: &mut Context<Self>) -> Self::Result {
+        let (store, health) = (self.store(), self.health.clone());
+        ask.run_with_permit(|message, _, permit| async move {
+            pages::search(store?, message, permit, &health).await
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,59 @@
+//! PostgreSQL's errors without the values that caused them: its messages quote them, so only codes and names pass.
+
+use deadpool_postgres::{PoolError, TimeoutType};
+use tokio_postgres::Error;
+use tokio_postgres::error::DbError;
+
+use crate::cdr::error::CdrError;
+
+/// Classes and codes of errors that pass by themselves: no connection, no resources, an operator's intervention, a
+/// limit of ours, a lost race.
+const PASSING: [&str; 7] = ["08", "53", "57", "58", "28", "40", "55P03"];
+
+impl From<Error> for CdrError {
+    fn from(error: Error) -> Self {
+        if let Some(error) = error.as_db_error() {
+            return database(error);
+        }
+        let io = std::error::Error::source(&error).and_then(|cause| cause.downcast_ref::<std::io::Error>());
+        match io {
+            Some(io) => Self::Unavailable(format!("{error}: {}", io.kind())),
+            // What the client says by itself names positions and columns, no values.
+            None if error.is_closed() => Self::Unavailable(error.to_string()),
+            None => Self::Query(error.to_string()),
+        }
+    }
+}
+
+fn database(error: &DbError) -> CdrError {
+    let code = error.code().code();
+    let mut text = format!("SQLSTATE {code}");
+    if let Some(constraint) = error.constraint() {
+        text.push_str(", constraint ");
+        text.push_str(constraint);
+    }
+    if PASSING.iter().any(|passing| code.starts_with(passing)) {
+        CdrError::Unavailable(text)
+    } else {
+        CdrError::Query(text)
+    }
+}
+
+impl From<PoolError> for CdrError {
+    fn from(error: PoolError) -> Self {
+        match error {
+            PoolError::Timeout(TimeoutType::Wait) => Self::PoolTimeout,
+            // Whatever keeps a connection from being made, the store is not there.
+            PoolError::Backend(error) => match Self::from(error) {
+                Self::Query(text) => Self::Unavailable(text),
+                other => other,
+            },
+            PoolError::Timeout(TimeoutType::Create | TimeoutType::Recycle) => {
+                Self::Unavailable("no connection in time".to_owned())
+            }
+            PoolError::Closed | PoolError::NoRuntimeSpecified | PoolError::PostCreateHook(_) => {
+                Self::Unavailable("no connection".to_owned())
+            }
+        }
+    }
+}

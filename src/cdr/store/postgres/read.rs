@@ -1,0 +1,147 @@
+//! Everything that only reads.
+
+use std::collections::{BTreeMap, HashMap};
+
+use deadpool_postgres::Object;
+use jiff::Timestamp;
+use tokio_postgres::Row as PgRow;
+use tokio_postgres::types::ToSql;
+use uuid::Uuid;
+
+use crate::cdr::error::CdrError;
+use crate::cdr::record::Sourced;
+use crate::cdr::store::row::{Row, select, stored};
+use crate::cdr::store::tombstone::{Erasable, TombstoneKey};
+use crate::cdr::store::{self, LegacyRow, Position, sql};
+use crate::cdr::value::{Kind, Value as _};
+
+async fn query(client: &Object, sql: &str, params: &[&(dyn ToSql + Sync)]) -> Result<Vec<PgRow>, CdrError> {
+    let statement = client.prepare_cached(sql).await?;
+    Ok(client.query(&statement, params).await?)
+}
+
+pub(super) async fn position(client: &Object, pbx: &str) -> Result<Position, CdrError> {
+    let rows = query(client, sql::POSITION, &[&pbx]).await?;
+    let json = rows.first().map(|row| row.try_get(0)).transpose()?;
+    store::position(json)
+}
+
+pub(super) async fn leg_digests(
+    client: &Object,
+    pbx: &str,
+    from: Uuid,
+    until: Uuid,
+) -> Result<Vec<(String, String)>, CdrError> {
+    let (from, until) = (from.to_string(), until.to_string());
+    let rows = query(client, sql::LEG_DIGESTS, &[&pbx, &from, &until]).await?;
+    rows.iter()
+        .map(|row| Ok((row.try_get(0)?, row.try_get(1)?)))
+        .collect()
+}
+
+pub(super) async fn recording_digests(
+    client: &Object,
+    pbx: &str,
+    from: i64,
+    until: i64,
+) -> Result<Vec<(String, String)>, CdrError> {
+    let rows = query(client, sql::RECORDING_DIGESTS, &[&pbx, &from, &until]).await?;
+    rows.iter()
+        .map(|row| Ok((row.try_get::<_, i64>(0)?.to_string(), row.try_get(1)?)))
+        .collect()
+}
+
+pub(super) async fn digests_of(
+    client: &Object,
+    pbx: &str,
+    ids: &[Uuid],
+    key: &TombstoneKey,
+) -> Result<Vec<(String, String)>, CdrError> {
+    let by_hash: HashMap<String, String> = ids
+        .iter()
+        .map(|id| (key.hash(pbx, Erasable::Leg(*id)), id.to_string()))
+        .collect();
+    let hashes: Vec<&str> = by_hash.keys().map(String::as_str).collect();
+    let texts: Vec<&str> = by_hash.values().map(String::as_str).collect();
+    let erased = "SELECT key_hash, source_digest FROM tombstone WHERE pbx = $1 AND key_hash = ANY($2)";
+    let stored = "SELECT cdr_id, source_digest FROM cdr WHERE pbx = $1 AND cdr_id = ANY($2)";
+    let mut found = BTreeMap::new();
+    for row in query(client, erased, &[&pbx, &hashes]).await? {
+        let id = by_hash.get(row.try_get::<_, &str>(0)?).cloned();
+        let digest = row.try_get(1)?;
+        found.extend(id.map(|id| (id, digest)));
+    }
+    for row in query(client, stored, &[&pbx, &texts]).await? {
+        found.insert(row.try_get(0)?, row.try_get(1)?);
+    }
+    Ok(found.into_iter().collect())
+}
+
+pub(super) async fn last_call_id(client: &Object, pbx: &str) -> Result<Option<Uuid>, CdrError> {
+    let rows = query(client, sql::LAST_CALL_ID, &[&pbx]).await?;
+    let last: Option<&str> = match rows.first() {
+        Some(row) => row.try_get(0)?,
+        None => None,
+    };
+    last.map(store::uuid).transpose()
+}
+
+pub(super) async fn after_call_id(
+    client: &Object,
+    pbx: &str,
+    call_id: &str,
+    after: Option<Uuid>,
+    limit: usize,
+) -> Result<Vec<LegacyRow>, CdrError> {
+    let limit = store::limit(limit);
+    let rows = match after {
+        None => query(client, sql::FIRST_AFTER_CALL_ID, &[&pbx, &call_id, &limit]).await?,
+        Some(after) => {
+            let after = after.to_string();
+            query(client, sql::NEXT_AFTER_CALL_ID, &[&pbx, &call_id, &after, &limit]).await?
+        }
+    };
+    rows.iter().map(legacy_row).collect()
+}
+
+fn legacy_row(row: &PgRow) -> Result<LegacyRow, CdrError> {
+    Ok(LegacyRow {
+        call_history_id: store::uuid(row.try_get(0)?)?,
+        cdr_id: store::uuid(row.try_get(1)?)?,
+        started_at: row.try_get(2)?,
+        answered_at: row.try_get(3)?,
+        ended_at: row.try_get(4)?,
+        source_number: row.try_get(5)?,
+        destination_number: row.try_get(6)?,
+        recording_url: row.try_get(7)?,
+    })
+}
+
+pub(super) async fn rows<R: Row>(
+    client: &Object,
+    pbx: &str,
+    after: &(dyn ToSql + Sync),
+    limit: usize,
+) -> Result<Vec<Sourced<R>>, CdrError> {
+    let limit = store::limit(limit);
+    let rows = query(client, &select::<R>(), &[&pbx, after, &limit]).await?;
+    rows.iter()
+        .map(|row| {
+            let columns = R::COLUMNS.iter().enumerate();
+            let texts: Result<_, CdrError> = columns
+                .map(|(index, column)| text(column.kind, row, index))
+                .collect();
+            stored(texts?, row.try_get(R::COLUMNS.len())?)
+        })
+        .collect()
+}
+
+/// The source's text for a stored value.
+fn text(kind: Kind, row: &PgRow, index: usize) -> Result<Option<String>, CdrError> {
+    Ok(match kind {
+        Kind::Id | Kind::Text => row.try_get(index)?,
+        Kind::Flag => row.try_get::<_, Option<bool>>(index)?.to_text(),
+        Kind::Moment => row.try_get::<_, Option<Timestamp>>(index)?.to_text(),
+        Kind::Integer => row.try_get::<_, Option<i64>>(index)?.to_text(),
+    })
+}

@@ -1,0 +1,91 @@
+//! What legs and recordings have in common for a store: a table, a key, columns, and our own columns after them.
+
+use std::hash::Hash;
+
+use uuid::Uuid;
+
+use crate::cdr::error::CdrError;
+use crate::cdr::record::{Cdr, Column, InvalidRow, Recording, Sourced};
+
+/// A row type with a table of its own. The first column is the key within one 3CX.
+pub(super) trait Row: Sized + Send + Sync + 'static {
+    /// The table.
+    const TABLE: &'static str;
+    /// The source's columns, in order.
+    const COLUMNS: &'static [Column];
+    /// The type of the key.
+    type Key: Copy + Eq + Hash;
+
+    fn key(&self) -> Self::Key;
+    fn to_texts(&self) -> Vec<Option<String>>;
+    fn from_texts(texts: Vec<Option<String>>) -> Result<Self, InvalidRow>;
+}
+
+macro_rules! row {
+    ($row:ident, $table:literal, $key:ident: $type:ty) => {
+        impl Row for $row {
+            const TABLE: &'static str = $table;
+            const COLUMNS: &'static [Column] = $row::COLUMNS;
+            type Key = $type;
+
+            fn key(&self) -> $type {
+                self.$key
+            }
+
+            fn to_texts(&self) -> Vec<Option<String>> {
+                $row::to_texts(self)
+            }
+
+            fn from_texts(texts: Vec<Option<String>>) -> Result<Self, InvalidRow> {
+                $row::from_texts(texts)
+            }
+        }
+    };
+}
+
+row!(Cdr, "cdr", cdr_id: Uuid);
+row!(Recording, "recording", id_recording: i64);
+
+/// The names of the source's columns, with commas.
+fn names<R: Row>() -> String {
+    let names: Vec<&str> = R::COLUMNS.iter().map(|column| column.name).collect();
+    names.join(", ")
+}
+
+/// The head and the foot of a statement that stores rows, new or changed, around where the values come from: after
+/// `pbx` and the source's columns these are `source_digest, seq, revision, stored_at, updated_at`.
+pub(super) fn upsert<R: Row>(values: &str) -> String {
+    let (table, key) = (R::TABLE, R::COLUMNS[0].name);
+    let updates: Vec<String> = R::COLUMNS[1..]
+        .iter()
+        .map(|column| column.name)
+        .chain(["source_digest", "seq", "revision", "updated_at"])
+        .map(|name| format!("{name} = excluded.{name}"))
+        .collect();
+    format!(
+        "INSERT INTO {table} (pbx, {}, source_digest, seq, revision, stored_at, updated_at) {values} \
+         ON CONFLICT (pbx, {key}) DO UPDATE SET {}",
+        names::<R>(),
+        updates.join(", ")
+    )
+}
+
+/// The statement that reads rows by key: of `$1` after `$2`, at most `$3`; the digest last.
+pub(super) fn select<R: Row>() -> String {
+    let (table, key) = (R::TABLE, R::COLUMNS[0].name);
+    format!(
+        "SELECT {}, source_digest FROM {table} WHERE pbx = $1 AND {key} > $2 ORDER BY {key} LIMIT $3",
+        names::<R>()
+    )
+}
+
+/// A row from its columns and its digest.
+pub(super) fn stored<R: Row>(
+    texts: Vec<Option<String>>,
+    source_digest: String,
+) -> Result<Sourced<R>, CdrError> {
+    match R::from_texts(texts) {
+        Ok(row) => Ok(Sourced { row, source_digest }),
+        Err(error) => Err(CdrError::Decode(error.to_string())),
+    }
+}

@@ -1,0 +1,152 @@
+//! Everything that only reads.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use rusqlite::types::{ToSql, ValueRef};
+use rusqlite::{Connection, OptionalExtension as _, params};
+use uuid::Uuid;
+
+use crate::cdr::error::CdrError;
+use crate::cdr::record::Sourced;
+use crate::cdr::store::row::{Row, select, stored};
+use crate::cdr::store::tombstone::{Erasable, TombstoneKey};
+use crate::cdr::store::{self, CdrRange, LegacyRow, Position, sql};
+use crate::cdr::value::Kind;
+
+pub(super) fn position(connection: &Connection, pbx: &str) -> Result<Position, CdrError> {
+    let json: Option<String> = connection
+        .prepare_cached(sql::POSITION)?
+        .query_row([pbx], |row| row.get(0))
+        .optional()?;
+    store::position(json.as_deref())
+}
+
+pub(super) fn digests(
+    connection: &Connection,
+    pbx: &str,
+    range: CdrRange,
+    key: &TombstoneKey,
+) -> Result<Vec<(String, String)>, CdrError> {
+    match range {
+        CdrRange::Cdrs { from, until } => {
+            let mut statement = connection.prepare_cached(sql::LEG_DIGESTS)?;
+            let rows = statement.query_map(params![pbx, from.to_string(), until.to_string()], |row| {
+                Ok((row.get(0)?, row.get(1)?))
+            })?;
+            Ok(rows.collect::<Result<_, _>>()?)
+        }
+        CdrRange::Recordings { from, until } => {
+            let mut statement = connection.prepare_cached(sql::RECORDING_DIGESTS)?;
+            let rows = statement.query_map(params![pbx, from, until], |row| {
+                Ok((row.get::<_, i64>(0)?.to_string(), row.get(1)?))
+            })?;
+            Ok(rows.collect::<Result<_, _>>()?)
+        }
+        CdrRange::CdrIds(ids) => digests_of(connection, pbx, &ids, key),
+    }
+}
+
+fn digests_of(
+    connection: &Connection,
+    pbx: &str,
+    ids: &[Uuid],
+    key: &TombstoneKey,
+) -> Result<Vec<(String, String)>, CdrError> {
+    let mut stored =
+        connection.prepare_cached("SELECT source_digest FROM cdr WHERE pbx = ?1 AND cdr_id = ?2")?;
+    let mut erased =
+        connection.prepare_cached("SELECT source_digest FROM tombstone WHERE pbx = ?1 AND key_hash = ?2")?;
+    let mut found = BTreeMap::new();
+    for id in ids {
+        let text = id.to_string();
+        let mut digest: Option<String> = stored
+            .query_row(params![pbx, text], |row| row.get(0))
+            .optional()?;
+        if digest.is_none() {
+            let hash = key.hash(pbx, Erasable::Leg(*id));
+            digest = erased
+                .query_row(params![pbx, hash], |row| row.get(0))
+                .optional()?;
+        }
+        found.extend(digest.map(|digest| (text, digest)));
+    }
+    Ok(found.into_iter().collect())
+}
+
+pub(super) fn last_call_id(connection: &Connection, pbx: &str) -> Result<Option<Uuid>, CdrError> {
+    let last: Option<String> = connection
+        .prepare_cached(sql::LAST_CALL_ID)?
+        .query_row([pbx], |row| row.get(0))?;
+    last.as_deref().map(store::uuid).transpose()
+}
+
+pub(super) fn after_call_id(
+    connection: &Connection,
+    pbx: &str,
+    call_id: &str,
+    after: Option<Uuid>,
+    limit: usize,
+) -> Result<Vec<LegacyRow>, CdrError> {
+    let limit = store::limit(limit);
+    let (sql, after) = match after {
+        None => (sql::FIRST_AFTER_CALL_ID, None),
+        Some(after) => (sql::NEXT_AFTER_CALL_ID, Some(after.to_string())),
+    };
+    let mut params: Vec<&dyn ToSql> = vec![&pbx, &call_id];
+    params.extend(after.as_ref().map(|after| after as &dyn ToSql));
+    params.push(&limit);
+    let mut statement = connection.prepare_cached(sql)?;
+    let mut rows = statement.query(params.as_slice())?;
+    let mut legs = Vec::new();
+    while let Some(row) = rows.next()? {
+        legs.push(LegacyRow {
+            call_history_id: store::uuid(row.get_ref(0)?.as_str().map_err(rusqlite::Error::from)?)?,
+            cdr_id: store::uuid(row.get_ref(1)?.as_str().map_err(rusqlite::Error::from)?)?,
+            started_at: moment(row.get(2)?)?,
+            answered_at: row.get::<_, Option<i64>>(3)?.map(moment).transpose()?,
+            ended_at: moment(row.get(4)?)?,
+            source_number: row.get(5)?,
+            destination_number: row.get(6)?,
+            recording_url: row.get(7)?,
+        });
+    }
+    Ok(legs)
+}
+
+fn moment(microseconds: i64) -> Result<Timestamp, CdrError> {
+    Timestamp::from_microsecond(microseconds)
+        .map_err(|_| CdrError::Decode("a moment is out of range".to_owned()))
+}
+
+pub(super) fn rows<R: Row>(
+    connection: &Connection,
+    pbx: &str,
+    after: impl ToSql,
+    limit: usize,
+) -> Result<Vec<Sourced<R>>, CdrError> {
+    let mut statement = connection.prepare(&select::<R>())?;
+    let mut rows = statement.query(params![pbx, after, store::limit(limit)])?;
+    let mut read = Vec::new();
+    while let Some(row) = rows.next()? {
+        let texts: Result<_, rusqlite::Error> = R::COLUMNS
+            .iter()
+            .enumerate()
+            .map(|(index, column)| text(column.kind, row, index))
+            .collect();
+        read.push(stored(texts?, row.get(R::COLUMNS.len())?)?);
+    }
+    Ok(read)
+}
+
+/// The source's text for a stored value.
+fn text(kind: Kind, row: &rusqlite::Row<'_>, index: usize) -> rusqlite::Result<Option<String>> {
+    if row.get_ref(index)? == ValueRef::Null {
+        return Ok(None);
+    }
+    Ok(Some(match kind {
+        Kind::Id | Kind::Text => row.get(index)?,
+        Kind::Flag => row.get::<_, bool>(index)?.to_string(),
+        Kind::Moment | Kind::Integer => row.get::<_, i64>(index)?.to_string(),
+    }))
+}

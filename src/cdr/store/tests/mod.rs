@@ -1,0 +1,190 @@
+//! Databases of their own for each test, and rows to put into them.
+
+mod contract;
+
+use std::collections::BTreeMap;
+
+use uuid::Uuid;
+
+use super::super::record::{Cdr, Column, Recording, Sourced, digest};
+use super::super::value::Kind;
+use super::*;
+use crate::actor::Limits;
+
+/// An empty database and the settings for it.
+pub(in crate::cdr) struct Database {
+    pub(in crate::cdr) settings: StoreSettings,
+    /// Goes with the test.
+    _directory: tempfile::TempDir,
+}
+
+pub(in crate::cdr) fn settings(url: &str) -> StoreSettings {
+    StoreSettings {
+        url: url.to_owned().try_into().unwrap(),
+        connections: 4,
+        timeout_ms: 20_000,
+        limits: Limits::default(),
+    }
+}
+
+impl Database {
+    pub(in crate::cdr) async fn sqlite() -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let settings = settings(&format!("sqlite:{}", directory.path().join("cdr.db").display()));
+        Self {
+            settings,
+            _directory: directory,
+        }
+    }
+
+    /// A new database of the server that `MEGE_TEST_POSTGRES_URL` names. It goes with the server.
+    #[cfg(feature = "peers")]
+    pub(in crate::cdr) async fn postgres() -> Self {
+        let server = std::env::var("MEGE_TEST_POSTGRES_URL").expect("the URL of a PostgreSQL for tests");
+        let name = format!("test_{}", Uuid::new_v4().simple());
+        let admin = connect(&server).await;
+        admin
+            .batch_execute(&format!("CREATE DATABASE {name}"))
+            .await
+            .unwrap();
+        let mut url: Vec<&str> = server.rsplitn(2, '/').collect();
+        url[0] = &name;
+        Self {
+            settings: settings(&format!("{}/{}", url[1], url[0])),
+            _directory: tempfile::tempdir().unwrap(),
+        }
+    }
+
+    async fn open(&self) -> Arc<dyn CdrStore> {
+        open_store(&self.settings).await.unwrap()
+    }
+
+    /// Does what the store itself has no way to do.
+    async fn execute(&self, sql: &str) {
+        match &self.settings.url {
+            StoreUrl::Sqlite(file) => rusqlite::Connection::open(file)
+                .unwrap()
+                .execute_batch(sql)
+                .unwrap(),
+            StoreUrl::Postgres(url) => connect(url).await.batch_execute(sql).await.unwrap(),
+        }
+    }
+
+    /// `seq` and `revision` of everything stored; recordings by their number after an `r`.
+    async fn versions(&self) -> BTreeMap<String, (i64, i64)> {
+        let sql = "SELECT cdr_id, seq, revision FROM cdr \
+                   UNION ALL SELECT 'r' || id_recording, seq, revision FROM recording";
+        match &self.settings.url {
+            StoreUrl::Sqlite(file) => {
+                let connection = rusqlite::Connection::open(file).unwrap();
+                let mut statement = connection.prepare(sql).unwrap();
+                let rows = statement.query_map([], |row| Ok((row.get(0)?, (row.get(1)?, row.get(2)?))));
+                rows.unwrap().map(Result::unwrap).collect()
+            }
+            StoreUrl::Postgres(url) => {
+                let rows = connect(url).await.query(sql, &[]).await.unwrap();
+                let version = |row: &tokio_postgres::Row| (row.get(0), (row.get(1), row.get(2)));
+                rows.iter().map(version).collect()
+            }
+        }
+    }
+
+    /// The key of this database's tombstones.
+    async fn tombstone_key(&self) -> tombstone::TombstoneKey {
+        let key: Vec<u8> = match &self.settings.url {
+            StoreUrl::Sqlite(file) => rusqlite::Connection::open(file)
+                .unwrap()
+                .query_row(sql::TOMBSTONE_KEY, [], |row| row.get(0))
+                .unwrap(),
+            StoreUrl::Postgres(url) => {
+                let row = connect(url).await.query_one(sql::TOMBSTONE_KEY, &[]).await;
+                row.unwrap().get(0)
+            }
+        };
+        assert_eq!(key.len(), 32);
+        tombstone::TombstoneKey::new(&key).unwrap()
+    }
+}
+
+async fn connect(url: &str) -> tokio_postgres::Client {
+    let (client, connection) = tokio_postgres::connect(url, tokio_postgres::NoTls).await.unwrap();
+    tokio::spawn(connection);
+    client
+}
+
+/// A row whose optional columns all have a value (`filled`) or none, different in each column and for each `n`.
+fn texts(columns: &[Column], n: i64, filled: bool) -> Vec<Option<String>> {
+    let required = [
+        "cdr_id",
+        "call_history_id",
+        "id_recording",
+        "cdr_started_at",
+        "cdr_ended_at",
+    ];
+    let columns = columns.iter().zip(1_i64..);
+    columns
+        .map(|(column, index)| {
+            (filled || required.contains(&column.name)).then(|| match column.kind {
+                Kind::Id => leg_id(n * 100 + index).to_string(),
+                Kind::Text => format!("{} {n}", column.name),
+                Kind::Flag => ((n + index) % 2 == 0).to_string(),
+                Kind::Moment => (1_770_712_917_554_321 + n * 1_000_000 + index).to_string(),
+                Kind::Integer => (n * 100 + index).to_string(),
+            })
+        })
+        .collect()
+}
+
+fn leg_id(n: i64) -> Uuid {
+    Uuid::from_u128(0x01dc_9a69_1dbe_9611_0000_0000_0000 + u128::try_from(n).unwrap())
+}
+
+/// A call id in the order of `n`.
+fn call_id(n: i64) -> Uuid {
+    Uuid::from_u128(0xca11_0000_0000_0000_0000 + u128::try_from(n).unwrap())
+}
+
+pub(in crate::cdr) fn sourced_cdr(texts: Vec<Option<String>>) -> Sourced<Cdr> {
+    let source_digest = digest(&serde_json::to_string(&texts).unwrap());
+    let row = Cdr::from_texts(texts).unwrap();
+    Sourced { row, source_digest }
+}
+
+fn sourced_recording(texts: Vec<Option<String>>) -> Sourced<Recording> {
+    let source_digest = digest(&serde_json::to_string(&texts).unwrap());
+    let row = Recording::from_texts(texts).unwrap();
+    Sourced { row, source_digest }
+}
+
+/// Leg `n`, of call `n`; `edition` changes one of its columns and so its digest.
+pub(in crate::cdr) fn leg(n: i64, edition: &str) -> Sourced<Cdr> {
+    let mut texts = texts(Cdr::COLUMNS, n, true);
+    texts[0] = Some(leg_id(n).to_string());
+    texts[1] = Some(call_id(n).to_string());
+    texts[36] = Some(edition.to_owned());
+    sourced_cdr(texts)
+}
+
+/// Recording `number` of leg `n`.
+fn recording(number: i64, n: i64, url: &str) -> Sourced<Recording> {
+    let mut texts = texts(Recording::COLUMNS, number.abs(), true);
+    texts[0] = Some(number.to_string());
+    texts[1] = Some(leg_id(n).to_string());
+    texts[2] = Some(url.to_owned());
+    sourced_recording(texts)
+}
+
+pub(in crate::cdr) fn legs(range: std::ops::Range<i64>) -> Batch {
+    Batch {
+        cdrs: range.map(|n| leg(n, "")).collect(),
+        ..Batch::default()
+    }
+}
+
+fn changes(inserted: u64, updated: u64, skipped: u64) -> Changes {
+    Changes {
+        inserted,
+        updated,
+        skipped,
+    }
+}

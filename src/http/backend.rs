@@ -1,0 +1,34 @@
+//! What the routes ask the actors for.
+
+use std::fmt;
+
+use async_trait::async_trait;
+use tokio::time::Instant;
+use uuid::Uuid;
+
+use super::error::Failure;
+use crate::ari::{Originate, Originated};
+use crate::cdr::CdrPages;
+
+/// The actors behind the original's routes: each method is one `ask` of the default Asterisk or of the CDR store
+/// for the default 3CX, and [`Failure::not_configured`] where there is none.
+#[async_trait(?Send)]
+pub trait Gateway: fmt::Debug + Send + Sync {
+    /// Places a call.
+    ///
+    /// # Cancel safety
+    /// As [`ActorHandle::ask`](crate::actor::ActorHandle::ask): once begun, the call goes on without its caller.
+    async fn originate(&self, request: Originate, deadline: Instant) -> Result<Originated, Failure>;
+
+    /// The greatest `call_history_id` that is stored.
+    ///
+    /// # Cancel safety
+    /// Safe: a read.
+    async fn last_call_id(&self, deadline: Instant) -> Result<Option<Uuid>, Failure>;
+
+    /// All legs with a greater `call_history_id` than this text.
+    ///
+    /// # Cancel safety
+    /// Safe: a read.
+    async fn cdrs_after(&self, call_id: String, deadline: Instant) -> Result<CdrPages, Failure>;
+}

@@ -1,0 +1,337 @@
+//! What a caller is told when an actor did not do what it was asked: one table for all of it.
+
+use std::time::Duration;
+
+use actix_web::http::StatusCode;
+use serde::Serialize;
+
+use crate::actor::AskError;
+use crate::ari::AriError;
+use crate::cdr::CdrError;
+
+/// What is known of a call that was asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Outcome {
+    /// Nothing was dialled, for certain.
+    NotPlaced,
+    /// The request left and no answer came: there may be a call.
+    Unknown,
+}
+
+/// A failure as callers see it. It holds no secret, no number and nothing of our own insides.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Failure {
+    /// The HTTP status.
+    pub status: StatusCode,
+    /// Its name for programs.
+    pub code: &'static str,
+    /// Whether the same request may be sent again without doing twice what should be done once.
+    pub retryable: bool,
+    /// What became of the call, where the request was for one.
+    pub outcome: Option<Outcome>,
+    /// When a new try is worthwhile.
+    pub retry_after: Option<Duration>,
+    /// Words for people.
+    pub message: String,
+}
+
+/// When to try again where nothing says how long it takes: an integration that is away, or one that an operator has
+/// to restart.
+const AWAY: Duration = Duration::from_secs(5);
+const DOWN: Duration = Duration::from_secs(30);
+
+impl Failure {
+    fn new(status: StatusCode, code: &'static str, message: impl Into<String>) -> Self {
+        Self {
+            status,
+            code,
+            retryable: true,
+            outcome: None,
+            retry_after: None,
+            message: message.into(),
+        }
+    }
+
+    fn unavailable(code: &'static str, retry_after: Duration, message: impl Into<String>) -> Self {
+        Self {
+            retry_after: Some(retry_after),
+            ..Self::new(StatusCode::SERVICE_UNAVAILABLE, code, message)
+        }
+    }
+
+    /// Nothing of that kind is configured, so nobody was asked.
+    #[must_use]
+    pub fn not_configured(what: &str) -> Self {
+        Self {
+            retryable: false,
+            ..Self::new(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "not_configured",
+                format!("no {what} is configured"),
+            )
+        }
+    }
+
+    /// A fault of our own.
+    fn internal(code: &'static str, message: &str) -> Self {
+        Self {
+            retryable: false,
+            ..Self::new(StatusCode::INTERNAL_SERVER_ERROR, code, message)
+        }
+    }
+
+    fn not_placed(self) -> Self {
+        Self {
+            outcome: Some(Outcome::NotPlaced),
+            ..self
+        }
+    }
+
+    fn outcome_unknown() -> Self {
+        Self {
+            retryable: false,
+            outcome: Some(Outcome::Unknown),
+            ..Self::new(
+                StatusCode::BAD_GATEWAY,
+                "originate_outcome_unknown",
+                "the request left and no answer came: the call may have been placed, do not repeat it blindly",
+            )
+        }
+    }
+
+    /// The seconds of a `Retry-After` header, rounded up.
+    #[must_use]
+    pub fn retry_after_s(&self) -> Option<u64> {
+        self.retry_after
+            .map(|wait| wait.as_millis().div_ceil(1_000).max(1) as u64)
+    }
+}
+
+fn saturated(retry_after: Duration) -> Failure {
+    Failure::unavailable(
+        "saturated",
+        retry_after,
+        "too many requests are in flight already",
+    )
+}
+
+fn restarting(retry_after: Duration) -> Failure {
+    Failure::unavailable("restarting", retry_after, "the integration is starting")
+}
+
+fn down() -> Failure {
+    Failure::unavailable(
+        "failed",
+        DOWN,
+        "the integration failed too often and waits for an operator",
+    )
+}
+
+fn too_late(message: &str) -> Failure {
+    Failure::new(StatusCode::GATEWAY_TIMEOUT, "deadline_exceeded", message)
+}
+
+/// An originate: once it has begun, only the PBX's own answer says what became of it.
+impl From<AskError<AriError>> for Failure {
+    fn from(error: AskError<AriError>) -> Self {
+        match error {
+            AskError::Saturated { retry_after } => saturated(retry_after).not_placed(),
+            AskError::Restarting { retry_after } => restarting(retry_after).not_placed(),
+            AskError::Failed => down().not_placed(),
+            AskError::DeadlineExceeded { begun: false } => {
+                too_late("the deadline passed before anything was sent").not_placed()
+            }
+            AskError::DeadlineExceeded { begun: true } | AskError::Interrupted => Self::outcome_unknown(),
+            AskError::Reply(error) => error.into(),
+        }
+    }
+}
+
+impl From<AriError> for Failure {
+    fn from(error: AriError) -> Self {
+        let refused = |code, message: String| Self::new(StatusCode::BAD_GATEWAY, code, message).not_placed();
+        match error {
+            AriError::NotConnected(_) => {
+                Self::unavailable("not_connected", AWAY, "not connected to Asterisk").not_placed()
+            }
+            AriError::RequestNotSent(_) => {
+                Self::unavailable("request_not_sent", AWAY, "the request did not reach Asterisk").not_placed()
+            }
+            AriError::Unauthorized => refused("credentials_refused", error.to_string()),
+            AriError::UnknownTrunk(_) => {
+                refused("unknown_trunk", "Asterisk does not know the trunk".to_owned())
+            }
+            AriError::Rejected { .. } => refused("rejected", error.to_string()),
+            // An answer to an originate that cannot be read may well be its success.
+            AriError::OutcomeUnknown(_) | AriError::Decode(_) => Self::outcome_unknown(),
+        }
+    }
+}
+
+/// A read of the CDR store: however it failed, it may be repeated.
+impl From<AskError<CdrError>> for Failure {
+    fn from(error: AskError<CdrError>) -> Self {
+        match error {
+            AskError::Saturated { retry_after } => saturated(retry_after),
+            AskError::Restarting { retry_after } => restarting(retry_after),
+            AskError::Failed => down(),
+            AskError::DeadlineExceeded { begun: _ } => too_late("the CDR store did not answer in time"),
+            AskError::Interrupted => Self::unavailable(
+                "interrupted",
+                Duration::from_secs(1),
+                "the CDR store failed half-way",
+            ),
+            AskError::Reply(error) => error.into(),
+        }
+    }
+}
+
+impl From<CdrError> for Failure {
+    fn from(error: CdrError) -> Self {
+        match error {
+            CdrError::PoolTimeout => saturated(Duration::from_secs(1)),
+            CdrError::Unavailable(_) => {
+                Self::unavailable("store_unavailable", AWAY, "the CDR store is not available")
+            }
+            CdrError::Query(_) => Self::internal("store_failed", "the CDR store failed"),
+            CdrError::Decode(_) => {
+                Self::internal("store_damaged", "the CDR store holds a row that makes no sense")
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    /// Status, code, retryable, outcome, Retry-After.
+    type Row = (u16, &'static str, bool, Option<Outcome>, Option<u64>);
+
+    fn row(failure: &Failure) -> Row {
+        let status = failure.status.as_u16();
+        (
+            status,
+            failure.code,
+            failure.retryable,
+            failure.outcome,
+            failure.retry_after_s(),
+        )
+    }
+
+    #[test]
+    fn an_originate_that_did_not_succeed_says_what_became_of_the_call() {
+        let words = || "10.0.0.5: no route to 79102223311".to_owned();
+        let placed_not = Some(Outcome::NotPlaced);
+        let unknown: Row = (
+            502,
+            "originate_outcome_unknown",
+            false,
+            Some(Outcome::Unknown),
+            None,
+        );
+        let rejected = AriError::Rejected {
+            status: 500,
+            message: "Allocation failed".to_owned(),
+        };
+        let table: [(AskError<AriError>, Row); 13] = [
+            (
+                AskError::Saturated { retry_after: SECOND },
+                (503, "saturated", true, placed_not, Some(1)),
+            ),
+            (
+                AskError::Restarting {
+                    retry_after: SECOND / 2,
+                },
+                (503, "restarting", true, placed_not, Some(1)),
+            ),
+            (AskError::Failed, (503, "failed", true, placed_not, Some(30))),
+            (
+                AskError::DeadlineExceeded { begun: false },
+                (504, "deadline_exceeded", true, placed_not, None),
+            ),
+            (AskError::DeadlineExceeded { begun: true }, unknown),
+            (AskError::Interrupted, unknown),
+            (AskError::Reply(AriError::OutcomeUnknown(words())), unknown),
+            (AskError::Reply(AriError::Decode(words())), unknown),
+            (
+                AskError::Reply(AriError::NotConnected(words())),
+                (503, "not_connected", true, placed_not, Some(5)),
+            ),
+            (
+                AskError::Reply(AriError::RequestNotSent(words())),
+                (503, "request_not_sent", true, placed_not, Some(5)),
+            ),
+            (
+                AskError::Reply(AriError::Unauthorized),
+                (502, "credentials_refused", true, placed_not, None),
+            ),
+            (
+                AskError::Reply(AriError::UnknownTrunk(words())),
+                (502, "unknown_trunk", true, placed_not, None),
+            ),
+            (
+                AskError::Reply(rejected),
+                (502, "rejected", true, placed_not, None),
+            ),
+        ];
+        for (error, expected) in table {
+            let shown = format!("{error:?}");
+            let certain = error.never_begun();
+            let failure = Failure::from(error);
+            assert_eq!(row(&failure), expected, "{shown}");
+            assert!(!failure.message.contains("79102223311"), "{shown}");
+            assert!(!certain || failure.outcome == placed_not, "{shown}");
+        }
+    }
+
+    #[test]
+    fn a_read_that_failed_may_be_repeated_unless_the_store_is_broken() {
+        let words = || "relation cdr does not exist".to_owned();
+        let table: [(AskError<CdrError>, Row); 10] = [
+            (
+                AskError::Saturated { retry_after: SECOND },
+                (503, "saturated", true, None, Some(1)),
+            ),
+            (
+                AskError::Restarting { retry_after: SECOND },
+                (503, "restarting", true, None, Some(1)),
+            ),
+            (AskError::Failed, (503, "failed", true, None, Some(30))),
+            (
+                AskError::DeadlineExceeded { begun: false },
+                (504, "deadline_exceeded", true, None, None),
+            ),
+            (
+                AskError::DeadlineExceeded { begun: true },
+                (504, "deadline_exceeded", true, None, None),
+            ),
+            (AskError::Interrupted, (503, "interrupted", true, None, Some(1))),
+            (
+                AskError::Reply(CdrError::PoolTimeout),
+                (503, "saturated", true, None, Some(1)),
+            ),
+            (
+                AskError::Reply(CdrError::Unavailable(words())),
+                (503, "store_unavailable", true, None, Some(5)),
+            ),
+            (
+                AskError::Reply(CdrError::Query(words())),
+                (500, "store_failed", false, None, None),
+            ),
+            (
+                AskError::Reply(CdrError::Decode(words())),
+                (500, "store_damaged", false, None, None),
+            ),
+        ];
+        for (error, expected) in table {
+            let shown = format!("{error:?}");
+            let failure = Failure::from(error);
+            assert_eq!(row(&failure), expected, "{shown}");
+            assert!(!failure.message.contains("relation"), "{shown}");
+        }
+    }
+}

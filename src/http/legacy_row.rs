@@ -1,0 +1,190 @@
+//! A row of `POST cdr` as the original renders it.
+
+use jiff::Timestamp;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use serde::{Serialize, Serializer};
+use uuid::Uuid;
+
+use crate::cdr::LegacyRow;
+
+/// What a path segment of a link holds as it is: RFC 3986's unreserved characters.
+const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'-')
+    .remove(b'.')
+    .remove(b'_')
+    .remove(b'~');
+
+const SECOND: u64 = 1_000_000;
+
+/// The row with its keys in the original's order.
+#[derive(Debug, Serialize)]
+pub(super) struct RenderedRow<'a> {
+    call_id: Uuid,
+    cdr_id: Uuid,
+    answered: bool,
+    destination_caller_id: Option<&'a str>,
+    ringing_duration: Clock,
+    source_caller_id: Option<&'a str>,
+    start_time: Moment,
+    talking_duration: Clock,
+    recording_url: Option<String>,
+}
+
+impl<'a> RenderedRow<'a> {
+    /// Renders a row; `recordings` is what links begin with, where there are links.
+    pub(super) fn new(row: &'a LegacyRow, recordings: Option<&str>) -> Self {
+        let answered_or_ended = row.answered_at.unwrap_or(row.ended_at);
+        let link = |(base, file): (&str, &str)| link(base, file);
+        Self {
+            call_id: row.call_history_id,
+            cdr_id: row.cdr_id,
+            answered: row.answered_at.is_some(),
+            destination_caller_id: row.destination_number.as_deref(),
+            ringing_duration: Clock::between(row.started_at, answered_or_ended),
+            source_caller_id: row.source_number.as_deref(),
+            start_time: Moment(row.started_at),
+            talking_duration: Clock::between(answered_or_ended, row.ended_at),
+            recording_url: recordings.zip(row.recording_url.as_deref()).map(link),
+        }
+    }
+}
+
+/// `base` and the file's path below it, each segment percent-encoded.
+fn link(base: &str, file: &str) -> String {
+    let mut link = base.trim_end_matches('/').to_owned();
+    for segment in file.trim_start_matches('/').split('/') {
+        link.push('/');
+        link.extend(utf8_percent_encode(segment, SEGMENT));
+    }
+    link
+}
+
+/// Microseconds as `HH:MM:SS.ffffff`, with more digits of hours from 100 on.
+#[derive(Debug)]
+struct Clock(i64);
+
+impl Clock {
+    fn between(from: Timestamp, until: Timestamp) -> Self {
+        Self(until.as_microsecond() - from.as_microsecond())
+    }
+}
+
+impl Serialize for Clock {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let sign = if self.0 < 0 { "-" } else { "" };
+        let micros = self.0.unsigned_abs();
+        let (seconds, fraction) = (micros / SECOND, micros % SECOND);
+        let (hours, minutes, seconds) = (seconds / 3_600, seconds / 60 % 60, seconds % 60);
+        serializer.collect_str(&format_args!(
+            "{sign}{hours:02}:{minutes:02}:{seconds:02}.{fraction:06}"
+        ))
+    }
+}
+
+/// A moment in UTC as PostgreSQL has it in JSON: as many digits of the fraction as there are, six at most.
+#[derive(Debug)]
+struct Moment(Timestamp);
+
+impl Serialize for Moment {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let whole = self.0.strftime("%Y-%m-%dT%H:%M:%S");
+        let micros = self.0.as_microsecond().rem_euclid(1_000_000);
+        let fraction = format!(".{micros:06}");
+        let fraction = fraction.trim_end_matches('0').trim_end_matches('.');
+        serializer.collect_str(&format_args!("{whole}{fraction}+00:00"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn row() -> LegacyRow {
+        LegacyRow {
+            call_history_id: "00000000-01dd-7a15-d07f-8ab0000f4240".parse().unwrap(),
+            cdr_id: "00000000-01dd-7a15-d07f-8ab000000000".parse().unwrap(),
+            started_at: "2026-11-22T00:10:00.190429Z".parse().unwrap(),
+            answered_at: Some("2026-11-22T00:10:08.190429Z".parse().unwrap()),
+            ended_at: "2026-11-22T00:10:48.190429Z".parse().unwrap(),
+            source_number: Some("79100000000".to_owned()),
+            destination_number: Some("100".to_owned()),
+            recording_url: None,
+        }
+    }
+
+    fn rendered(row: &LegacyRow, recordings: Option<&str>) -> serde_json::Value {
+        serde_json::to_value(RenderedRow::new(row, recordings)).unwrap()
+    }
+
+    #[test]
+    fn is_what_the_original_answers_letter_by_letter() {
+        let expected = concat!(
+            r#"{"call_id":"00000000-01dd-7a15-d07f-8ab0000f4240","cdr_id":"00000000-01dd-7a15-d07f-8ab000000000","#,
+            r#""answered":true,"destination_caller_id":"100","ringing_duration":"00:00:08.000000","#,
+            r#""source_caller_id":"79100000000","start_time":"2026-11-22T00:10:00.190429+00:00","#,
+            r#""talking_duration":"00:00:40.000000","recording_url":null}"#,
+        );
+        assert_eq!(
+            serde_json::to_string(&RenderedRow::new(&row(), None)).unwrap(),
+            expected
+        );
+    }
+
+    #[test]
+    fn a_call_that_was_not_answered_rang_until_its_end_and_was_not_talked_on() {
+        let row = LegacyRow {
+            answered_at: None,
+            ..row()
+        };
+        let rendered = rendered(&row, None);
+        assert_eq!(rendered["answered"], false);
+        assert_eq!(rendered["ringing_duration"], "00:00:48.000000");
+        assert_eq!(rendered["talking_duration"], "00:00:00.000000");
+    }
+
+    #[test]
+    fn a_start_has_no_trailing_zeros() {
+        for (at, expected) in [
+            ("2026-11-22T00:10:00.845860Z", "2026-11-22T00:10:00.84586+00:00"),
+            ("2026-11-22T00:10:00Z", "2026-11-22T00:10:00+00:00"),
+            ("2026-11-22T00:10:10.000001Z", "2026-11-22T00:10:10.000001+00:00"),
+            ("1969-12-31T23:59:59.5Z", "1969-12-31T23:59:59.5+00:00"),
+        ] {
+            let row = LegacyRow {
+                started_at: at.parse().unwrap(),
+                ..row()
+            };
+            assert_eq!(rendered(&row, None)["start_time"], expected);
+        }
+    }
+
+    #[test]
+    fn durations_have_six_digits_of_the_fraction_and_as_many_hours_as_there_are() {
+        for (ended, expected) in [
+            ("2026-11-22T00:10:08.190430Z", "00:00:00.000001"),
+            ("2026-11-23T01:11:10.690429Z", "25:01:02.500000"),
+            ("2026-11-26T04:10:08.190429Z", "100:00:00.000000"),
+            ("2026-11-22T00:10:07.190429Z", "-00:00:01.000000"),
+        ] {
+            let row = LegacyRow {
+                ended_at: ended.parse().unwrap(),
+                ..row()
+            };
+            assert_eq!(rendered(&row, None)["talking_duration"], expected);
+        }
+    }
+
+    #[test]
+    fn a_link_holds_no_raw_character_that_means_something_in_a_url() {
+        let file = "110/[Имя, Ф]_110-7+9 #1%?(12).wav";
+        let row = LegacyRow {
+            recording_url: Some(file.to_owned()),
+            ..row()
+        };
+        let expected = "https://pbx.example/rec/110/%5B%D0%98%D0%BC%D1%8F%2C%20%D0%A4%5D_110-7%2B9%20%231%25%3F%2812%29.wav";
+        for base in ["https://pbx.example/rec", "https://pbx.example/rec/"] {
+            assert_eq!(rendered(&row, Some(base))["recording_url"], expected);
+        }
+        assert_eq!(rendered(&row, None)["recording_url"], serde_json::Value::Null);
+    }
+}

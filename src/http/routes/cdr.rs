@@ -1,0 +1,147 @@
+//! `POST cdr`: every stored leg of a call with a greater id, page by page.
+
+use actix_web::{HttpRequest, HttpResponse, web};
+use bytes::Bytes;
+use futures_util::stream::{self, Stream};
+use tokio::time::{Instant, timeout_at};
+
+use crate::cdr::{CdrError, CdrPages, LegacyRow};
+use crate::http::AppState;
+use crate::http::body::{Field, Fields};
+use crate::http::legacy_error::Refusal;
+use crate::http::legacy_row::RenderedRow;
+
+pub(in crate::http) async fn post(
+    request: HttpRequest,
+    payload: web::Payload,
+    state: web::Data<AppState>,
+) -> HttpResponse {
+    search(&request, payload, &state)
+        .await
+        .unwrap_or_else(|refusal| refusal.respond(&request))
+}
+
+async fn search(
+    request: &HttpRequest,
+    payload: web::Payload,
+    state: &web::Data<AppState>,
+) -> Result<HttpResponse, Refusal> {
+    let deadline = state.deadline();
+    let call_id = call_id(&Fields::read(request, payload, deadline).await?)?;
+    let pages = state.gateway.cdrs_after(call_id, deadline).await?;
+    let array = Array {
+        pages,
+        recordings: state.recordings.clone(),
+        deadline,
+        begun: false,
+        part: Part::First,
+    };
+    Ok(HttpResponse::Ok()
+        .content_type("application/json; charset=utf-8")
+        .streaming(array.into_stream()))
+}
+
+fn call_id(fields: &Fields) -> Result<String, Refusal> {
+    let field = fields.get("call_id");
+    let empty = field.is_empty();
+    let mut complaints = Vec::new();
+    let text = match field {
+        Field::Text(text) => text,
+        Field::Absent | Field::Number(_) | Field::Other => {
+            complaints.push("call_id must be a string".to_owned());
+            String::new()
+        }
+    };
+    if empty {
+        complaints.push("call_id should not be empty".to_owned());
+    }
+    // No id has one, and PostgreSQL has no text with one.
+    if text.contains('\0') {
+        complaints.push("call_id must not hold a NUL".to_owned());
+    }
+    if complaints.is_empty() {
+        Ok(text)
+    } else {
+        Err(Refusal::fields(complaints))
+    }
+}
+
+/// Why an answer ended half-way. The connection is then cut, so that nobody takes what came for all.
+#[derive(Debug, thiserror::Error)]
+enum BrokenOff {
+    #[error(transparent)]
+    Store(#[from] CdrError),
+    #[error("the deadline passed")]
+    DeadlineExceeded,
+    #[error("a row cannot be rendered: {0}")]
+    Render(#[from] serde_json::Error),
+}
+
+/// What comes next of the array.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Part {
+    First,
+    Rest,
+    Nothing,
+}
+
+/// A JSON array, written as its rows are read.
+struct Array {
+    pages: CdrPages,
+    recordings: Option<String>,
+    deadline: Instant,
+    begun: bool,
+    part: Part,
+}
+
+impl Array {
+    fn into_stream(self) -> impl Stream<Item = Result<Bytes, BrokenOff>> {
+        stream::try_unfold(self, |mut array| async move {
+            match array.next().await {
+                Ok(chunk) => Ok(chunk.map(|chunk| (chunk, array))),
+                Err(error) => {
+                    tracing::error!(%error, "an answer was cut off");
+                    Err(error)
+                }
+            }
+        })
+    }
+
+    /// The next piece of text, never empty: to a chunked body an empty one is its end.
+    async fn next(&mut self) -> Result<Option<Bytes>, BrokenOff> {
+        match self.part {
+            Part::First => {
+                self.part = Part::Rest;
+                let rows = std::mem::take(&mut self.pages.first);
+                let mut text = b"[".to_vec();
+                self.write(&mut text, &rows)?;
+                Ok(Some(text.into()))
+            }
+            Part::Rest => loop {
+                let page = timeout_at(self.deadline, self.pages.rest.recv())
+                    .await
+                    .map_err(|_| BrokenOff::DeadlineExceeded)?;
+                let Some(page) = page else {
+                    self.part = Part::Nothing;
+                    return Ok(Some(Bytes::from_static(b"]")));
+                };
+                let mut text = Vec::new();
+                self.write(&mut text, &page?)?;
+                if !text.is_empty() {
+                    return Ok(Some(text.into()));
+                }
+            },
+            Part::Nothing => Ok(None),
+        }
+    }
+
+    fn write(&mut self, text: &mut Vec<u8>, rows: &[LegacyRow]) -> Result<(), BrokenOff> {
+        for row in rows {
+            if std::mem::replace(&mut self.begun, true) {
+                text.push(b',');
+            }
+            serde_json::to_writer(&mut *text, &RenderedRow::new(row, self.recordings.as_deref()))?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,105 @@
+//! The routes about the gateway itself.
+
+use actix::{Actor, Context};
+use actix_web::http::StatusCode;
+use serde_json::{Value, json};
+
+use super::support::{FakeGateway, TestApp};
+use crate::actor::{ActorHandle, Limits, Placement, RestartPolicy, Spawn, State, spawn};
+
+struct Idle;
+
+impl Actor for Idle {
+    type Context = Context<Self>;
+}
+
+async fn idle(name: &str) -> ActorHandle<Idle> {
+    let how = Spawn {
+        name: name.to_owned(),
+        limits: Limits::default(),
+        placement: Placement::Current,
+        restart: RestartPolicy::default(),
+    };
+    let handle = spawn(how, |_| Idle);
+    handle.health().reached(State::Running).await;
+    handle
+}
+
+async fn readiness(app: &TestApp) -> (u16, Value) {
+    let answer = app.get("/readyz").await;
+    (answer.status.as_u16(), answer.json())
+}
+
+#[actix_web::test]
+async fn ready_means_started_not_draining_and_the_stores_usable() {
+    let store = idle("cdr").await;
+    let app = TestApp::start_with(
+        FakeGateway::default(),
+        &[("API_PREFIX", "api")],
+        &[store.health().clone()],
+    );
+    let not_ready = |reason: &str| (503, json!({"status": "not_ready", "reason": reason}));
+    assert_eq!(readiness(&app).await, not_ready("starting"));
+    app.lifecycle.started();
+    assert_eq!(readiness(&app).await, (200, json!({"status": "ready"})));
+    store.health().publish(false, &json!({"error": "disk full"}));
+    assert_eq!(readiness(&app).await, not_ready("store"));
+    store.health().publish(true, &Value::Null);
+    assert_eq!(readiness(&app).await.0, 200);
+    app.lifecycle.draining();
+    app.lifecycle.started();
+    assert_eq!(readiness(&app).await, not_ready("draining"));
+    assert_eq!(app.get("/livez").await.status, StatusCode::OK);
+}
+
+#[actix_web::test]
+async fn status_shows_each_actor_with_its_load() {
+    let (asterisk, store) = (idle("asterisk.main").await, idle("cdr").await);
+    let healths = [asterisk.health().clone(), store.health().clone()];
+    let app = TestApp::start_with(FakeGateway::default(), &[], &healths);
+    let status = app.get("/status").await.json();
+    assert_eq!(status["status"], "ok");
+    assert_eq!(status["version"], env!("CARGO_PKG_VERSION"));
+
+    asterisk
+        .health()
+        .publish(false, &json!({"connection": "backing_off"}));
+    let answer = app.get("/status").await;
+    assert_eq!(answer.status, StatusCode::OK);
+    let mut status = answer.json();
+    assert_eq!(status["status"], "degraded");
+    let since = status["actors"]["asterisk.main"]["since"].take();
+    assert!(since.as_str().unwrap().parse::<jiff::Timestamp>().is_ok());
+    let expected = json!({
+        "state": "running",
+        "since": null,
+        "restarts": 0,
+        "panics": 0,
+        "detail": {"connection": "backing_off"},
+        "usable": false,
+        "in_flight": 0,
+        "waiting": 0,
+        "limits": {"in_flight": 8, "waiting": 64, "wait_ms": 1000},
+    });
+    assert_eq!(status["actors"]["asterisk.main"], expected);
+    assert_eq!(status["actors"]["cdr"]["usable"], true);
+}
+
+#[actix_web::test]
+async fn metrics_are_labelled_with_the_routes_pattern_and_nothing_of_the_callers() {
+    let app = TestApp::start(FakeGateway::default(), &[("API_PREFIX", "numbers")]);
+    app.get("/numbers/pbx-api/last-call-id?number=79102223311").await;
+    app.get("/79102223311").await;
+    app.post("/numbers/pbx-api/79102223311", "{}").await;
+    let answer = app.get("/metrics").await;
+    assert_eq!(answer.status, StatusCode::OK);
+    let text = answer.text();
+    let line =
+        r#"mege_http_requests_total{route="/numbers/pbx-api/last-call-id",method="GET",status="200"} 1"#;
+    assert!(text.contains(line), "{text}");
+    assert!(
+        text.contains(r#"mege_http_seconds_count{route="/numbers/pbx-api/last-call-id"} 1"#),
+        "{text}"
+    );
+    assert!(!text.contains("79102223311"), "{text}");
+}

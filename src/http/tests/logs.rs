@@ -1,0 +1,106 @@
+//! What is logged, and what never is. The only test that sets up this process's logs.
+
+use std::io;
+use std::sync::{Arc, Mutex};
+
+use actix_web::http::Method;
+use tracing_subscriber::fmt::MakeWriter;
+
+use super::support::{FakeGateway, TestApp, settings};
+use crate::http::Failure;
+use crate::telemetry;
+
+#[derive(Clone, Default)]
+struct Lines(Arc<Mutex<Vec<u8>>>);
+
+impl Lines {
+    fn text(&self) -> String {
+        String::from_utf8_lossy(&self.0.lock().unwrap()).into_owned()
+    }
+}
+
+impl io::Write for Lines {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl<'a> MakeWriter<'a> for Lines {
+    type Writer = Self;
+
+    fn make_writer(&'a self) -> Self {
+        self.clone()
+    }
+}
+
+#[actix_web::test]
+async fn logs_name_requests_by_id_and_route_and_hold_nothing_that_was_sent() {
+    let lines = Lines::default();
+    let subscriber = tracing_subscriber::fmt()
+        .json()
+        .with_max_level(tracing::Level::TRACE)
+        .with_writer(lines.clone())
+        .finish();
+    tracing::subscriber::set_global_default(subscriber).expect("no other test sets up logs");
+    for _ in 0..2 {
+        telemetry::init(&settings(&[]).log).expect("setting up twice is no error");
+    }
+
+    let app = TestApp::start(FakeGateway::failing(Failure::not_configured("Asterisk")), &[]);
+    let headers = [
+        ("content-type", "application/json"),
+        ("x-request-id", "crm-42"),
+        ("x-secret", "s3cr3t"),
+    ];
+    for body in [
+        r#"{"source_caller_id":79102223311,"caller_id":102}"#,
+        r#"{"source_caller_id":"79102223311"}"#,
+        "79102223311{",
+    ] {
+        app.send(
+            Method::POST,
+            "/pbx-api/make-call?number=79102223311",
+            &headers,
+            body,
+        )
+        .await;
+    }
+    app.get("/79102223311").await;
+    let own = |text: &str| {
+        text.lines()
+            .filter(|line| line.contains("mege_gateway"))
+            .collect::<Vec<_>>()
+            .join("\n")
+    };
+    let text = own(&lines.text());
+    assert!(
+        text.contains("crm-42") && text.contains(r#""route":"/pbx-api/make-call""#),
+        "{text}"
+    );
+    assert!(text.contains(r#""code":"not_configured""#), "{text}");
+    assert!(
+        !text.contains("79102223311") && !text.contains("s3cr3t"),
+        "{text}"
+    );
+
+    let panicked = std::thread::Builder::new()
+        .name("drill".to_owned())
+        .spawn(|| panic!("a drill"))
+        .unwrap()
+        .join();
+    assert!(panicked.is_err());
+    let text = lines.text();
+    let line = text
+        .lines()
+        .find(|line| line.contains("a drill"))
+        .expect("the panic was logged");
+    assert!(
+        line.contains(r#""thread":"drill""#) && line.contains("logs.rs"),
+        "{line}"
+    );
+}

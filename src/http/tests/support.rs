@@ -1,0 +1,261 @@
+//! A server on a free port and the actors it believes to have.
+
+use std::fmt;
+use std::net::{SocketAddr, TcpListener};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use actix_web::dev::ServerHandle;
+use actix_web::http::header::HeaderMap;
+use actix_web::http::{Method, StatusCode};
+use async_trait::async_trait;
+use bytes::Bytes;
+use jiff::Timestamp;
+use serde_json::Value;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+use tokio::sync::mpsc;
+use tokio::time::Instant;
+use uuid::Uuid;
+
+use crate::actor::{Health, HealthBoard};
+use crate::ari::{Originate, Originated};
+use crate::cdr::{CdrError, CdrPages, LegacyRow};
+use crate::http::{AppState, Failure, Gateway, Lifecycle, serve};
+use crate::ledger::CallId;
+use crate::settings::{Settings, Sources};
+use crate::telemetry;
+
+type Pages = dyn Fn() -> CdrPages + Send + Sync;
+
+/// Answers what it was told to, and remembers what it was asked.
+#[derive(Default)]
+pub(super) struct FakeGateway {
+    last_call_id: Option<Uuid>,
+    failure: Option<Failure>,
+    pages: Option<Box<Pages>>,
+    originates: Mutex<Vec<(Originate, CallId)>>,
+    searches: Mutex<Vec<String>>,
+}
+
+impl fmt::Debug for FakeGateway {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("FakeGateway").finish_non_exhaustive()
+    }
+}
+
+impl FakeGateway {
+    pub(super) fn failing(failure: Failure) -> Self {
+        Self {
+            failure: Some(failure),
+            ..Self::default()
+        }
+    }
+
+    pub(super) fn holding(last_call_id: &str) -> Self {
+        Self {
+            last_call_id: Some(last_call_id.parse().unwrap()),
+            ..Self::default()
+        }
+    }
+
+    pub(super) fn with_pages(pages: impl Fn() -> CdrPages + Send + Sync + 'static) -> Self {
+        Self {
+            pages: Some(Box::new(pages)),
+            ..Self::default()
+        }
+    }
+
+    /// How many requests reached the actors.
+    pub(super) fn asked(&self) -> usize {
+        self.originates.lock().unwrap().len() + self.searches.lock().unwrap().len()
+    }
+
+    pub(super) fn last_originate(&self) -> (Originate, CallId) {
+        self.originates.lock().unwrap().last().cloned().unwrap()
+    }
+
+    pub(super) fn last_search(&self) -> String {
+        self.searches.lock().unwrap().last().cloned().unwrap()
+    }
+
+    fn verdict(&self) -> Result<(), Failure> {
+        self.failure.clone().map_or(Ok(()), Err)
+    }
+}
+
+#[async_trait(?Send)]
+impl Gateway for FakeGateway {
+    async fn originate(&self, request: Originate, _: Instant) -> Result<Originated, Failure> {
+        let call_id = CallId::mint();
+        self.originates.lock().unwrap().push((request, call_id));
+        self.verdict().map(|()| Originated { call_id })
+    }
+
+    async fn last_call_id(&self, _: Instant) -> Result<Option<Uuid>, Failure> {
+        self.verdict().map(|()| self.last_call_id)
+    }
+
+    async fn cdrs_after(&self, call_id: String, _: Instant) -> Result<CdrPages, Failure> {
+        self.searches.lock().unwrap().push(call_id);
+        self.verdict()?;
+        Ok(self.pages.as_ref().map_or_else(|| pages([]), |pages| pages()))
+    }
+}
+
+/// Pages of so many rows each, numbered through; the first one is read at once.
+pub(super) fn pages(sizes: impl IntoIterator<Item = Result<usize, CdrError>>) -> CdrPages {
+    let mut next = 0;
+    let mut all = sizes.into_iter().map(|size| {
+        size.map(|size| {
+            next += size;
+            (next - size..next).map(row).collect::<Vec<_>>()
+        })
+    });
+    let first = all
+        .next()
+        .map_or_else(Vec::new, |page| page.expect("the first page is read"));
+    let (sender, rest) = mpsc::channel(16);
+    for page in all {
+        sender.try_send(page).unwrap();
+    }
+    CdrPages { first, rest }
+}
+
+pub(super) fn row(i: usize) -> LegacyRow {
+    let at = |second: i64| Timestamp::from_second(1_770_000_000 + second).unwrap();
+    LegacyRow {
+        call_history_id: Uuid::from_u128(1),
+        cdr_id: Uuid::from_u128(i as u128),
+        started_at: at(0),
+        answered_at: None,
+        ended_at: at(8),
+        source_number: None,
+        destination_number: None,
+        recording_url: Some("110/a b.wav".to_owned()),
+    }
+}
+
+/// A response with all of its body.
+#[derive(Debug)]
+pub(super) struct Answer {
+    pub(super) status: StatusCode,
+    headers: HeaderMap,
+    body: Bytes,
+}
+
+impl Answer {
+    pub(super) fn text(&self) -> String {
+        String::from_utf8(self.body.to_vec()).unwrap()
+    }
+
+    pub(super) fn json(&self) -> Value {
+        serde_json::from_slice(&self.body).unwrap_or_else(|error| panic!("{error}: {}", self.text()))
+    }
+
+    pub(super) fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name).map(|value| value.to_str().unwrap())
+    }
+}
+
+/// A running server; it stops when dropped.
+pub(super) struct TestApp {
+    pub(super) gateway: Arc<FakeGateway>,
+    pub(super) address: SocketAddr,
+    pub(super) lifecycle: Lifecycle,
+    server: ServerHandle,
+}
+
+impl Drop for TestApp {
+    fn drop(&mut self) {
+        actix_web::rt::spawn(self.server.stop(false));
+    }
+}
+
+pub(super) fn settings(variables: &[(&str, &str)]) -> Settings {
+    let variables = variables.iter().map(|(name, value)| (name.into(), value.into()));
+    let folder = tempfile::TempDir::new().unwrap();
+    let sources = Sources {
+        directory: folder.path().to_owned(),
+        file: None,
+        environment: variables.collect(),
+    };
+    Settings::load(&sources).unwrap()
+}
+
+impl TestApp {
+    pub(super) fn start(gateway: FakeGateway, variables: &[(&str, &str)]) -> Self {
+        Self::start_with(gateway, variables, &[])
+    }
+
+    /// Starts a server; all actors are on its board, and it is not ready without them.
+    pub(super) fn start_with(gateway: FakeGateway, variables: &[(&str, &str)], actors: &[Health]) -> Self {
+        let settings = settings(variables);
+        let gateway = Arc::new(gateway);
+        let board = HealthBoard::default();
+        for health in actors {
+            board.add(health);
+        }
+        let lifecycle = Lifecycle::default();
+        let state = AppState::new(
+            &settings,
+            Arc::clone(&gateway) as Arc<dyn Gateway>,
+            board,
+            actors.to_vec(),
+            lifecycle.clone(),
+            telemetry::metrics().unwrap(),
+        );
+        let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+        let address = listener.local_addr().unwrap();
+        let server = serve(&settings.http, state, listener).unwrap();
+        let handle = server.handle();
+        actix_web::rt::spawn(server);
+        Self {
+            gateway,
+            address,
+            lifecycle,
+            server: handle,
+        }
+    }
+
+    pub(super) async fn get(&self, path: &str) -> Answer {
+        self.send(Method::GET, path, &[], "").await
+    }
+
+    pub(super) async fn post(&self, path: &str, body: &str) -> Answer {
+        let json = ("content-type", "application/json");
+        self.send(Method::POST, path, &[json], body.to_owned()).await
+    }
+
+    pub(super) async fn send(
+        &self,
+        method: Method,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: impl Into<Bytes>,
+    ) -> Answer {
+        let url = format!("http://{}{path}", self.address);
+        let mut request = awc::Client::default().request(method, url);
+        for header in headers {
+            request = request.insert_header(*header);
+        }
+        let mut response = request.send_body(body.into()).await.unwrap();
+        Answer {
+            status: response.status(),
+            headers: response.headers().clone(),
+            body: response.body().limit(10_000_000).await.unwrap(),
+        }
+    }
+
+    /// Sends bytes as they are and reads until the server ends the connection.
+    pub(super) async fn raw(&self, request: &[u8]) -> String {
+        let mut socket = TcpStream::connect(self.address).await.unwrap();
+        socket.write_all(request).await.unwrap();
+        let mut answer = Vec::new();
+        tokio::time::timeout(Duration::from_secs(10), socket.read_to_end(&mut answer))
+            .await
+            .expect("the server ends the connection")
+            .unwrap();
+        String::from_utf8(answer).unwrap()
+    }
+}
