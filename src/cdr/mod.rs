@@ -1,6 +1,7 @@
 //! CDRs: collected from each 3CX, stored, and served.
 
 mod actor;
+pub mod collector;
 mod error;
 mod messages;
 mod pages;

@@ -14,6 +14,8 @@ pub enum Param {
     Uuids(Vec<Uuid>),
     /// A whole number.
     Integer(i64),
+    /// Several whole numbers, as a list for `IN (…)`; must not be empty.
+    Integers(Vec<i64>),
     /// A moment, as `to_timestamp(…)`.
     Timestamp(Timestamp),
 }
@@ -22,14 +24,9 @@ impl fmt::Display for Param {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Uuid(id) => write!(f, "'{id}'"),
-            Self::Uuids(ids) => {
-                for (i, id) in ids.iter().enumerate() {
-                    let comma = if i == 0 { "" } else { ", " };
-                    write!(f, "{comma}'{id}'")?;
-                }
-                Ok(())
-            }
+            Self::Uuids(ids) => list(f, ids, "'"),
             Self::Integer(number) => write!(f, "{number}"),
+            Self::Integers(numbers) => list(f, numbers, ""),
             Self::Timestamp(at) => {
                 let micros = at.as_microsecond();
                 let sign = if micros < 0 { "-" } else { "" };
@@ -43,6 +40,15 @@ impl fmt::Display for Param {
             }
         }
     }
+}
+
+/// Writes values for `IN (…)`, each between quotes of this kind.
+fn list(f: &mut fmt::Formatter<'_>, values: &[impl fmt::Display], quote: &str) -> fmt::Result {
+    for (i, value) in values.iter().enumerate() {
+        let comma = if i == 0 { "" } else { ", " };
+        write!(f, "{comma}{quote}{value}{quote}")?;
+    }
+    Ok(())
 }
 
 /// A statement for [`ExecuteSql`](super::ExecuteSql), ready to send.
@@ -101,17 +107,19 @@ mod tests {
             Param::Integer(-5),
             Param::Timestamp(at),
             Param::Uuids(vec![Uuid::nil(), Uuid::max()]),
+            Param::Integers(vec![1, -2]),
         ];
         let statement = Statement::new(
             "test",
-            "SELECT 1 WHERE a = $1 AND b > $2 AND c < $3 AND d IN ($4)",
+            "SELECT 1 WHERE a = $1 AND b > $2 AND c < $3 AND d IN ($4) AND e IN ($5)",
             &params,
         );
         assert_eq!(
             statement.text(),
             "SELECT 1 WHERE a = '00000000-0000-0000-0000-000000000000' AND b > -5 \
              AND c < to_timestamp(1765229546.706340) \
-             AND d IN ('00000000-0000-0000-0000-000000000000', 'ffffffff-ffff-ffff-ffff-ffffffffffff')"
+             AND d IN ('00000000-0000-0000-0000-000000000000', 'ffffffff-ffff-ffff-ffff-ffffffffffff') \
+             AND e IN (1, -2)"
         );
     }
 

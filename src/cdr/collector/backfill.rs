@@ -1,0 +1,72 @@
+//! The first backfill: what was there before the gateway, hour by hour of start, the latest first.
+
+use jiff::Timestamp;
+use tokio::time::Instant;
+use uuid::Uuid;
+
+use super::ids::{floor_id, hour_of, hours_before, seconds_before, started_at};
+use super::ports::{CollectError, Source, Store};
+use super::reply::{nonsense, one, parse};
+use super::sweep::pause;
+use super::{Collector, Look, SLICE, queries};
+use crate::cdr::{Batch, Cdr};
+
+impl<S: Source, T: Store> Collector<S, T> {
+    /// Goes on with the backfill for a slice of time; the position follows hour by hour. Hours without legs are
+    /// leapt over: each step asks for the latest leg below. An hour of which a row did not arrive is not passed.
+    pub(super) async fn backfill(&mut self, look: &mut Look) -> Result<(), CollectError> {
+        let slice = Instant::now() + SLICE;
+        let horizon = self.backfill_horizon(look.clock);
+        while let Some(to) = look.position.backfilled_to.filter(|to| *to > horizon) {
+            if Instant::now() >= slice {
+                look.unfinished = true;
+                break;
+            }
+            let asked = Instant::now();
+            let reached = match self.latest(horizon, to).await? {
+                None => horizon,
+                Some(started_at) => {
+                    let hour = hour_of(started_at).max(horizon);
+                    let until = seconds_before(hour, -3_600).min(to);
+                    let rows = self.reconcile::<Cdr>(floor_id(hour), floor_id(until)).await?;
+                    if rows > 0 {
+                        return Err(CollectError::Garbled { rows });
+                    }
+                    hour
+                }
+            };
+            look.position.backfilled_to = Some(reached);
+            self.apply(Batch {
+                position: Some(look.position.clone()),
+                ..Batch::default()
+            })
+            .await?;
+            pause(asked).await;
+        }
+        Ok(())
+    }
+
+    /// Where the backfill ends.
+    pub(super) fn backfill_horizon(&self, clock: Timestamp) -> Timestamp {
+        hour_of(hours_before(
+            clock,
+            self.settings.backfill_days.saturating_mul(24),
+        ))
+    }
+
+    /// When the latest leg that started between these moments did.
+    async fn latest(&self, from: Timestamp, to: Timestamp) -> Result<Option<Timestamp>, CollectError> {
+        let (from, until) = (floor_id(from), floor_id(to));
+        let statement = queries::latest_cdr(from, until);
+        let name = statement.name();
+        let [id] = one(&self.source, statement).await?;
+        if id == "none" {
+            return Ok(None);
+        }
+        let id: Uuid = parse(name, &id)?;
+        match started_at(id) {
+            Some(at) if from <= id && id < until => Ok(Some(at)),
+            Some(_) | None => Err(nonsense(name, "a leg that was not asked for")),
+        }
+    }
+}

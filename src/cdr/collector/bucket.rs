@@ -1,0 +1,74 @@
+//! One range of keys, compared by count and hash and mended where it differs.
+
+use std::collections::BTreeMap;
+
+use super::Collector;
+use super::ports::{CollectError, Source, Store};
+use super::queries::LIST_ROWS;
+use super::reply::{Tally, key_page, tally};
+use super::rows::Row;
+use crate::cdr::digest;
+
+impl<S: Source, T: Store> Collector<S, T> {
+    /// Makes sure that the store has what the source has with `from <= key < until`. What the source no longer has
+    /// stays stored.
+    ///
+    /// A range that still differs after it was mended holds rows that the source lost, or that cannot be stored:
+    /// its tally is remembered as settled, and it is not read again until the tally changes.
+    ///
+    /// Answers how many rows did not arrive, or altered.
+    pub(super) async fn reconcile<R: Row>(
+        &mut self,
+        from: R::Key,
+        until: R::Key,
+    ) -> Result<u64, CollectError> {
+        let theirs = tally::<R>(&self.source, from, until).await?;
+        if theirs.count == 0 {
+            return Ok(0);
+        }
+        let place = from.to_string();
+        let stored = self.store.digests(R::stored_between(from, until)).await?;
+        if theirs == tally_of(&stored) {
+            self.settled.remove(&place);
+            return Ok(0);
+        }
+        if self.settled.get(&place) == Some(&theirs) {
+            return Ok(0);
+        }
+        let garbled = self.mend::<R>(from, until, theirs.count).await?;
+        if garbled == 0 {
+            self.settled.insert(place, theirs);
+        }
+        Ok(garbled)
+    }
+
+    async fn mend<R: Row>(
+        &mut self,
+        mut from: R::Key,
+        until: R::Key,
+        expected: u64,
+    ) -> Result<u64, CollectError> {
+        let (mut listed, mut garbled) = (0, 0);
+        loop {
+            let page = key_page::<R>(&self.source, from, until).await?;
+            garbled += self.absorb::<R>(&page, |_| None).await?;
+            listed += page.len() as u64;
+            match page.last() {
+                Some((key, _)) if page.len() == LIST_ROWS => from = R::next_key(*key),
+                Some(_) | None => break,
+            }
+        }
+        Ok(garbled + expected.saturating_sub(listed))
+    }
+}
+
+fn tally_of(stored: &[(String, String)]) -> Tally {
+    let digests: String = stored.iter().map(|(_, digest)| digest.as_str()).collect();
+    Tally {
+        count: stored.len() as u64,
+        digest: digest(&digests),
+    }
+}
+
+/// Settled tallies by the first key of their range.
+pub(super) type Settled = BTreeMap<String, Tally>;

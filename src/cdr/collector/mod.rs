@@ -1,0 +1,192 @@
+//! The collector: brings every CDR of a 3CX into the store, once, whatever happens.
+//!
+//! Legs appear in the source when they end or when their whole call ends, recordings after both, and a row may
+//! change later. So there are four ways in, and every row that is taken by one of them is left alone by the others,
+//! because each lists keys and digests and takes only what the store has not, or has otherwise:
+//!
+//! * the **window**, at every look: what ended since the last one, and a while before it;
+//! * **recordings** above their watermark;
+//! * the **sweep**: hours of start compared by count and hash, over the horizon, the late and the changed;
+//! * the first **backfill**: the hours before the gateway's first day, once.
+//!
+//! Rows are stored with the position that holds once they are, in one transaction. A kill, a lost reply or a second
+//! gateway beside this one costs a repetition and never a row. All moments are by the source's clock, and every query
+//! is bounded by keys, since ids hold the time of their leg's start.
+//!
+//! What is out of reach: a leg that appears later than the sweep's horizon after its start, unless it is shorter
+//! than the window's longest leg. Both are settings.
+
+//TMP mod actor;
+mod backfill;
+mod bucket;
+mod fetch;
+mod handles;
+mod ids;
+#[cfg(test)]
+mod memory;
+mod ports;
+#[cfg(all(test, feature = "peers"))]
+mod postgres_tests;
+mod queries;
+mod recordings;
+mod reply;
+mod rows;
+mod sweep;
+#[cfg(test)]
+mod tests;
+mod window;
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use tokio::time::Instant;
+
+//TMP pub use actor::{CollectorActor, CollectorStatus};
+pub use ports::CollectError;
+
+use super::Position;
+use crate::settings::CollectorSettings;
+use bucket::Settled;
+use ports::{Source, Store};
+use sweep::Sweep;
+
+/// How long one part of a look goes on before the others get their turn. It ends between two requests.
+const SLICE: Duration = Duration::from_secs(10);
+
+/// What a collector knows besides its position, all of which may be lost.
+#[derive(Debug)]
+pub(super) struct Collector<S, T> {
+    pbx: String,
+    settings: CollectorSettings,
+    source: S,
+    store: T,
+    /// Digests by key of rows that cannot be stored as they are.
+    unreadable: BTreeMap<String, String>,
+    settled: Settled,
+    sweep: Option<Sweep>,
+    /// When the latest sweep began, complete or not.
+    swept_at: Option<Timestamp>,
+    /// Rows stored since the start.
+    stored: u64,
+    /// The latest clock and position that are known.
+    known: Option<Known>,
+}
+
+/// The state of things after a look.
+#[derive(Debug, Clone)]
+pub(super) struct Known {
+    pub(super) clock: Timestamp,
+    /// When, by our own clock, the source's was read.
+    pub(super) read_at: Instant,
+    pub(super) position: Position,
+}
+
+/// One look, on its way.
+#[derive(Debug)]
+struct Look {
+    clock: Timestamp,
+    position: Position,
+    /// A part stopped at the end of its slice: the next look should follow at once.
+    unfinished: bool,
+}
+
+/// How a look ended.
+#[derive(Debug)]
+pub(super) struct Looked {
+    /// The first error, if any part had one.
+    pub(super) error: Option<CollectError>,
+    /// Whether the source and the store themselves answered; if not, the next look can wait.
+    pub(super) reached: bool,
+    /// Whether there is more to do at once.
+    pub(super) unfinished: bool,
+}
+
+impl<S: Source, T: Store> Collector<S, T> {
+    pub(super) fn new(pbx: &str, settings: CollectorSettings, source: S, store: T) -> Self {
+        Self {
+            pbx: pbx.to_owned(),
+            settings,
+            source,
+            store,
+            unreadable: BTreeMap::new(),
+            settled: Settled::new(),
+            sweep: None,
+            swept_at: None,
+            stored: 0,
+            known: None,
+        }
+    }
+
+    /// Looks once: every part for a slice of time, each whether or not another failed.
+    ///
+    /// # Cancel safety
+    /// Safe: what is stored is stored with its position, and the rest is looked for again.
+    pub(super) async fn look(&mut self) -> Looked {
+        let mut look = match self.begin().await {
+            Ok(look) => look,
+            Err(error) => {
+                self.count("begin", false);
+                return Looked {
+                    error: Some(error),
+                    reached: false,
+                    unfinished: false,
+                };
+            }
+        };
+        let window = self.window(&mut look).await;
+        self.know(&look);
+        let recordings = self.recordings(&mut look).await;
+        let sweep = self.sweep(&mut look).await;
+        let backfill = self.backfill(&mut look).await;
+        self.know(&look);
+        let reached = window.is_ok();
+        let parts = [
+            ("window", window),
+            ("recordings", recordings),
+            ("sweep", sweep),
+            ("backfill", backfill),
+        ];
+        let mut first = None;
+        for (kind, ended) in parts {
+            self.count(kind, ended.is_ok());
+            if let Err(error) = ended {
+                tracing::warn!(pbx = %self.pbx, kind, %error, "a look failed");
+                first = first.or(Some(error));
+            }
+        }
+        Looked {
+            error: first,
+            reached,
+            unfinished: look.unfinished,
+        }
+    }
+
+    /// The position comes from the store each time: the reply to a write may have been lost, and another gateway
+    /// may write too.
+    async fn begin(&mut self) -> Result<Look, CollectError> {
+        let position = self.store.position().await?;
+        let clock = reply::clock(&self.source).await?;
+        Ok(Look {
+            clock,
+            position,
+            unfinished: false,
+        })
+    }
+
+    fn know(&mut self, look: &Look) {
+        self.known = Some(Known {
+            clock: look.clock,
+            read_at: Instant::now(),
+            position: look.position.clone(),
+        });
+    }
+
+    fn count(&self, kind: &'static str, ok: bool) {
+        let outcome = if ok { "ok" } else { "error" };
+        metrics::counter!(
+            "mege_cdr_looks_total", "pbx" => self.pbx.clone(), "kind" => kind, "outcome" => outcome
+        )
+        .increment(1);
+    }
+}

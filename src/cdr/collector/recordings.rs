@@ -1,0 +1,69 @@
+//! Recordings appear after their legs, so they have a watermark of their own: the source's serial numbers.
+
+use tokio::time::Instant;
+
+use super::ids::hours_before;
+use super::ports::{CollectError, Source, Store};
+use super::queries::{self, LIST_ROWS};
+use super::reply::{key_page, one, parse};
+use super::{Collector, Look, SLICE};
+use crate::cdr::{Position, Recording};
+
+/// How far the look reaches back behind the watermark: numbers are taken before rows are committed, so that a lower
+/// one may appear after a higher one.
+const OVERLAP: i64 = 200;
+
+impl<S: Source, T: Store> Collector<S, T> {
+    /// Lists recordings from a little below the watermark and takes what is new. The watermark moves only onto
+    /// numbers that were seen in a row itself.
+    pub(super) async fn recordings(&mut self, look: &mut Look) -> Result<(), CollectError> {
+        let (mut reached, mut from) = match look.position.recordings {
+            Some(reached) => (reached, reached.saturating_sub(OVERLAP)),
+            None => {
+                let first = self.first_recording(look).await?;
+                (first, first.saturating_add(1))
+            }
+        };
+        let slice = Instant::now() + SLICE;
+        let mut garbled = 0;
+        loop {
+            let page = key_page::<Recording>(&self.source, from, i64::MAX).await?;
+            let rest = page
+                .last()
+                .filter(|_| page.len() == LIST_ROWS)
+                .map(|(number, _)| *number);
+            let position = &look.position;
+            garbled += self
+                .absorb::<Recording>(&page, |greatest| {
+                    reached = reached.max(greatest.unwrap_or(reached));
+                    (position.recordings != Some(reached)).then(|| Position {
+                        recordings: Some(reached),
+                        ..position.clone()
+                    })
+                })
+                .await?;
+            look.position.recordings = Some(reached);
+            match rest {
+                Some(number) if Instant::now() < slice => from = number.saturating_add(1),
+                Some(_) => {
+                    look.unfinished = true;
+                    break;
+                }
+                None => break,
+            }
+        }
+        if garbled > 0 {
+            return Err(CollectError::Garbled { rows: garbled });
+        }
+        Ok(())
+    }
+
+    /// The number before the first one to collect.
+    async fn first_recording(&self, look: &Look) -> Result<i64, CollectError> {
+        let hours = self.settings.backfill_days.saturating_mul(24);
+        let statement = queries::first_recording(hours_before(look.clock, hours));
+        let name = statement.name();
+        let [number] = one(&self.source, statement).await?;
+        parse(name, &number)
+    }
+}

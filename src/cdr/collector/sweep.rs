@@ -1,0 +1,188 @@
+//! The sweep: what the window and the watermark did not see, because it appeared late or changed afterwards.
+
+use jiff::Timestamp;
+use tokio::time::{Duration, Instant};
+use uuid::Uuid;
+
+use super::ids::{floor_id, hour_of, hours_before, seconds_before};
+use super::ports::{CollectError, Source, Store};
+use super::{Collector, Look, SLICE};
+use crate::cdr::{Batch, Cdr, Position, Recording};
+
+/// Recording numbers compared at once.
+const NUMBERS: i64 = 1_000;
+
+/// How many of those ranges a sweep compares, from the watermark down: recordings carry no time in their keys, and
+/// the source has no index by time.
+const RANGES: i64 = 10;
+
+/// The longest pause between two ranges.
+const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+
+/// A sweep that has begun. It goes downwards, the latest hour first.
+#[derive(Debug)]
+pub(super) struct Sweep {
+    began: Timestamp,
+    /// Hours of start before this are still to be compared; none yet.
+    hours_to: Option<Timestamp>,
+    hours_from: Timestamp,
+    /// Recording numbers before this are still to be compared.
+    numbers_to: i64,
+    numbers_from: i64,
+    garbled: u64,
+}
+
+impl Sweep {
+    fn new(clock: Timestamp, position: &Position, horizon_h: u64) -> Self {
+        // A row may take as long as the horizon to appear; so what had not appeared at the latest complete sweep is
+        // at most that much older than it.
+        let since = position.swept_at.unwrap_or(clock).min(clock);
+        let recordings = position.recordings.unwrap_or_default();
+        let numbers_to = (recordings.div_euclid(NUMBERS) + 1).saturating_mul(NUMBERS);
+        Self {
+            began: clock,
+            hours_to: None,
+            hours_from: hour_of(hours_before(since, horizon_h)),
+            numbers_to,
+            numbers_from: numbers_to.saturating_sub(RANGES * NUMBERS),
+            garbled: 0,
+        }
+    }
+
+    /// The next hour of start to compare, as ids. The latest one has no end, so that legs with an id of a clock
+    /// that was set back later are in it too.
+    fn next_hour(&mut self) -> Option<(Uuid, Uuid)> {
+        let (from, until) = match self.hours_to {
+            None => (hour_of(self.began), Uuid::max()),
+            Some(to) => (seconds_before(to, 3_600), floor_id(to)),
+        };
+        if from < self.hours_from || self.hours_to.is_some_and(|to| from >= to) {
+            return None;
+        }
+        self.hours_to = Some(from);
+        Some((floor_id(from), until))
+    }
+
+    fn next_numbers(&mut self) -> Option<(i64, i64)> {
+        if self.numbers_to <= self.numbers_from {
+            return None;
+        }
+        let until = self.numbers_to;
+        self.numbers_to -= NUMBERS;
+        Some((self.numbers_to, until))
+    }
+}
+
+impl<S: Source, T: Store> Collector<S, T> {
+    /// Goes on with the sweep, or begins one that is due, for a slice of time.
+    ///
+    /// A sweep is complete when every range was compared and every row arrived; only then does the position say so,
+    /// and the next one reaches back behind it.
+    pub(super) async fn sweep(&mut self, look: &mut Look) -> Result<(), CollectError> {
+        let Some(mut sweep) = self.sweep.take().or_else(|| self.due(look)) else {
+            return Ok(());
+        };
+        let slice = Instant::now() + SLICE;
+        let done = loop {
+            let asked = Instant::now();
+            let (hours_to, numbers_to) = (sweep.hours_to, sweep.numbers_to);
+            let compared = if let Some((from, until)) = sweep.next_hour() {
+                self.reconcile::<Cdr>(from, until).await
+            } else if let Some((from, until)) = sweep.next_numbers() {
+                self.reconcile::<Recording>(from, until).await
+            } else {
+                break true;
+            };
+            match compared {
+                Ok(garbled) => sweep.garbled += garbled,
+                Err(error) => {
+                    // The same range again, at the next look.
+                    (sweep.hours_to, sweep.numbers_to) = (hours_to, numbers_to);
+                    self.sweep = Some(sweep);
+                    return Err(error);
+                }
+            }
+            pause(asked).await;
+            if Instant::now() >= slice {
+                break false;
+            }
+        };
+        if !done {
+            self.sweep = Some(sweep);
+            return Ok(());
+        }
+        self.swept_at = Some(sweep.began);
+        if sweep.garbled > 0 {
+            return Err(CollectError::Garbled { rows: sweep.garbled });
+        }
+        look.position.swept_at = Some(sweep.began);
+        let position = Some(look.position.clone());
+        self.apply(Batch {
+            position,
+            ..Batch::default()
+        })
+        .await
+    }
+
+    /// A new sweep, when the interval since the beginning of the latest one has passed by the source's clock.
+    fn due(&mut self, look: &Look) -> Option<Sweep> {
+        let interval = i64::try_from(self.settings.sweep_interval_ms / 1_000).unwrap_or(i64::MAX);
+        let latest = self.swept_at.or(look.position.swept_at);
+        let waiting = latest
+            .is_some_and(|latest| latest <= look.clock && latest > seconds_before(look.clock, interval));
+        (!waiting).then(|| Sweep::new(look.clock, &look.position, self.settings.sweep_horizon_h))
+    }
+}
+
+/// Leaves the source as much time for others as the latest question took.
+pub(super) async fn pause(asked: Instant) {
+    tokio::time::sleep(asked.elapsed().min(LONGEST_PAUSE)).await;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::ids::started_at;
+    use super::*;
+
+    fn at(text: &str) -> Timestamp {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn a_sweep_covers_every_hour_down_to_the_horizon_without_a_gap() {
+        let clock = at("2026-02-10T08:41:57Z");
+        let mut sweep = Sweep::new(clock, &Position::default(), 48);
+        let mut until = Uuid::max();
+        let mut hours = 0;
+        while let Some((from, to)) = sweep.next_hour() {
+            assert_eq!(to, until);
+            until = from;
+            hours += 1;
+        }
+        assert_eq!(hours, 49);
+        assert_eq!(started_at(until), Some(at("2026-02-08T08:00:00Z")));
+    }
+
+    #[test]
+    fn after_a_week_of_downtime_it_reaches_back_behind_the_latest_complete_sweep() {
+        let position = Position {
+            swept_at: Some(at("2026-02-03T08:00:00Z")),
+            ..Position::default()
+        };
+        let sweep = Sweep::new(at("2026-02-10T08:41:57Z"), &position, 48);
+        assert_eq!(sweep.hours_from, at("2026-02-01T08:00:00Z"));
+    }
+
+    #[test]
+    fn recordings_are_compared_in_ranges_from_above_the_watermark_down() {
+        let position = Position {
+            recordings: Some(12_345),
+            ..Position::default()
+        };
+        let mut sweep = Sweep::new(at("2026-02-10T08:41:57Z"), &position, 48);
+        let ranges: Vec<_> = std::iter::from_fn(|| sweep.next_numbers()).collect();
+        assert_eq!(ranges.first(), Some(&(12_000, 13_000)));
+        assert_eq!(ranges.last(), Some(&(3_000, 4_000)));
+        assert_eq!(ranges.len(), 10);
+    }
+}

@@ -1,0 +1,356 @@
+//! What a collector makes of its source's answers, good and bad: a scripted source and a store in memory.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+
+use uuid::Uuid;
+
+use super::memory::Memory;
+use super::ports::{CollectError, Source};
+use super::*;
+use crate::actor::AskError;
+use crate::cdr::{Cdr, Recording, digest};
+use crate::pac::{PacError, Rows, Statement};
+
+/// A source: its legs in the order of their ends, and its recordings, each with its line.
+#[derive(Default)]
+struct Script {
+    legs: BTreeMap<(Timestamp, Uuid), String>,
+    lines: BTreeMap<i64, String>,
+    /// Replies with more rows than this are too large.
+    most_rows: usize,
+    /// These lines arrive altered.
+    garbled: Vec<i64>,
+    /// A request that names this fails.
+    fail_on: Option<String>,
+    /// These alone are too large.
+    huge: Vec<i64>,
+    asked: RefCell<Vec<String>>,
+}
+
+impl Script {
+    fn with(numbers: std::ops::RangeInclusive<i64>) -> Self {
+        Self {
+            lines: numbers.map(|number| (number, line(number))).collect(),
+            most_rows: usize::MAX,
+            ..Self::default()
+        }
+    }
+}
+
+fn line(number: i64) -> String {
+    let texts = [
+        Some(number.to_string()),
+        Some(Uuid::nil().to_string()),
+        None,
+        None,
+        None,
+        None,
+        None,
+    ];
+    serde_json::to_string(&texts).unwrap()
+}
+
+fn between<'a>(text: &'a str, before: &str, after: &str) -> &'a str {
+    let (_, rest) = text.split_once(before).unwrap();
+    rest.split_once(after).unwrap().0
+}
+
+fn numbers(text: &str, before: &str, after: &str) -> Vec<i64> {
+    between(text, before, after)
+        .split(", ")
+        .map(|number| number.parse().unwrap())
+        .collect()
+}
+
+impl Source for Script {
+    async fn query(&self, statement: Statement) -> Result<Rows, CollectError> {
+        let name = statement.name();
+        let text = statement.text();
+        self.asked.borrow_mut().push(name.to_owned());
+        if self
+            .fail_on
+            .as_ref()
+            .is_some_and(|fail_on| text.contains(fail_on))
+        {
+            let error = AskError::Reply(PacError::Unavailable("scripted".to_owned()));
+            return Err(CollectError::Source {
+                statement: name,
+                error,
+            });
+        }
+        let rows: Rows = match name {
+            "list_ended" => {
+                let floor: Uuid = between(text, "cdr_id >= '", "'").parse().unwrap();
+                let seconds = between(text, "cdr_ended_at > to_timestamp(", ")");
+                let after = Timestamp::from_microsecond(seconds.replace('.', "").parse().unwrap()).unwrap();
+                let after: (Timestamp, Uuid) = (after, between(text, "cdr_id > '", "'").parse().unwrap());
+                let legs = self
+                    .legs
+                    .iter()
+                    .filter(|(place, _)| **place > after && place.1 >= floor);
+                legs.take(queries::LIST_ROWS)
+                    .map(|((ended_at, id), line)| {
+                        vec![
+                            id.to_string(),
+                            ended_at.as_microsecond().to_string(),
+                            digest(line),
+                        ]
+                    })
+                    .collect()
+            }
+            "fetch_cdrs" => {
+                let asked = between(text, "IN (", ")");
+                let legs = self
+                    .legs
+                    .iter()
+                    .filter(|((_, id), _)| asked.contains(&id.to_string()));
+                legs.map(|((_, id), line)| vec![id.to_string(), line.clone(), digest(line)])
+                    .collect()
+            }
+            "list_recordings" => {
+                let from = numbers(text, "id_recording >= ", " AND")[0];
+                let until = numbers(text, "id_recording < ", " AND")[0];
+                self.lines
+                    .range(from..until)
+                    .take(queries::LIST_ROWS)
+                    .map(|(number, line)| vec![number.to_string(), digest(line)])
+                    .collect()
+            }
+            "fetch_recordings" => {
+                let asked = numbers(text, "IN (", ")");
+                let huge = asked.iter().any(|number| self.huge.contains(number));
+                if asked.len() > self.most_rows || huge {
+                    let error = AskError::Reply(PacError::TooLarge { limit: 1 });
+                    return Err(CollectError::Source {
+                        statement: name,
+                        error,
+                    });
+                }
+                asked
+                    .iter()
+                    .filter_map(|number| self.lines.get_key_value(number))
+                    .map(|(number, line)| {
+                        let sent = if self.garbled.contains(number) { "?" } else { line };
+                        vec![number.to_string(), sent.to_owned(), digest(line)]
+                    })
+                    .collect()
+            }
+            "tally_recordings" => {
+                let from = numbers(text, "id_recording >= ", " AND")[0];
+                let until = numbers(text, "id_recording < ", " AND")[0];
+                let digests: Vec<String> = self
+                    .lines
+                    .range(from..until)
+                    .map(|(_, line)| digest(line))
+                    .collect();
+                vec![vec![digests.len().to_string(), digest(&digests.concat())]]
+            }
+            other => panic!("not in the script: {other}"),
+        };
+        Ok(rows)
+    }
+}
+
+fn collector(script: Script) -> Collector<Script, Memory> {
+    Collector::new("office", CollectorSettings::default(), script, Memory::default())
+}
+
+fn look(recordings: i64) -> Look {
+    Look {
+        clock: "2026-02-10T08:00:00Z".parse().unwrap(),
+        position: Position {
+            recordings: Some(recordings),
+            ..Position::default()
+        },
+        unfinished: false,
+    }
+}
+
+fn stored(collector: &Collector<Script, Memory>) -> Vec<i64> {
+    collector.store.recordings.borrow().keys().copied().collect()
+}
+
+fn asked(collector: &Collector<Script, Memory>, name: &str) -> usize {
+    let asked = collector.source.asked.borrow();
+    asked.iter().filter(|asked| *asked == name).count()
+}
+
+fn at(text: &str) -> Timestamp {
+    text.parse().unwrap()
+}
+
+/// A leg that lasted from one moment to the other.
+fn leg(started_at: Timestamp, ended_at: Timestamp) -> ((Timestamp, Uuid), String) {
+    let id = ids::floor_id(started_at);
+    let texts: Vec<Option<String>> = Cdr::COLUMNS
+        .iter()
+        .map(|column| match column.name {
+            "cdr_id" | "call_history_id" => Some(id.to_string()),
+            "cdr_started_at" => Some(started_at.as_microsecond().to_string()),
+            "cdr_ended_at" => Some(ended_at.as_microsecond().to_string()),
+            _ => None,
+        })
+        .collect();
+    ((ended_at, id), serde_json::to_string(&texts).unwrap())
+}
+
+/// A look at this time, from this position of the window.
+fn look_at(clock: &str, window: Option<&str>) -> Look {
+    Look {
+        clock: at(clock),
+        position: Position {
+            window: window.map(at),
+            ..Position::default()
+        },
+        unfinished: false,
+    }
+}
+
+#[tokio::test]
+async fn after_a_week_of_downtime_the_window_goes_through_all_of_it() {
+    let start = at("2026-02-03T08:00:00Z");
+    let mut script = Script::default();
+    // A leg every two minutes and a half for a week, each three hours long.
+    for index in 0..4_100 {
+        let started_at = start + jiff::SignedDuration::from_secs(index * 147);
+        script
+            .legs
+            .extend([leg(started_at, started_at + jiff::SignedDuration::from_hours(3))]);
+    }
+    let last = *script.legs.last_key_value().unwrap().0;
+    let mut collector = collector(script);
+    let clock = (last.0 + jiff::SignedDuration::from_secs(1)).to_string();
+    let mut look = look_at(&clock, Some("2026-02-03T08:00:00Z"));
+    collector.window(&mut look).await.unwrap();
+    assert_eq!(collector.store.cdrs.borrow().len(), 4_100);
+    assert_eq!(asked(&collector, "list_ended"), 3);
+    let position = collector.store.position.borrow().clone();
+    assert_eq!(position.window, Some(look.clock));
+    assert_eq!(position.backfilled_to, Some(look.clock));
+}
+
+#[tokio::test]
+async fn the_position_moves_with_the_page_it_was_listed_on() {
+    let mut script = Script::default();
+    let start = at("2026-02-03T08:00:00Z");
+    for index in 0..2_500 {
+        let moment = start + jiff::SignedDuration::from_secs(index);
+        script.legs.extend([leg(moment, moment)]);
+    }
+    // The second page cannot be read to its end.
+    let last = script.legs.len() - 1;
+    let (place, _) = script
+        .legs
+        .iter()
+        .nth(last)
+        .map(|(place, line)| (*place, line))
+        .unwrap();
+    script.fail_on = Some(place.1.to_string());
+    let mut collector = collector(script);
+    let mut look = look_at("2026-02-03T12:00:00Z", Some("2026-02-03T08:00:00Z"));
+    collector.window(&mut look).await.unwrap_err();
+    let window = collector.store.position.borrow().window.unwrap();
+    assert_eq!(window, start + jiff::SignedDuration::from_secs(1_999));
+    collector.source.fail_on = None;
+    let mut look = look_at("2026-02-03T12:00:00Z", Some(&window.to_string()));
+    collector.window(&mut look).await.unwrap();
+    assert_eq!(collector.store.cdrs.borrow().len(), 2_500);
+}
+
+#[tokio::test]
+async fn a_source_s_clock_that_was_ahead_hides_nothing() {
+    let mut script = Script::default();
+    let early = at("2026-02-03T08:00:00Z");
+    script.legs.extend([leg(early, early)]);
+    let mut collector = collector(script);
+    // The clock stood a month ahead at the latest look.
+    let mut look = look_at("2026-02-03T08:00:10Z", Some("2026-03-03T08:00:00Z"));
+    collector.window(&mut look).await.unwrap();
+    assert_eq!(collector.store.cdrs.borrow().len(), 1);
+    assert_eq!(look.position.window, Some(look.clock));
+}
+
+#[tokio::test]
+async fn more_than_a_page_is_taken_page_by_page_and_batch_by_batch() {
+    let mut collector = collector(Script::with(1..=4_500));
+    let mut look = look(0);
+    collector.recordings(&mut look).await.unwrap();
+    assert_eq!(stored(&collector).len(), 4_500);
+    assert_eq!(collector.store.position.borrow().recordings, Some(4_500));
+    assert!(collector.store.batches.borrow().iter().all(|rows| *rows <= 200));
+    assert_eq!(asked(&collector, "list_recordings"), 3);
+    // A second look lists the overlap and takes nothing.
+    let fetched = asked(&collector, "fetch_recordings");
+    collector.recordings(&mut look).await.unwrap();
+    assert_eq!(asked(&collector, "fetch_recordings"), fetched);
+}
+
+#[tokio::test]
+async fn a_reply_over_the_limit_is_asked_for_in_halves_and_one_huge_row_stops_nothing() {
+    let mut script = Script::with(1..=100);
+    script.most_rows = 7;
+    script.huge = vec![42];
+    let mut collector = collector(script);
+    collector.recordings(&mut look(0)).await.unwrap();
+    let expected: Vec<i64> = (1..=100).filter(|number| *number != 42).collect();
+    assert_eq!(stored(&collector), expected);
+    // It is not asked for again while it is as it is.
+    let fetched = asked(&collector, "fetch_recordings");
+    collector.recordings(&mut look(100)).await.unwrap();
+    assert_eq!(asked(&collector, "fetch_recordings"), fetched);
+}
+
+#[tokio::test]
+async fn a_row_that_is_no_row_is_left_out_until_it_changes() {
+    let mut script = Script::with(1..=3);
+    script.lines.insert(2, "[\"2\", \"nonsense\"]".to_owned());
+    let mut collector = collector(script);
+    collector.recordings(&mut look(0)).await.unwrap();
+    assert_eq!(stored(&collector), [1, 3]);
+    collector.source.lines.insert(2, line(2));
+    collector.recordings(&mut look(3)).await.unwrap();
+    assert_eq!(stored(&collector), [1, 2, 3]);
+}
+
+#[tokio::test]
+async fn an_altered_row_is_not_stored_the_watermark_waits_below_it_and_it_comes_later() {
+    let mut script = Script::with(1..=5);
+    script.garbled = vec![2, 5];
+    let mut collector = collector(script);
+    let ended = collector.recordings(&mut look(0)).await;
+    assert_eq!(ended, Err(CollectError::Garbled { rows: 2 }));
+    assert_eq!(stored(&collector), [1, 3, 4]);
+    assert_eq!(collector.store.position.borrow().recordings, Some(4));
+    collector.source.garbled.clear();
+    collector.recordings(&mut look(4)).await.unwrap();
+    assert_eq!(stored(&collector), [1, 2, 3, 4, 5]);
+}
+
+#[tokio::test]
+async fn a_range_is_mended_once_and_what_the_source_lost_stays() {
+    let mut collector = collector(Script::with(1..=10));
+    assert_eq!(collector.reconcile::<Recording>(0, 100).await, Ok(0));
+    assert_eq!(stored(&collector).len(), 10);
+    collector.source.lines.remove(&4);
+    assert_eq!(collector.reconcile::<Recording>(0, 100).await, Ok(0));
+    let listed = asked(&collector, "list_recordings");
+    assert_eq!(collector.reconcile::<Recording>(0, 100).await, Ok(0));
+    assert_eq!(asked(&collector, "list_recordings"), listed);
+    assert_eq!(stored(&collector).len(), 10);
+    // A change in the range is seen nevertheless.
+    collector.source.lines.insert(11, line(11));
+    assert_eq!(collector.reconcile::<Recording>(0, 100).await, Ok(0));
+    assert_eq!(stored(&collector).len(), 11);
+}
+
+#[tokio::test]
+async fn a_range_with_an_altered_row_is_not_settled() {
+    let mut script = Script::with(1..=10);
+    script.garbled = vec![7];
+    let mut collector = collector(script);
+    assert_eq!(collector.reconcile::<Recording>(0, 100).await, Ok(1));
+    collector.source.garbled.clear();
+    assert_eq!(collector.reconcile::<Recording>(0, 100).await, Ok(0));
+    assert_eq!(stored(&collector).len(), 10);
+}
