@@ -1,5 +1,6 @@
-//! What the tests stand on: real peers, and waiting for what must come true.
+//! What the tests stand on: a whole gateway, real peers, and waiting for what must come true.
 
+pub(crate) mod app;
 #[cfg(feature = "peers")]
 pub(crate) mod asterisk;
 #[cfg(feature = "peers")]
@@ -11,11 +12,9 @@ mod process;
 #[cfg(feature = "peers")]
 pub(crate) mod sipp;
 
-#[cfg(feature = "peers")]
 use std::time::Duration;
 
 /// Polls `probe` until it gives a value. Panics with `what` when `limit` has passed.
-#[cfg(feature = "peers")]
 pub(crate) async fn eventually<T>(
     what: &str,
     limit: Duration,
