@@ -9,7 +9,7 @@ macro_rules! contract {
         mod on_sqlite {
             $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn $test() {
-                super::$test(super::Database::sqlite().await).await;
+                super::$test(super::Database::sqlite()).await;
             })*
         }
 
