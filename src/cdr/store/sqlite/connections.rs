@@ -101,3 +101,72 @@ impl Inner {
         Ok(connection)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use futures_util::FutureExt as _;
+
+    use super::*;
+
+    const TIMEOUT: Duration = Duration::from_millis(200);
+
+    fn one() -> (Connections, tempfile::TempDir) {
+        let directory = tempfile::tempdir().unwrap();
+        let connections = Connections::new(&directory.path().join("db"), 1, TIMEOUT, |_| Ok(()));
+        (connections, directory)
+    }
+
+    /// Until the only connection is free and works.
+    async fn usable(connections: &Connections) {
+        let select = |connection: &mut Connection| {
+            Ok(connection.query_row("SELECT 1", [], |row| row.get::<_, i64>(0))?)
+        };
+        let answered = async {
+            while connections.with(select).await != Ok(1) {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(10), answered)
+            .await
+            .unwrap();
+    }
+
+    #[tokio::test]
+    async fn whoever_finds_all_connections_busy_leaves_at_the_time_out() {
+        let (connections, _directory) = one();
+        let (release, held) = std::sync::mpsc::channel::<()>();
+        let first = connections.with(move |_| {
+            let _ = held.recv();
+            Ok(())
+        });
+        let second = connections.with(|_| Ok(()));
+        let (first, second) = tokio::join!(first, second);
+        assert_eq!(first, Err(CdrError::Unavailable("no answer in time".to_owned())));
+        assert_eq!(second, Err(CdrError::PoolTimeout));
+        drop(release);
+        usable(&connections).await;
+    }
+
+    #[tokio::test]
+    async fn a_statement_without_end_is_cut_off() {
+        let (connections, _directory) = one();
+        let endless = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT max(i) FROM n";
+        let done = connections
+            .with(move |connection| Ok(connection.query_row(endless, [], |row| row.get::<_, i64>(0))?))
+            .await;
+        assert!(matches!(done, Err(CdrError::Unavailable(_))), "{done:?}");
+        usable(&connections).await;
+    }
+
+    #[tokio::test]
+    async fn a_panic_reaches_its_caller_and_nobody_else() {
+        let (connections, _directory) = one();
+        let work = connections.with(|_| -> Result<(), CdrError> { panic!("a bug") });
+        let panic = std::panic::AssertUnwindSafe(work)
+            .catch_unwind()
+            .await
+            .unwrap_err();
+        assert_eq!(panic.downcast_ref::<&str>(), Some(&"a bug"));
+        usable(&connections).await;
+    }
+}

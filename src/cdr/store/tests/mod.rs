@@ -1,6 +1,28 @@
 //! Databases of their own for each test, and rows to put into them.
 
-mod contract;
+/// Runs each test on each store.
+macro_rules! contract {
+    ($($test:ident)*) => {
+        mod on_sqlite {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $test() {
+                super::$test(crate::cdr::store::tests::Database::sqlite()).await;
+            })*
+        }
+
+        #[cfg(feature = "peers")]
+        mod on_postgres {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $test() {
+                super::$test(crate::cdr::store::tests::Database::postgres().await).await;
+            })*
+        }
+    };
+}
+
+mod failing;
+mod reading;
+mod writing;
 
 use std::collections::BTreeMap;
 
@@ -185,6 +207,15 @@ pub(in crate::cdr) fn legs(range: std::ops::Range<i64>) -> Batch {
     Batch {
         cdrs: range.map(|n| leg(n, "")).collect(),
         ..Batch::default()
+    }
+}
+
+fn some_position(n: i64) -> Position {
+    Position {
+        window: Some(jiff::Timestamp::from_microsecond(1_770_712_917_554_321 + n).unwrap()),
+        recordings: Some(n),
+        backfilled_to: None,
+        swept_at: Some(jiff::Timestamp::UNIX_EPOCH),
     }
 }
 
