@@ -44,10 +44,10 @@ impl From<PoolError> for CdrError {
         match error {
             PoolError::Timeout(TimeoutType::Wait) => Self::PoolTimeout,
             // Whatever keeps a connection from being made, the store is not there.
-            PoolError::Backend(error) => match Self::from(error) {
-                Self::Query(text) => Self::Unavailable(text),
-                other => other,
-            },
+            PoolError::Backend(error) => Self::Unavailable(match Self::from(error) {
+                Self::Query(text) | Self::Unavailable(text) | Self::Decode(text) => text,
+                Self::PoolTimeout => return Self::PoolTimeout,
+            }),
             PoolError::Timeout(TimeoutType::Create | TimeoutType::Recycle) => {
                 Self::Unavailable("no connection in time".to_owned())
             }

@@ -21,7 +21,7 @@ mod embedded {
 }
 
 /// Keeps gateways that start together from migrating together. The number is "mege.cdr" in ASCII.
-const MIGRATION_LOCK: &str = "SELECT pg_advisory_lock(7882832117217551474)";
+const MIGRATION_LOCK: &str = "SELECT pg_advisory_lock(7882820407049544818)";
 
 /// The store in a database.
 #[derive(Debug)]
@@ -37,9 +37,10 @@ impl Postgres {
         let mut config: tokio_postgres::Config = url.parse()?;
         let milliseconds = timeout.as_millis();
         // The server's own limits end what a client that is gone, or hangs, would hold: statements, locks, transactions.
+        // Plans are made for each search: one made for any call id reads the whole table for the latest.
         let limits = format!(
             "{} -c statement_timeout={milliseconds} -c lock_timeout={milliseconds} \
-             -c idle_in_transaction_session_timeout={milliseconds}",
+             -c idle_in_transaction_session_timeout={milliseconds} -c plan_cache_mode=force_custom_plan",
             config.get_options().unwrap_or_default()
         );
         config
@@ -51,7 +52,8 @@ impl Postgres {
         let manager = Manager::from_config(config, NoTls, ManagerConfig { recycling_method });
         let pool = Pool::builder(manager)
             .max_size(readers + 1)
-            .wait_timeout(Some(timeout))
+            // Half of it: a connection that comes later leaves no time to use it.
+            .wait_timeout(Some(timeout / 2))
             .create_timeout(Some(timeout))
             .recycle_timeout(Some(timeout))
             .runtime(Runtime::Tokio1)

@@ -20,8 +20,9 @@ static UPSERT_CDR: LazyLock<String> = LazyLock::new(|| upsert::<Cdr>(&unnest::<C
 static UPSERT_RECORDING: LazyLock<String> = LazyLock::new(|| upsert::<Recording>(&unnest::<Recording>()));
 
 /// One writer for each 3CX: what it read of its rows still holds when it writes. Writers of different ones meet only
-/// at `feed_head`, from the seqs to the commit. The first number keeps clear of other advisory locks.
-const LOCK_PBX: &str = "SELECT pg_advisory_xact_lock(1835361125, hashtext($1))";
+/// at `feed_head`, from the seqs to the commit. The first number ("mege" in ASCII) keeps clear of others'
+/// advisory locks.
+const LOCK_PBX: &str = "SELECT pg_advisory_xact_lock(1835362149, hashtext($1))";
 
 const ERASED: &str = "SELECT key_hash FROM tombstone WHERE pbx = $1 AND key_hash = ANY($2)";
 

@@ -150,3 +150,47 @@ fn text(kind: Kind, row: &rusqlite::Row<'_>, index: usize) -> rusqlite::Result<O
         Kind::Moment | Kind::Integer => row.get::<_, i64>(index)?.to_string(),
     }))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// How SQLite goes about a statement over the schema, without statistics, as in production.
+    fn plan(sql: &str) -> String {
+        let connection = Connection::open_in_memory().unwrap();
+        connection
+            .execute_batch(include_str!("../migrations/sqlite/V1__cdr.sql"))
+            .unwrap();
+        let mut statement = connection.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
+        let params = vec![rusqlite::types::Null; statement.parameter_count()];
+        let steps = statement.query_map(rusqlite::params_from_iter(params), |row| row.get::<_, String>(3));
+        let steps = steps.unwrap();
+        steps.map(Result::unwrap).collect::<Vec<_>>().join("\n")
+    }
+
+    #[test]
+    fn a_search_finds_its_first_page_by_call_and_the_next_ones_by_leg() {
+        let first = plan(sql::FIRST_AFTER_CALL_ID);
+        let by_call = "USING COVERING INDEX cdr_call (pbx=? AND call_history_id>?)";
+        assert!(first.contains(by_call), "{first}");
+        let next = plan(sql::NEXT_AFTER_CALL_ID);
+        let by_leg = "USING INDEX sqlite_autoindex_cdr_1 (pbx=? AND cdr_id>?)";
+        assert!(next.contains(by_leg), "{next}");
+        assert!(!next.contains("TEMP B-TREE"), "{next}");
+        for recordings in [&first, &next] {
+            let by_leg = "SEARCH r USING INDEX recording_leg (pbx=? AND cdr_id=?)";
+            assert!(recordings.contains(by_leg), "{recordings}");
+        }
+    }
+
+    #[test]
+    fn the_last_call_id_and_digests_come_from_an_index() {
+        for statement in [sql::LAST_CALL_ID, sql::LEG_DIGESTS, sql::RECORDING_DIGESTS] {
+            let plan = plan(statement);
+            assert!(
+                plan.starts_with("SEARCH ") && !plan.contains("TEMP B-TREE"),
+                "{plan}"
+            );
+        }
+    }
+}
