@@ -81,7 +81,7 @@ async fn is_tried_again(settings: StoreSettings, bring_up: impl AsyncFnOnce()) {
     .await;
     let reply = last_call_id(&handle).await;
     assert!(
-        matches!(reply, Err(AskError::Reply(CdrError::Unavailable(_)))),
+        matches!(reply, Err(AskError::Reply(StoreError::Unavailable(_)))),
         "{reply:?}"
     );
     assert!(!handle.health().report().usable);
@@ -164,7 +164,7 @@ async fn a_reader_that_goes_frees_the_permit() {
 }
 
 /// What is left in the channel: so many whole pages, and how it ended.
-async fn drain(mut pages: CdrPages) -> (usize, Option<CdrError>) {
+async fn drain(mut pages: CdrPages) -> (usize, Option<StoreError>) {
     let mut whole = 0;
     while let Some(page) = pages.rest.recv().await {
         match page {
@@ -192,7 +192,7 @@ async fn a_reader_that_dawdles_is_told_that_it_got_half_an_answer() {
     assert_eq!(handle.bulkhead().in_flight(), 1);
     sleep(Duration::from_secs(2)).await;
     assert_eq!(handle.bulkhead().in_flight(), 0);
-    let late = CdrError::Unavailable("a page was not taken in time".to_owned());
+    let late = StoreError::Unavailable("a page was not taken in time".to_owned());
     assert_eq!(drain(pages).await, (2, Some(late)));
 }
 
@@ -205,7 +205,7 @@ async fn a_store_that_fails_half_way_ends_the_answer_with_its_error() {
     database.execute("ALTER TABLE cdr RENAME TO elsewhere").await;
     let (whole, error) = drain(pages).await;
     assert_eq!(whole, 2);
-    assert!(matches!(error, Some(CdrError::Query(_))), "{error:?}");
+    assert!(matches!(error, Some(StoreError::Query(_))), "{error:?}");
     permits_return(&handle).await;
 }
 

@@ -1,7 +1,5 @@
 //! The store in one SQLite file: one connection that writes, several that only read.
 
-mod connections;
-mod error;
 mod read;
 mod write;
 
@@ -13,11 +11,11 @@ use async_trait::async_trait;
 use rusqlite::Connection;
 use uuid::Uuid;
 
-use self::connections::Connections;
 use super::tombstone::TombstoneKey;
 use super::{Batch, CdrRange, CdrStore, Changes, LegacyRow, Position, sql};
-use crate::cdr::error::CdrError;
+
 use crate::cdr::record::{Cdr, Recording, Sourced};
+use crate::database::{Connections, StoreError, migration};
 
 mod embedded {
     refinery::embed_migrations!("src/cdr/store/migrations/sqlite");
@@ -25,15 +23,15 @@ mod embedded {
 
 /// The store in a file.
 #[derive(Debug)]
-pub(super) struct Sqlite {
+pub(super) struct SqliteCdrs {
     writer: Connections,
     readers: Connections,
     tombstone_key: Arc<TombstoneKey>,
 }
 
-impl Sqlite {
+impl SqliteCdrs {
     /// Opens or makes the file and brings its schema up to date. Its directory must exist.
-    pub(super) async fn open(file: &Path, readers: usize, timeout: Duration) -> Result<Self, CdrError> {
+    pub(super) async fn open(file: &Path, readers: usize, timeout: Duration) -> Result<Self, StoreError> {
         // The journal's mode belongs to the file, so the readers, opened later, find it set.
         let writer = Connections::new(file, 1, timeout, |connection| {
             connection.pragma_update(None, "journal_mode", "wal")?;
@@ -45,7 +43,7 @@ impl Sqlite {
             embedded::migrations::runner()
                 .set_migration_table_name("cdr_schema_history")
                 .run(connection)
-                .map_err(|error| super::migration(&error))?;
+                .map_err(|error| migration(&error))?;
             let key: Vec<u8> = connection.query_row(sql::TOMBSTONE_KEY, [], |row| row.get(0))?;
             TombstoneKey::new(&key)
         };
@@ -62,28 +60,28 @@ impl Sqlite {
 }
 
 #[async_trait]
-impl CdrStore for Sqlite {
-    async fn apply(&self, pbx: &str, batch: Batch) -> Result<Changes, CdrError> {
+impl CdrStore for SqliteCdrs {
+    async fn apply(&self, pbx: &str, batch: Batch) -> Result<Changes, StoreError> {
         let (pbx, key) = (pbx.to_owned(), self.tombstone_key.clone());
         let work = move |connection: &mut Connection| write::apply(connection, &pbx, batch, &key);
         self.writer.with(work).await
     }
 
-    async fn position(&self, pbx: &str) -> Result<Position, CdrError> {
+    async fn position(&self, pbx: &str) -> Result<Position, StoreError> {
         let pbx = pbx.to_owned();
         self.readers
             .with(move |connection| read::position(connection, &pbx))
             .await
     }
 
-    async fn digests(&self, pbx: &str, range: CdrRange) -> Result<Vec<(String, String)>, CdrError> {
+    async fn digests(&self, pbx: &str, range: CdrRange) -> Result<Vec<(String, String)>, StoreError> {
         let (pbx, key) = (pbx.to_owned(), self.tombstone_key.clone());
         self.readers
             .with(move |connection| read::digests(connection, &pbx, range, &key))
             .await
     }
 
-    async fn last_call_id(&self, pbx: &str) -> Result<Option<Uuid>, CdrError> {
+    async fn last_call_id(&self, pbx: &str) -> Result<Option<Uuid>, StoreError> {
         let pbx = pbx.to_owned();
         self.readers
             .with(move |connection| read::last_call_id(connection, &pbx))
@@ -96,14 +94,14 @@ impl CdrStore for Sqlite {
         call_id: &str,
         after: Option<Uuid>,
         limit: usize,
-    ) -> Result<Vec<LegacyRow>, CdrError> {
+    ) -> Result<Vec<LegacyRow>, StoreError> {
         let (pbx, call_id) = (pbx.to_owned(), super::comparable(call_id).to_owned());
         self.readers
             .with(move |connection| read::after_call_id(connection, &pbx, &call_id, after, limit))
             .await
     }
 
-    async fn head(&self) -> Result<i64, CdrError> {
+    async fn head(&self) -> Result<i64, StoreError> {
         self.readers
             .with(|connection| Ok(connection.query_row(sql::HEAD, [], |row| row.get(0))?))
             .await
@@ -114,7 +112,7 @@ impl CdrStore for Sqlite {
         pbx: &str,
         after: Option<Uuid>,
         limit: usize,
-    ) -> Result<Vec<Sourced<Cdr>>, CdrError> {
+    ) -> Result<Vec<Sourced<Cdr>>, StoreError> {
         let pbx = pbx.to_owned();
         let after = after.map(|after| after.to_string()).unwrap_or_default();
         self.readers
@@ -127,7 +125,7 @@ impl CdrStore for Sqlite {
         pbx: &str,
         after: Option<i64>,
         limit: usize,
-    ) -> Result<Vec<Sourced<Recording>>, CdrError> {
+    ) -> Result<Vec<Sourced<Recording>>, StoreError> {
         let (pbx, after) = (pbx.to_owned(), after.unwrap_or(i64::MIN));
         self.readers
             .with(move |connection| read::rows(connection, &pbx, after, limit))

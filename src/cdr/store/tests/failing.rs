@@ -16,7 +16,7 @@ async fn a_server_that_never_answers_is_given_up_in_time() {
         .await
         .unwrap();
     let error = opened.err().unwrap();
-    assert!(matches!(error, CdrError::Unavailable(_)), "{error}");
+    assert!(matches!(error, StoreError::Unavailable(_)), "{error}");
     assert!(!error.to_string().contains("secret"));
 }
 
@@ -29,7 +29,7 @@ async fn a_server_that_is_not_there_is_unavailable() {
     let error = open_store(&settings).await.err().unwrap();
     assert_eq!(
         error,
-        CdrError::Unavailable("error connecting to server: connection refused".to_owned())
+        StoreError::Unavailable("error connecting to server: connection refused".to_owned())
     );
 }
 
@@ -41,7 +41,7 @@ async fn a_file_that_is_no_database_is_unavailable() {
     };
     std::fs::write(file, "something else, and long enough to be looked at".repeat(40)).unwrap();
     let error = open_store(&database.settings).await.err().unwrap();
-    assert!(matches!(error, CdrError::Unavailable(_)), "{error}");
+    assert!(matches!(error, StoreError::Unavailable(_)), "{error}");
 }
 
 /// Locks what a batch needs, for as long as the returned connection lives.
@@ -73,7 +73,7 @@ async fn a_locked_store_is_given_up_in_time_and_used_again(mut database: Databas
     let lock = locked(&database).await;
     let started = Instant::now();
     let error = store.apply("a", legs(0..10)).await.unwrap_err();
-    assert!(matches!(error, CdrError::Unavailable(_)), "{error}");
+    assert!(matches!(error, StoreError::Unavailable(_)), "{error}");
     assert!(started.elapsed() < Duration::from_secs(5));
     // Reading goes on meanwhile.
     assert_eq!(store.head().await.unwrap(), 0);
@@ -122,9 +122,9 @@ async fn whoever_finds_all_connections_to_the_server_busy_is_told_so() {
     };
     let (first, second) = (apply("a"), apply("b"));
     tokio::task::yield_now().await;
-    assert_eq!(store.head().await, Err(CdrError::PoolTimeout));
+    assert_eq!(store.head().await, Err(StoreError::PoolTimeout));
     for locked in [first, second] {
         let error = locked.await.unwrap().unwrap_err();
-        assert!(matches!(error, CdrError::Unavailable(_)), "{error}");
+        assert!(matches!(error, StoreError::Unavailable(_)), "{error}");
     }
 }

@@ -301,7 +301,7 @@ async fn a_failing_batch_leaves_nothing(database: Database) {
         .execute("ALTER TABLE collector_position RENAME TO elsewhere")
         .await;
     let error = store.apply("a", with_position(10)).await.unwrap_err();
-    assert!(matches!(error, CdrError::Query(_)), "{error}");
+    assert!(matches!(error, StoreError::Query(_)), "{error}");
     database
         .execute("ALTER TABLE elsewhere RENAME TO collector_position")
         .await;
@@ -402,7 +402,7 @@ async fn errors_hold_no_values(database: Database) {
         ..Batch::default()
     };
     let error = store.apply("a", batch).await.unwrap_err();
-    assert!(matches!(error, CdrError::Query(_)), "{error}");
+    assert!(matches!(error, StoreError::Query(_)), "{error}");
     assert!(!format!("{error} {error:?}").contains("7999"), "{error}");
 }
 

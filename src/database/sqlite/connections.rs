@@ -12,7 +12,7 @@ use rusqlite::Connection;
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout_at};
 
-use crate::cdr::error::CdrError;
+use crate::database::StoreError;
 
 /// How many of SQLite's steps lie between two looks at the clock: well under a millisecond.
 const STEPS_BETWEEN_LOOKS: i32 = 1_000;
@@ -21,7 +21,7 @@ const STEPS_BETWEEN_LOOKS: i32 = 1_000;
 type Prepare = fn(&Connection) -> rusqlite::Result<()>;
 
 /// Connections, opened when they are needed and kept.
-pub(super) struct Connections(Arc<Inner>);
+pub(crate) struct Connections(Arc<Inner>);
 
 struct Inner {
     file: PathBuf,
@@ -39,7 +39,7 @@ impl fmt::Debug for Connections {
 
 impl Connections {
     /// At most `size` connections to `file`, none opened yet.
-    pub(super) fn new(file: &Path, size: usize, timeout: Duration, prepare: Prepare) -> Self {
+    pub(crate) fn new(file: &Path, size: usize, timeout: Duration, prepare: Prepare) -> Self {
         Self(Arc::new(Inner {
             file: file.to_owned(),
             timeout,
@@ -54,15 +54,15 @@ impl Connections {
     /// # Cancel safety
     /// The connection is busy until the work ends, also when nobody waits for it any more; the work is cut off at the
     /// same deadline, and what it did not commit is rolled back.
-    pub(super) async fn with<T, F>(&self, work: F) -> Result<T, CdrError>
+    pub(crate) async fn with<T, F>(&self, work: F) -> Result<T, StoreError>
     where
         T: Send + 'static,
-        F: FnOnce(&mut Connection) -> Result<T, CdrError> + Send + 'static,
+        F: FnOnce(&mut Connection) -> Result<T, StoreError> + Send + 'static,
     {
         let inner = Arc::clone(&self.0);
         let deadline = Instant::now() + inner.timeout;
         let Ok(Ok(place)) = timeout_at(deadline, Arc::clone(&inner.free).acquire_owned()).await else {
-            return Err(CdrError::PoolTimeout);
+            return Err(StoreError::PoolTimeout);
         };
         let job = tokio::task::spawn_blocking(move || {
             let _place = place;
@@ -74,12 +74,12 @@ impl Connections {
             done
         });
         match timeout_at(deadline, job).await {
-            Err(_) => Err(CdrError::Unavailable("no answer in time".to_owned())),
+            Err(_) => Err(StoreError::Unavailable("no answer in time".to_owned())),
             Ok(Ok(done)) => done,
             Ok(Err(lost)) => match lost.try_into_panic() {
                 // A bug of ours: the actor counts it. The connection was closed.
                 Ok(panic) => std::panic::resume_unwind(panic),
-                Err(_) => Err(CdrError::Unavailable("the store is closing".to_owned())),
+                Err(_) => Err(StoreError::Unavailable("the store is closing".to_owned())),
             },
         }
     }
@@ -90,7 +90,7 @@ impl Inner {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn take(&self) -> Result<Connection, CdrError> {
+    fn take(&self) -> Result<Connection, StoreError> {
         let kept = self.idle().pop();
         if let Some(connection) = kept {
             return Ok(connection);
@@ -141,8 +141,11 @@ mod tests {
         });
         let second = connections.with(|_| Ok(()));
         let (first, second) = tokio::join!(first, second);
-        assert_eq!(first, Err(CdrError::Unavailable("no answer in time".to_owned())));
-        assert_eq!(second, Err(CdrError::PoolTimeout));
+        assert_eq!(
+            first,
+            Err(StoreError::Unavailable("no answer in time".to_owned()))
+        );
+        assert_eq!(second, Err(StoreError::PoolTimeout));
         drop(release);
         usable(&connections).await;
     }
@@ -154,14 +157,14 @@ mod tests {
         let done = connections
             .with(move |connection| Ok(connection.query_row(endless, [], |row| row.get::<_, i64>(0))?))
             .await;
-        assert!(matches!(done, Err(CdrError::Unavailable(_))), "{done:?}");
+        assert!(matches!(done, Err(StoreError::Unavailable(_))), "{done:?}");
         usable(&connections).await;
     }
 
     #[tokio::test]
     async fn a_panic_reaches_its_caller_and_nobody_else() {
         let (connections, _directory) = one();
-        let work = connections.with(|_| -> Result<(), CdrError> { panic!("a bug") });
+        let work = connections.with(|_| -> Result<(), StoreError> { panic!("a bug") });
         let panic = std::panic::AssertUnwindSafe(work)
             .catch_unwind()
             .await

@@ -2,13 +2,13 @@
 
 use rusqlite::ErrorCode;
 
-use crate::cdr::error::CdrError;
+use crate::database::StoreError;
 
 #[expect(
     clippy::wildcard_enum_match_arm,
     reason = "both enums may grow, and all the others mean the same"
 )]
-impl From<rusqlite::Error> for CdrError {
+impl From<rusqlite::Error> for StoreError {
     fn from(error: rusqlite::Error) -> Self {
         let Some(sqlite) = error.sqlite_error() else {
             return match error {
