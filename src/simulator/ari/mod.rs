@@ -1,18 +1,22 @@
 //! The simulated Asterisk: ARI's REST interface and its event socket.
 
 mod application;
+mod applications;
 mod call;
 mod channel;
 mod event;
 mod exchange;
 mod faults;
+mod operations;
 mod originate;
 mod parameters;
 mod reply;
 mod requests;
+mod ring;
 mod route;
 mod server;
 mod socket;
+mod state;
 
 use std::collections::BTreeMap;
 use std::io;
@@ -64,7 +68,7 @@ impl SimulatedAsterisk {
         self.server.address()
     }
 
-    /// Every originate that was received, in order.
+    /// The originates that were received, in order: the last 100,000.
     #[must_use]
     pub fn originates(&self) -> Vec<ReceivedOriginate> {
         self.exchange.journal.originates()
@@ -106,6 +110,9 @@ impl SimulatedAsterisk {
     }
 
     /// Closes the listener and all connections; calls go on.
+    ///
+    /// # Cancel safety
+    /// It stops all the same, a little later.
     pub async fn stop_listening(&self) {
         self.server.stop().await;
     }

@@ -84,6 +84,8 @@ impl Serving {
     ) {
         loop {
             let text = tokio::select! {
+                // Orders first: what is received after one is under it.
+                biased;
                 order = orders.recv() => match order {
                     Ok(SocketOrder::Send(text)) => text,
                     Ok(SocketOrder::Freeze) => return self.freeze(orders).await,
