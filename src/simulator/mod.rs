@@ -123,10 +123,11 @@ fn run(settings: SimulatorSettings, started: oneshot::Sender<io::Result<Parts>>,
     runtime.block_on(async {
         let parts = start_parts(settings);
         let asterisk = parts.as_ref().ok().map(|parts| parts.asterisk.clone());
-        if started.send(parts).is_err() {
-            return;
+        // Nobody to hand it to: the start was abandoned.
+        if started.send(parts).is_ok() {
+            stop.cancelled().await;
         }
-        stop.cancelled().await;
+        // Its workers are threads of their own. All else ends with this runtime.
         if let Some(asterisk) = asterisk {
             asterisk.stop_listening().await;
         }

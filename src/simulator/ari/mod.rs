@@ -94,7 +94,8 @@ impl SimulatedAsterisk {
         application.is_some_and(|application| application.socket.is_some())
     }
 
-    /// Tells a party, extension or number, what to do from now on, instead of the rule of its last digit.
+    /// Tells a party, extension or number, what to do from now on, also when PAC calls it, instead of the rule of its
+    /// last digit.
     pub fn script(&self, party: &str, behaviour: PartyBehaviour) {
         self.exchange.script.set(party, behaviour);
     }
@@ -140,11 +141,14 @@ impl SimulatedAsterisk {
         self.order(SocketOrder::Send(text.into()));
     }
 
-    /// Tells every application of so many events of a trunk's channel that does not exist. More than 65,536 at once
-    /// can overflow a socket's queue, and the rest are lost.
+    /// Tells of so many events on a trunk, each about as large as Asterisk's. A socket for which more than 16,384 wait
+    /// is closed.
     pub fn flood(&self, trunk: &str, events: usize) {
-        for _ in 0..events {
-            let mut event = Event::new("ChannelUserevent").with("eventname", "flood");
+        for number in 0..events {
+            let mut event = Event::new("ChannelUserevent").with("eventname", "flood").with(
+                "userevent",
+                serde_json::json!({ "number": number, "text": "x".repeat(400) }),
+            );
             event.endpoints.insert(format!("PJSIP/{trunk}"));
             self.exchange.state().publish(&event);
         }

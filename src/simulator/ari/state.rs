@@ -18,8 +18,7 @@ pub(super) struct State {
 }
 
 impl State {
-    /// Gives an event to every application that asked for it. A socket that is too far behind misses events: it is
-    /// closed for that by its writer.
+    /// Gives an event to every application that asked for it and has a socket.
     pub(super) fn publish(&self, event: &Event) {
         for (name, application) in &self.applications {
             let Some(socket) = &application.socket else {
@@ -130,10 +129,7 @@ impl State {
             .entry(name.to_owned())
             .or_insert_with(|| Application::new(all));
         if let Some(former) = application.socket.replace(socket) {
-            let text = Event::new("ApplicationReplaced").text(name);
-            if former.frames.try_send(text).is_err() {
-                tracing::debug!("a replaced event socket is gone or too far behind");
-            }
+            former.send(Event::new("ApplicationReplaced").text(name));
         }
     }
 

@@ -20,6 +20,9 @@ use crate::pac::proto::call::call_pbx_service_server::CallPbxServiceServer;
 use crate::pac::proto::sql::sql_service_pbx_service_server::SqlServicePbxServiceServer;
 use crate::simulator::locked;
 
+/// How many requests at once on one connection: Kestrel's default.
+const MAX_STREAMS: u32 = 100;
+
 /// PAC's gRPC server, which can be stopped and started again.
 #[derive(Debug)]
 pub(in crate::simulator) struct Server {
@@ -100,6 +103,7 @@ async fn serve(listener: TcpListener, core: Arc<Core>, stop: CancellationToken) 
     let sql = SqlServicePbxServiceServer::with_interceptor(SqlService(Arc::clone(&core)), check.clone());
     let calls = CallPbxServiceServer::with_interceptor(CallService(core), check);
     let serving = tonic::transport::Server::builder()
+        .max_concurrent_streams(MAX_STREAMS)
         .add_service(sql)
         .add_service(calls)
         .serve_with_incoming(connections);
