@@ -7,22 +7,35 @@ use fastrand::Rng;
 use jiff::SignedDuration;
 use tokio::time::sleep;
 
+use super::RowTiming;
 use super::pac::Core;
-use super::rows::queue_call;
+use super::rows::{QueueCall, queue_call};
 
-/// Has a call come in now and then, until it is dropped. Its rows appear as the call would end.
-pub(super) async fn calls(core: Arc<Core>, every: Duration, seed: u64) {
+/// Has a call come in now and then, until it is dropped.
+pub(super) async fn calls(core: Arc<Core>, every: Duration, seed: u64, timing: RowTiming) {
     let mut rng = Rng::with_seed(seed);
     loop {
         sleep(every.mul_f64(0.5 + rng.f64())).await;
         let talk = SignedDuration::from_millis(rng.i64(1_000..20_000));
-        let start = core.now();
-        let call = queue_call(&mut rng, &core.mint, start, talk);
-        let lasts = call.ended_at().duration_since(start).unsigned_abs();
-        let later = Arc::clone(&core);
-        core.spawn(async move {
-            sleep(lasts).await;
-            later.publish(&call.legs, call.recordings);
-        });
+        let call = queue_call(&mut rng, &core.mint, core.now(), talk);
+        core.spawn(write_down(Arc::clone(&core), call, timing));
     }
+}
+
+/// Makes the rows of a call visible as it would go on.
+async fn write_down(core: Arc<Core>, mut call: QueueCall, timing: RowTiming) {
+    let ended = call.ended_at();
+    let mut now = call.legs.first().map_or(ended, |leg| leg.cdr_started_at);
+    call.legs.sort_by_key(|leg| leg.cdr_ended_at);
+    if timing == RowTiming::LegEnd {
+        for leg in &call.legs {
+            sleep(leg.cdr_ended_at.duration_since(now).unsigned_abs()).await;
+            now = leg.cdr_ended_at;
+            core.publish(std::slice::from_ref(leg), Vec::new());
+        }
+        call.legs.clear();
+    } else {
+        sleep(ended.duration_since(now).unsigned_abs()).await;
+    }
+    core.publish(&call.legs, call.recordings);
 }

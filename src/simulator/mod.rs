@@ -19,7 +19,6 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
-use tokio::net::TcpListener;
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
@@ -47,7 +46,6 @@ pub struct Simulator {
 struct Parts {
     asterisk: SimulatedAsterisk,
     pbx: SimulatedPbx,
-    pac_address: SocketAddr,
 }
 
 impl Simulator {
@@ -86,7 +84,7 @@ impl Simulator {
     /// Where PAC listens.
     #[must_use]
     pub fn pac_address(&self) -> SocketAddr {
-        self.parts.pac_address
+        self.parts.pbx.address()
     }
 
     /// The Asterisk.
@@ -123,36 +121,37 @@ fn run(settings: SimulatorSettings, started: oneshot::Sender<io::Result<Parts>>,
         }
     };
     runtime.block_on(async {
-        let parts = start_parts(settings).await;
+        let parts = start_parts(settings);
         let asterisk = parts.as_ref().ok().map(|parts| parts.asterisk.clone());
-        if started.send(parts).is_err() {
-            return;
+        // Nobody to hand it to: the start was abandoned.
+        if started.send(parts).is_ok() {
+            stop.cancelled().await;
         }
-        stop.cancelled().await;
+        // Its workers are threads of their own. All else ends with this runtime.
         if let Some(asterisk) = asterisk {
             asterisk.stop_listening().await;
         }
     });
 }
 
-async fn start_parts(settings: SimulatorSettings) -> io::Result<Parts> {
+fn start_parts(settings: SimulatorSettings) -> io::Result<Parts> {
     let settings = Arc::new(settings);
     let script = Arc::new(Script::default());
     let runtime = Handle::current();
     let core = pac::Core::new(Arc::clone(&settings), Arc::clone(&script), runtime.clone())
         .map_err(io::Error::other)?;
-    let listener = TcpListener::bind(settings.pac).await?;
-    let pac_address = listener.local_addr()?;
-    runtime.spawn(pac::serve(listener, Arc::clone(&core)));
+    let server = pac::Server::start(Arc::clone(&core), settings.pac)?;
     if let Some(every) = settings.background_calls {
-        runtime.spawn(background::calls(Arc::clone(&core), every, settings.seed));
+        runtime.spawn(background::calls(
+            Arc::clone(&core),
+            every,
+            settings.seed,
+            settings.row_timing,
+        ));
     }
     let asterisk = SimulatedAsterisk::start(settings, script, Arc::clone(&core), runtime)?;
-    Ok(Parts {
-        asterisk,
-        pbx: SimulatedPbx { core },
-        pac_address,
-    })
+    let pbx = SimulatedPbx::new(core, server);
+    Ok(Parts { asterisk, pbx })
 }
 
 /// Locks; a panic elsewhere leaves nothing half done here.

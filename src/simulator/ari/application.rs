@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
 
 use super::event::Event;
 
@@ -15,6 +16,17 @@ pub(super) const ALL_BRIDGES: &str = "__AST_BRIDGE_ALL_TOPIC";
 pub(super) struct Socket {
     pub(super) id: u64,
     pub(super) frames: mpsc::Sender<String>,
+    /// Cancelled when an event did not fit any more.
+    pub(super) overrun: CancellationToken,
+}
+
+impl Socket {
+    /// Queues a text. A socket that is so far behind that it does not fit is closed rather than left with a gap.
+    pub(super) fn send(&self, text: String) {
+        if self.frames.try_send(text).is_err() {
+            self.overrun.cancel();
+        }
+    }
 }
 
 /// An application. It outlives its socket as long as it has a subscription.

@@ -8,12 +8,11 @@ use serde_json::json;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
-use super::channel::dial_status;
 use super::event::Event;
 use super::exchange::{Exchange, NewChannel};
+use super::ring::{Leg, Rang};
 use crate::pac::proto::call::CallDirection;
 use crate::simulator::pac::OngoingCall;
-use crate::simulator::party::PartyBehaviour;
 use crate::simulator::rows::Party;
 
 /// What happens once the first party answers.
@@ -38,13 +37,6 @@ pub(super) struct Call {
     pub(super) timeout: Option<Duration>,
     pub(super) then: Then,
     pub(super) hangup: CancellationToken,
-}
-
-/// How the calling of a party ended.
-enum Rang {
-    Answered(jiff::Timestamp),
-    Refused { cause: u16, sip_status: Option<u16> },
-    HungUp,
 }
 
 impl Call {
@@ -84,7 +76,7 @@ impl Call {
         let id = exchange.unique_id();
         let created = exchange.create(NewChannel {
             id: &id,
-            trunk: Some(&self.trunk),
+            trunk: &self.trunk,
             caller_id: number,
             context: &self.context,
             exten: number,
@@ -163,70 +155,6 @@ impl Call {
         Leg { call, row }
     }
 
-    /// Calls a party and waits for what it does.
-    async fn ring(
-        &self,
-        caller: Option<&str>,
-        channel: &str,
-        party: &str,
-        dial_string: &str,
-        timeout: Option<Duration>,
-        leg: &mut Leg,
-    ) -> Rang {
-        let pace = self.exchange.settings.pace;
-        {
-            let mut state = self.exchange.state();
-            state.update(channel, "ChannelDialplan", |_| {});
-            state.tell(
-                channel,
-                Event::new("ChannelVarset")
-                    .with("variable", "DIALEDPEERNUMBER")
-                    .with("value", dial_string),
-            );
-            state.dial(caller, channel, "", dial_string);
-            state.update(channel, "ChannelStateChange", |channel| channel.state = "Ringing");
-            state.dial(caller, channel, "RINGING", dial_string);
-        }
-        let behaviour = self.exchange.script.behaviour(party);
-        let patience = timeout.unwrap_or(Duration::MAX);
-        let rings = if behaviour == PartyBehaviour::NeverAnswers {
-            pace.give_up
-        } else {
-            pace.ring
-        };
-        let gives_up = behaviour == PartyBehaviour::NeverAnswers || patience < rings;
-        tokio::select! {
-            () = sleep(rings.min(patience)) => {}
-            () = self.hangup.cancelled() => {
-                self.exchange.state().dial(caller, channel, "CANCEL", dial_string);
-                leg.call.end(leg.row, None, "cancelled", Some("terminated_by_originator"));
-                return Rang::HungUp;
-            }
-        }
-        let (cause, sip_status, reason, details) = match behaviour {
-            PartyBehaviour::NeverAnswers => (19, None, "cancelled", "timeout"),
-            _ if gives_up => (19, None, "cancelled", "timeout"),
-            PartyBehaviour::Refuses { cause, sip_status } => {
-                let details = if cause == 17 { "busy" } else { "declined" };
-                (cause, Some(sip_status), "rejected", details)
-            }
-            PartyBehaviour::Answers => {
-                let mut state = self.exchange.state();
-                state.update(channel, "ChannelStateChange", |channel| channel.state = "Up");
-                state.dial(caller, channel, "ANSWER", dial_string);
-                return Rang::Answered(leg.call.answer());
-            }
-        };
-        self.exchange
-            .state()
-            .dial(caller, channel, dial_status(cause), dial_string);
-        if sip_status.is_some() {
-            self.hangup_request(channel, cause);
-        }
-        leg.call.end(leg.row, None, reason, Some(details));
-        Rang::Refused { cause, sip_status }
-    }
-
     /// Waits for the end of the talk.
     async fn talk(&self, legs: &[&Leg]) -> EndedBy {
         let hung_up_in_3cx =
@@ -238,7 +166,7 @@ impl Call {
         }
     }
 
-    fn hangup_request(&self, id: &str, cause: u16) {
+    pub(super) fn hangup_request(&self, id: &str, cause: u16) {
         let event = Event::new("ChannelHangupRequest").with("cause", cause);
         self.exchange.state().tell(id, event);
     }
@@ -256,12 +184,6 @@ impl Call {
             state.destroy(id, given.unwrap_or(16), None);
         }
     }
-}
-
-/// A leg as the 3CX has it.
-struct Leg {
-    call: OngoingCall,
-    row: usize,
 }
 
 /// Who ended a talk.

@@ -11,8 +11,8 @@ use super::event::date;
 pub(super) struct Channel {
     pub(super) id: String,
     pub(super) name: String,
-    /// The trunk that it goes through; None for a `Local` one.
-    pub(super) trunk: Option<String>,
+    /// The trunk that it goes through.
+    pub(super) trunk: String,
     pub(super) state: &'static str,
     pub(super) caller: (String, String),
     pub(super) context: String,
@@ -20,7 +20,7 @@ pub(super) struct Channel {
     /// The application of the dialplan, and its data.
     pub(super) dialplan_app: (&'static str, String),
     pub(super) created: Timestamp,
-    /// The Stasis application that has it.
+    /// Whether a Stasis application has it.
     pub(super) in_stasis: bool,
     /// Cancelled when somebody hangs up the call that it is part of.
     pub(super) hangup: CancellationToken,
@@ -29,8 +29,8 @@ pub(super) struct Channel {
 }
 
 impl Channel {
-    pub(super) fn endpoint(&self) -> Option<String> {
-        self.trunk.as_ref().map(|trunk| format!("PJSIP/{trunk}"))
+    pub(super) fn endpoint(&self) -> String {
+        format!("PJSIP/{}", self.trunk)
     }
 
     pub(super) fn to_json(&self) -> Value {

@@ -51,7 +51,7 @@ impl Event {
     /// Adds a channel under a field's name; the event is about it.
     pub(super) fn channel(mut self, key: &str, channel: &Channel) -> Self {
         self.channels.insert(channel.id.clone());
-        self.endpoints.extend(channel.endpoint());
+        self.endpoints.insert(channel.endpoint());
         self.with(key, channel.to_json())
     }
 

@@ -1,6 +1,6 @@
 //! What ARI can be made to do wrong, and what was asked of it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Mutex;
 use std::time::Duration;
 
@@ -8,6 +8,9 @@ use jiff::Timestamp;
 
 use crate::simulator::locked;
 use crate::simulator::plan::Plan;
+
+/// How many originates are remembered.
+const MAX_ORIGINATES: usize = 100_000;
 
 /// A kind of request to ARI.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -62,7 +65,7 @@ pub struct ReceivedOriginate {
 #[derive(Debug, Default)]
 pub(super) struct Journal {
     pub(super) faults: Plan<AriOperation, AriFault>,
-    originates: Mutex<Vec<ReceivedOriginate>>,
+    originates: Mutex<VecDeque<ReceivedOriginate>>,
     requests: Mutex<BTreeMap<String, u64>>,
 }
 
@@ -77,10 +80,14 @@ impl Journal {
     }
 
     pub(super) fn originate(&self, originate: ReceivedOriginate) {
-        locked(&self.originates).push(originate);
+        let mut originates = locked(&self.originates);
+        if originates.len() == MAX_ORIGINATES {
+            originates.pop_front();
+        }
+        originates.push_back(originate);
     }
 
     pub(super) fn originates(&self) -> Vec<ReceivedOriginate> {
-        locked(&self.originates).clone()
+        locked(&self.originates).iter().cloned().collect()
     }
 }

@@ -1,18 +1,22 @@
 //! The simulated Asterisk: ARI's REST interface and its event socket.
 
 mod application;
+mod applications;
 mod call;
 mod channel;
 mod event;
 mod exchange;
 mod faults;
+mod operations;
 mod originate;
 mod parameters;
 mod reply;
 mod requests;
+mod ring;
 mod route;
 mod server;
 mod socket;
+mod state;
 
 use std::collections::BTreeMap;
 use std::io;
@@ -64,7 +68,7 @@ impl SimulatedAsterisk {
         self.server.address()
     }
 
-    /// Every originate that was received, in order.
+    /// The originates that were received, in order: the last 100,000.
     #[must_use]
     pub fn originates(&self) -> Vec<ReceivedOriginate> {
         self.exchange.journal.originates()
@@ -90,7 +94,8 @@ impl SimulatedAsterisk {
         application.is_some_and(|application| application.socket.is_some())
     }
 
-    /// Tells a party, extension or number, what to do from now on, instead of the rule of its last digit.
+    /// Tells a party, extension or number, what to do from now on, also when PAC calls it, instead of the rule of its
+    /// last digit.
     pub fn script(&self, party: &str, behaviour: PartyBehaviour) {
         self.exchange.script.set(party, behaviour);
     }
@@ -106,6 +111,9 @@ impl SimulatedAsterisk {
     }
 
     /// Closes the listener and all connections; calls go on.
+    ///
+    /// # Cancel safety
+    /// It stops all the same, a little later.
     pub async fn stop_listening(&self) {
         self.server.stop().await;
     }
@@ -133,11 +141,14 @@ impl SimulatedAsterisk {
         self.order(SocketOrder::Send(text.into()));
     }
 
-    /// Tells every application of so many events of a trunk's channel that does not exist. More than 65,536 at once
-    /// can overflow a socket's queue, and the rest are lost.
+    /// Tells of so many events on a trunk, each about as large as Asterisk's. A socket for which more than 16,384 wait
+    /// is closed.
     pub fn flood(&self, trunk: &str, events: usize) {
-        for _ in 0..events {
-            let mut event = Event::new("ChannelUserevent").with("eventname", "flood");
+        for number in 0..events {
+            let mut event = Event::new("ChannelUserevent").with("eventname", "flood").with(
+                "userevent",
+                serde_json::json!({ "number": number, "text": "x".repeat(400) }),
+            );
             event.endpoints.insert(format!("PJSIP/{trunk}"));
             self.exchange.state().publish(&event);
         }

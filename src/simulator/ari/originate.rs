@@ -69,7 +69,7 @@ pub(super) fn originate(exchange: &Arc<Exchange>, id: Option<&str>, parameters: 
     let context = get("context").unwrap_or("default");
     let channel = exchange.create(NewChannel {
         id: id.unwrap_or(&unique),
-        trunk: Some(&trunk),
+        trunk: &trunk,
         caller_id,
         context,
         exten: get("extension").unwrap_or("s"),

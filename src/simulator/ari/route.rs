@@ -14,6 +14,8 @@ pub(super) enum Route {
     /// Something done to a channel: hold, answer, play, ….
     ChannelOperation(String),
     Bridges,
+    /// An endpoint by its resource; its technology is PJSIP.
+    Endpoint(String),
     Application(String),
     Subscription(String),
     EventFilter(String),
@@ -37,6 +39,7 @@ impl Route {
                 Self::ChannelOperation((*id).to_owned())
             }
             ["bridges"] => Self::Bridges,
+            ["endpoints", "PJSIP", resource] => Self::Endpoint((*resource).to_owned()),
             ["applications", name] => Self::Application((*name).to_owned()),
             ["applications", name, "subscription"] => Self::Subscription((*name).to_owned()),
             ["applications", name, "eventFilter"] => Self::EventFilter((*name).to_owned()),
@@ -48,7 +51,12 @@ impl Route {
     /// The methods that it has.
     pub(super) fn allowed(&self) -> &'static str {
         match self {
-            Self::Info | Self::Ping | Self::Bridges | Self::Application(_) | Self::Events => "GET",
+            Self::Info
+            | Self::Ping
+            | Self::Bridges
+            | Self::Endpoint(_)
+            | Self::Application(_)
+            | Self::Events => "GET",
             Self::Channels => "GET,POST",
             Self::Channel(_) => "GET,POST,DELETE",
             Self::ChannelOperation(_) | Self::Subscription(_) => "POST,DELETE",
@@ -65,6 +73,7 @@ impl Route {
             Self::Channel(_) => "/channels/{id}",
             Self::ChannelOperation(_) => "/channels/{id}/…",
             Self::Bridges => "/bridges",
+            Self::Endpoint(_) => "/endpoints/PJSIP/{resource}",
             Self::Application(_) => "/applications/{name}",
             Self::Subscription(_) => "/applications/{name}/subscription",
             Self::EventFilter(_) => "/applications/{name}/eventFilter",
@@ -85,6 +94,7 @@ impl Route {
             | Self::Channel(_)
             | Self::ChannelOperation(_)
             | Self::Bridges
+            | Self::Endpoint(_)
             | Self::Application(_) => AriOperation::Other,
         }
     }

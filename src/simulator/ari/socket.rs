@@ -2,18 +2,23 @@
 
 use std::net::{Shutdown, TcpStream};
 use std::sync::Arc;
+use std::time::Duration;
 
 use actix_web::{HttpRequest, HttpResponse, web};
 use actix_ws::{CloseCode, Message, MessageStream, Session};
 use futures_util::StreamExt as _;
 use tokio::sync::{broadcast, mpsc};
 use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
 
 use super::application::Socket;
 use super::exchange::Exchange;
 
 /// How many events may wait for a socket.
-const MAX_WAITING: usize = 65_536;
+const MAX_WAITING: usize = 16_384;
+
+/// How long a socket's orderly end may take.
+const CLOSE_LIMIT: Duration = Duration::from_millis(100);
 
 /// An order to every open event socket.
 #[derive(Debug, Clone)]
@@ -49,27 +54,33 @@ pub(super) fn open(
     let (frames, waiting) = mpsc::channel(MAX_WAITING);
     let id = exchange.serial();
     let orders = exchange.sockets.subscribe();
-    {
-        let mut state = exchange.state();
-        for name in applications {
-            let frames = frames.clone();
-            state.connect(name, all, Socket { id, frames });
-        }
+    let socket = Socket {
+        id,
+        frames,
+        overrun: CancellationToken::new(),
+    };
+    for name in applications {
+        exchange.state().connect(name, all, socket.clone());
     }
     let serving = Serving {
         exchange: Arc::clone(exchange),
-        id,
+        socket,
         wire: request.conn_data::<Wire>().cloned(),
     };
-    // The socket's own end of the channel keeps it open when its applications are taken from it.
-    actix_web::rt::spawn(serving.run(session, messages, waiting, orders, frames));
+    actix_web::rt::spawn(serving.run(session, messages, waiting, orders));
     Ok(response)
+}
+
+/// Closes on a reader that is too slow. The close frame has no better chance than an event.
+async fn close(session: Session) {
+    let _ = timeout(CLOSE_LIMIT, session.close(Some(CloseCode::Error.into()))).await;
 }
 
 /// A socket that is served; its end is the end of the connection, and its applications lose it.
 struct Serving {
     exchange: Arc<Exchange>,
-    id: u64,
+    /// Also keeps the queue open when the applications are taken from it.
+    socket: Socket,
     wire: Option<Wire>,
 }
 
@@ -80,10 +91,11 @@ impl Serving {
         mut messages: MessageStream,
         mut waiting: mpsc::Receiver<String>,
         mut orders: broadcast::Receiver<SocketOrder>,
-        _open: mpsc::Sender<String>,
     ) {
         loop {
             let text = tokio::select! {
+                // Orders first: what is received after one is under it.
+                biased;
                 order = orders.recv() => match order {
                     Ok(SocketOrder::Send(text)) => text,
                     Ok(SocketOrder::Freeze) => return self.freeze(orders).await,
@@ -106,28 +118,26 @@ impl Serving {
                     Some(Ok(Message::Close(reason))) => {
                         let _ = session.close(reason).await;
                         // The client closes the connection once it has read that.
-                        let limit = self.exchange.settings.event_write_timeout;
-                        let _ = timeout(limit, messages.next()).await;
+                        let _ = timeout(CLOSE_LIMIT, messages.next()).await;
                         return;
                     }
                     Some(Err(_)) | None => return,
                 },
+                () = self.socket.overrun.cancelled() => return close(session).await,
                 text = waiting.recv() => match text {
                     Some(text) => text,
                     None => return,
                 },
             };
             let limit = self.exchange.settings.event_write_timeout;
-            match timeout(limit, session.text(text)).await {
-                Ok(Ok(())) => {}
-                Ok(Err(_)) => return,
-                Err(_) => {
-                    // A reader that is too slow. The close frame has no better chance than the event, so it gets
-                    // as much time.
-                    let close = session.close(Some(CloseCode::Error.into()));
-                    let _ = timeout(limit, close).await;
-                    return;
-                }
+            let written = tokio::select! {
+                written = timeout(limit, session.text(text)) => written.ok(),
+                () = self.socket.overrun.cancelled() => None,
+            };
+            match written {
+                Some(Ok(())) => {}
+                Some(Err(_)) => return,
+                None => return close(session).await,
             }
         }
     }
@@ -145,7 +155,7 @@ impl Serving {
 
 impl Drop for Serving {
     fn drop(&mut self) {
-        self.exchange.state().disconnect(self.id);
+        self.exchange.state().disconnect(self.socket.id);
         if let Some(wire) = &self.wire {
             wire.cut();
         }

@@ -27,8 +27,8 @@ pub(super) struct Connection {
 }
 
 impl Connection {
-    pub(super) fn new(stream: TcpStream) -> Self {
-        let token = CancellationToken::new();
+    /// A connection that the token cuts too.
+    pub(super) fn new(stream: TcpStream, token: CancellationToken) -> Self {
         Self {
             stream,
             cut: Box::pin(token.clone().cancelled_owned()),

@@ -26,7 +26,7 @@ pub(in crate::simulator) struct Core {
     pub(super) live: LiveCalls,
     pub(in crate::simulator) mint: Mint,
     pub(super) script: Arc<Script>,
-    runtime: Handle,
+    pub(super) runtime: Handle,
 }
 
 impl Core {

@@ -14,6 +14,10 @@ use crate::simulator::locked;
 const CDRS: &str = "cdroutput";
 const RECORDINGS: &str = "recordings";
 
+/// Types that SQLite stores as text and as integers, and tells apart from others.
+const FLAG: &str = "BOOLEAN_TEXT";
+const MOMENT: &str = "TIMESTAMPTZ_INTEGER";
+
 #[derive(Debug)]
 pub(super) struct Database {
     connection: Mutex<Connection>,
@@ -46,10 +50,20 @@ impl Database {
 
     fn rows(&self, sql: &str) -> Result<Vec<Vec<String>>> {
         let connection = locked(&self.connection);
-        connection.pragma_update(None, "query_only", true)?;
-        let result = read(&connection, sql);
-        connection.pragma_update(None, "query_only", false)?;
-        result
+        let mut statement = connection.prepare(sql)?;
+        // PAC's user may only read. Statements without columns would reach beyond the tables: ATTACH, VACUUM INTO.
+        if !statement.readonly() || statement.column_count() == 0 {
+            return Err(rusqlite::Error::InvalidQuery);
+        }
+        let raw = statement.columns().iter().map(raw).collect::<Vec<_>>();
+        let mut found = statement.query([])?;
+        let mut rows = Vec::new();
+        while let Some(row) = found.next()? {
+            let values = raw.iter().enumerate();
+            let values = values.map(|(index, raw)| Ok(format::value(row.get_ref(index)?, *raw)));
+            rows.push(values.collect::<Result<_>>()?);
+        }
+        Ok(rows)
     }
 
     /// Stores a row, or stores it anew.
@@ -90,23 +104,22 @@ impl Database {
     }
 }
 
-fn read(connection: &Connection, sql: &str) -> Result<Vec<Vec<String>>> {
-    let mut statement = connection.prepare(sql)?;
-    let columns = statement.column_count();
-    let mut found = statement.query([])?;
-    let mut rows = Vec::new();
-    while let Some(row) = found.next()? {
-        let row = (0..columns).map(|index| row.get_ref(index).map(format::value));
-        rows.push(row.collect::<Result<_>>()?);
+/// What a column of the result was before anything was cast; None for what was.
+fn raw(column: &rusqlite::Column<'_>) -> Option<Kind> {
+    match column.decl_type()? {
+        FLAG => Some(Kind::Flag),
+        MOMENT => Some(Kind::Moment),
+        _ => None,
     }
-    Ok(rows)
 }
 
 /// Ids and flags are text, so that casting them to text gives what PostgreSQL gives; moments are microseconds.
 fn declaration(column: &Column) -> String {
     let kind = match column.kind {
-        Kind::Id | Kind::Text | Kind::Flag => "TEXT",
-        Kind::Moment | Kind::Integer => "INTEGER",
+        Kind::Id | Kind::Text => "TEXT",
+        Kind::Integer => "INTEGER",
+        Kind::Flag => FLAG,
+        Kind::Moment => MOMENT,
     };
     format!("{} {kind}", column.name)
 }

@@ -2,7 +2,10 @@
 
 use std::fmt::Write as _;
 
+use jiff::Timestamp;
 use rusqlite::types::ValueRef;
+
+use crate::cdr::Kind;
 
 /// Rows as .NET's `System.Text.Json` writes them with its default encoder.
 pub(super) fn rows(rows: &[Vec<String>]) -> String {
@@ -41,8 +44,18 @@ fn escaped(out: &mut String, text: &str) {
     out.push('"');
 }
 
-/// A value as .NET's `ToString` gives it.
-pub(super) fn value(value: ValueRef<'_>) -> String {
+/// A value as .NET's `ToString` gives it in an American culture; `raw` is the column that it comes from uncast.
+pub(super) fn value(value: ValueRef<'_>, raw: Option<Kind>) -> String {
+    match (value, raw) {
+        (ValueRef::Text(b"true"), Some(Kind::Flag)) => return "True".to_owned(),
+        (ValueRef::Text(b"false"), Some(Kind::Flag)) => return "False".to_owned(),
+        (ValueRef::Integer(micros), Some(Kind::Moment)) => {
+            // The fraction and the zone are lost, and the space before PM is a narrow one.
+            let at = Timestamp::from_microsecond(micros).unwrap_or_default();
+            return at.strftime("%-m/%-d/%Y %-I:%M:%S\u{202f}%p").to_string();
+        }
+        _ => {}
+    }
     match value {
         ValueRef::Null => String::new(),
         ValueRef::Integer(number) => number.to_string(),
@@ -75,7 +88,7 @@ pub(super) fn error(error: &rusqlite::Error) -> String {
         ("42703", format!("column \"{column}\" does not exist"))
     } else if let Some(function) = after("no such function: ") {
         ("42883", format!("function {function}() does not exist"))
-    } else if text.contains("attempt to write a readonly database") {
+    } else if matches!(error, rusqlite::Error::InvalidQuery) {
         (
             "25006",
             "cannot execute this in a read-only transaction".to_owned(),
@@ -109,8 +122,12 @@ mod tests {
     }
 
     #[test]
-    fn a_real_number_is_plain() {
-        assert_eq!(value(ValueRef::Real(2.0)), "2");
-        assert_eq!(value(ValueRef::Null), "");
+    fn values_that_were_not_cast_are_dotnets() {
+        assert_eq!(value(ValueRef::Real(2.0), None), "2");
+        assert_eq!(value(ValueRef::Null, Some(Kind::Flag)), "");
+        assert_eq!(value(ValueRef::Text(b"true"), Some(Kind::Flag)), "True");
+        let at: Timestamp = "2024-11-24T16:39:50.123456Z".parse().unwrap();
+        let micros = ValueRef::Integer(at.as_microsecond());
+        assert_eq!(value(micros, Some(Kind::Moment)), "11/24/2024 4:39:50\u{202f}PM");
     }
 }

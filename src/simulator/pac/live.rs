@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 use super::core::Core;
 use crate::cdr::Recording;
 use crate::pac::proto::call::{ActiveCallsStatus, CallDirection};
-use crate::simulator::rows::{Flow, Party, recording};
+use crate::simulator::rows::{Flow, Origin, Party, recording};
 use crate::simulator::{RowTiming, locked};
 
 /// What PAC tells of a live call.
@@ -91,10 +91,11 @@ impl OngoingCall {
         }
     }
 
-    /// A leg begins to ring.
+    /// A leg begins to ring; `after` is the one that goes on as this.
     pub(in crate::simulator) fn ring(&mut self, to: Party, after: Option<usize>) -> usize {
         let now = self.core.now();
-        let leg = self.flow.leg(&self.core.mint, to, now, after);
+        let origin = after.map_or(Origin::CallInit, Origin::Routed);
+        let leg = self.flow.leg(&self.core.mint, to, now, origin);
         if let Some(before) = after {
             self.flow.continued(before, leg);
         }

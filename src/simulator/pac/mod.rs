@@ -13,6 +13,8 @@ mod make_call;
 mod server;
 mod sql_service;
 
+use std::io;
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
@@ -21,7 +23,7 @@ use uuid::Uuid;
 pub(super) use self::core::Core;
 pub use faults::{PacFault, PacOperation, RequestCount};
 pub(super) use live::OngoingCall;
-pub(super) use server::serve;
+pub(super) use server::Server;
 
 use super::plan::HowOften;
 use super::rows::Row;
@@ -30,10 +32,36 @@ use crate::cdr::{Cdr, Recording};
 /// The simulated 3CX and its PAC, for tests: its rows, its clock, its faults.
 #[derive(Debug, Clone)]
 pub struct SimulatedPbx {
-    pub(super) core: Arc<Core>,
+    core: Arc<Core>,
+    server: Arc<Server>,
 }
 
 impl SimulatedPbx {
+    pub(super) fn new(core: Arc<Core>, server: Server) -> Self {
+        let server = Arc::new(server);
+        Self { core, server }
+    }
+
+    pub(super) fn address(&self) -> SocketAddr {
+        self.server.address()
+    }
+
+    /// Closes PAC's listener and all connections; calls go on.
+    ///
+    /// # Cancel safety
+    /// It stops all the same, a little later.
+    pub async fn stop_listening(&self) {
+        self.server.stop().await;
+    }
+
+    /// Has PAC listen again, on the same port.
+    ///
+    /// # Errors
+    /// When the port was taken meanwhile.
+    pub fn listen_again(&self) -> io::Result<()> {
+        self.server.restart()
+    }
+
     /// The database's `now()`.
     #[must_use]
     pub fn now(&self) -> Timestamp {

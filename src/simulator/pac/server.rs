@@ -1,12 +1,15 @@
 //! PAC's listener.
 
-use std::sync::Arc;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
 
 use jsonwebtoken::{Algorithm, DecodingKey, Validation};
 use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
 use tokio_stream::StreamExt as _;
 use tokio_stream::wrappers::TcpListenerStream;
-use tonic::transport::Server;
+use tokio_util::sync::CancellationToken;
 use tonic::{Request, Status};
 
 use super::call_service::CallService;
@@ -15,28 +18,100 @@ use super::core::Core;
 use super::sql_service::SqlService;
 use crate::pac::proto::call::call_pbx_service_server::CallPbxServiceServer;
 use crate::pac::proto::sql::sql_service_pbx_service_server::SqlServicePbxServiceServer;
+use crate::simulator::locked;
 
-/// Serves until it is dropped.
-pub(in crate::simulator) async fn serve(listener: TcpListener, core: Arc<Core>) {
-    let connections = TcpListenerStream::new(listener).map(|stream| {
+/// How many requests at once on one connection: Kestrel's default.
+const MAX_STREAMS: u32 = 100;
+
+/// PAC's gRPC server, which can be stopped and started again.
+#[derive(Debug)]
+pub(in crate::simulator) struct Server {
+    core: Arc<Core>,
+    address: SocketAddr,
+    running: Mutex<Option<Running>>,
+}
+
+#[derive(Debug)]
+struct Running {
+    stop: CancellationToken,
+    task: JoinHandle<()>,
+}
+
+impl Server {
+    /// Listens. To be called on the simulator's own runtime.
+    pub(in crate::simulator) fn start(core: Arc<Core>, address: SocketAddr) -> io::Result<Self> {
+        let listener = listen(address)?;
+        let address = listener.local_addr()?;
+        let running = Mutex::new(Some(run(listener, Arc::clone(&core))));
+        Ok(Self {
+            core,
+            address,
+            running,
+        })
+    }
+
+    pub(in crate::simulator) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Closes the listener and every connection.
+    pub(super) async fn stop(&self) {
+        let running = locked(&self.running).take();
+        if let Some(Running { stop, task }) = running {
+            stop.cancel();
+            if task.await.is_err() {
+                tracing::error!("the simulated PAC panicked");
+            }
+        }
+    }
+
+    /// Listens again, on the same port. Does nothing when it listens.
+    pub(super) fn restart(&self) -> io::Result<()> {
+        let mut running = locked(&self.running);
+        if running.is_none() {
+            let _runtime = self.core.runtime.enter();
+            *running = Some(run(listen(self.address)?, Arc::clone(&self.core)));
+        }
+        Ok(())
+    }
+}
+
+fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    let listener = std::net::TcpListener::bind(address)?;
+    listener.set_nonblocking(true)?;
+    TcpListener::from_std(listener)
+}
+
+fn run(listener: TcpListener, core: Arc<Core>) -> Running {
+    let stop = CancellationToken::new();
+    let runtime = core.runtime.clone();
+    let task = runtime.spawn(serve(listener, core, stop.clone()));
+    Running { stop, task }
+}
+
+async fn serve(listener: TcpListener, core: Arc<Core>, stop: CancellationToken) {
+    let cut = stop.clone();
+    let connections = TcpListenerStream::new(listener).map(move |stream| {
         stream.map(|stream| {
             // As Kestrel does. Replies of a few bytes would wait for the client's acknowledgement otherwise.
             let _ = stream.set_nodelay(true);
-            Connection::new(stream)
+            Connection::new(stream, cut.child_token())
         })
     });
     let key = core.settings.jwt_key.clone();
     let check = move |request: Request<()>| authorised(request, key.as_deref());
-    let served = Server::builder()
-        .add_service(SqlServicePbxServiceServer::with_interceptor(
-            SqlService(Arc::clone(&core)),
-            check.clone(),
-        ))
-        .add_service(CallPbxServiceServer::with_interceptor(CallService(core), check))
-        .serve_with_incoming(connections)
-        .await;
-    if let Err(error) = served {
-        tracing::error!(%error, "the simulated PAC stopped");
+    let sql = SqlServicePbxServiceServer::with_interceptor(SqlService(Arc::clone(&core)), check.clone());
+    let calls = CallPbxServiceServer::with_interceptor(CallService(core), check);
+    let serving = tonic::transport::Server::builder()
+        .max_concurrent_streams(MAX_STREAMS)
+        .add_service(sql)
+        .add_service(calls)
+        .serve_with_incoming(connections);
+    tokio::select! {
+        served = serving => if let Err(error) = served {
+            tracing::error!(%error, "the simulated PAC stopped");
+        },
+        () = stop.cancelled() => {}
     }
 }
 

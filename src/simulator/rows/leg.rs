@@ -12,6 +12,7 @@ pub(in crate::simulator) struct Party {
     entity: &'static str,
     dn_type: &'static str,
     dn: Option<String>,
+    dn_name: Option<String>,
     name: Option<String>,
     phone: Option<String>,
     did: Option<String>,
@@ -26,12 +27,18 @@ impl Party {
             entity: "external_line",
             dn_type: "provider",
             dn: Some("10001".to_owned()),
-            name: Some("Основной транк".to_owned()),
+            dn_name: Some("Основной транк".to_owned()),
             phone: Some(number.to_owned()),
             did: incoming.then(|| "+74950000100".to_owned()),
             incoming,
             ..Self::default()
         }
+    }
+
+    /// Gives the party a name, as a directory would.
+    pub(super) fn named(mut self, name: &str) -> Self {
+        self.name = text(name);
+        self
     }
 
     /// A subscriber of the PBX.
@@ -40,6 +47,7 @@ impl Party {
             entity: "extension",
             dn_type: "extension",
             dn: Some(number.to_owned()),
+            dn_name: Some(format!("Оператор {number}")),
             name: Some(format!("Оператор {number}")),
             group: Some("__DEFAULT__".to_owned()),
             ..Self::default()
@@ -63,6 +71,29 @@ impl Party {
             dn_type,
             dn: Some(dn.to_owned()),
             ..Self::default()
+        }
+    }
+}
+
+/// How a leg came to be; all but the first follow from another leg.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::simulator) enum Origin {
+    CallInit,
+    Diverted(usize),
+    Transferred(usize),
+    Polled(usize),
+    Routed(usize),
+}
+
+impl Origin {
+    /// The leg that it follows from, the method and the reason.
+    fn parts(self) -> (Option<usize>, &'static str, &'static str) {
+        match self {
+            Self::CallInit => (None, "call_init", "none"),
+            Self::Diverted(after) => (Some(after), "divert", "by_did"),
+            Self::Transferred(after) => (Some(after), "transfer", "none"),
+            Self::Polled(after) => (Some(after), "route_to", "polling"),
+            Self::Routed(after) => (Some(after), "route_to", "none"),
         }
     }
 }
@@ -91,21 +122,17 @@ impl Flow {
         }
     }
 
-    /// Starts a leg from the flow's source; `after` is the leg that it follows from.
+    /// Starts a leg from the flow's source.
     pub(in crate::simulator) fn leg(
         &mut self,
         mint: &Mint,
         to: Party,
         at: Timestamp,
-        after: Option<usize>,
+        origin: Origin,
     ) -> usize {
         let from = self.source.clone();
+        let (after, method, reason) = origin.parts();
         let before = after.and_then(|index| self.legs.get(index)).map(|leg| leg.cdr_id);
-        let (method, reason) = if before.is_some() {
-            ("route_to", "polling")
-        } else {
-            ("call_init", "none")
-        };
         self.legs.push(Cdr {
             cdr_id: mint.leg(at),
             call_history_id: self.call_history_id,
@@ -113,7 +140,7 @@ impl Flow {
             source_entity_type: text(from.entity),
             source_dn_number: from.dn,
             source_dn_type: text(from.dn_type),
-            source_dn_name: from.name.clone(),
+            source_dn_name: from.dn_name,
             source_participant_name: from.name.clone(),
             source_participant_phone_number: from.phone,
             source_participant_trunk_did: from.did,
@@ -125,7 +152,7 @@ impl Flow {
             destination_entity_type: text(to.entity),
             destination_dn_number: to.dn,
             destination_dn_type: text(to.dn_type),
-            destination_dn_name: to.name.clone(),
+            destination_dn_name: to.dn_name,
             destination_participant_name: to.name,
             destination_participant_phone_number: to.phone,
             destination_participant_trunk_did: to.did,

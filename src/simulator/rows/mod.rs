@@ -7,5 +7,5 @@ mod shapes;
 
 pub use day::{Appearance, Row, simulated_days};
 pub(super) use ids::Mint;
-pub(super) use leg::{Flow, Party, recording};
-pub(super) use shapes::queue_call;
+pub(super) use leg::{Flow, Origin, Party, recording};
+pub(super) use shapes::{QueueCall, queue_call};

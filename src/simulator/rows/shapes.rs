@@ -4,8 +4,18 @@ use fastrand::Rng;
 use jiff::{SignedDuration, Timestamp};
 
 use super::ids::Mint;
-use super::leg::{Flow, Party, recording};
+use super::leg::{Flow, Origin, Party, recording};
 use crate::cdr::{Cdr, Recording};
+
+/// Names as directories have them, with all that JSON, SQL and links stumble over.
+const NAMES: [&str; 6] = [
+    "Иванова Мария",
+    "O'Neill \"Shaq\" <s@x>",
+    "C:\\Отдел продаж\\1",
+    "ООО «Ромашка»\t+7\r\n",
+    "😀 日本語 %20 & Co",
+    "",
+];
 
 /// A call that is over, with all that it left.
 #[derive(Debug)]
@@ -36,20 +46,21 @@ pub(in crate::simulator) fn queue_call(
     talk: SignedDuration,
 ) -> QueueCall {
     let caller = subscriber(rng);
-    let mut flow = Flow::begin(mint, Party::external_line(&caller, true), start);
+    let name = NAMES[rng.usize(0..NAMES.len())];
+    let mut flow = Flow::begin(mint, Party::external_line(&caller, true).named(name), start);
 
     let routing = flow.leg(
         mint,
         Party::service("inbound_routing", "+74950000100"),
         start,
-        None,
+        Origin::CallInit,
     );
     let routed = after(rng, start, 10_000..90_000);
     let script = flow.leg(
         mint,
         Party::service("script", "reception.Main"),
         routed,
-        Some(routing),
+        Origin::Diverted(routing),
     );
     flow.end(routing, None, routed, "redirected", Some("by_did"));
     flow.continued(routing, script);
@@ -57,7 +68,12 @@ pub(in crate::simulator) fn queue_call(
     let picked_up = after(rng, routed, 10_000..90_000);
     // Neighbouring legs overlap: the next starts a little before this one ends.
     let queued = after(rng, picked_up, 300_000..900_000);
-    let queue = flow.leg(mint, Party::service("queue", "900"), queued, Some(script));
+    let queue = flow.leg(
+        mint,
+        Party::service("queue", "900"),
+        queued,
+        Origin::Transferred(script),
+    );
     let script_ended = after(rng, queued, 5_000..90_000);
     flow.end(
         script,
@@ -77,7 +93,7 @@ pub(in crate::simulator) fn queue_call(
     let mut at = queued;
     for extension in &polled {
         at = after(rng, at, 500..9_000);
-        polls.push(flow.leg(mint, Party::extension(extension), at, Some(queue)));
+        polls.push(flow.leg(mint, Party::extension(extension), at, Origin::Polled(queue)));
     }
 
     let abandoned = rng.u8(0..8) == 0;

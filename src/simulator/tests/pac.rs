@@ -7,7 +7,7 @@ use tonic::transport::Channel;
 use super::*;
 use crate::cdr::{Cdr, Column, Kind, Recording, digest};
 use crate::pac::proto::call::call_pbx_service_client::CallPbxServiceClient;
-use crate::pac::proto::call::{HangupCallRequest, MakeCallRequest, TrasferCallRequest};
+use crate::pac::proto::call::{ConnectionCallStatus, HangupCallRequest, MakeCallRequest, TrasferCallRequest};
 use crate::pac::proto::sql::SqlRequest;
 use crate::pac::proto::sql::sql_service_pbx_service_client::SqlServicePbxServiceClient;
 use crate::simulator::{HowOften, PacFault, PacOperation, Row, RowTiming, simulated_days};
@@ -316,4 +316,137 @@ async fn commands_say_what_pac_says() {
             == 0
     })
     .await;
+}
+
+#[actix_rt::test]
+async fn rows_appear_at_their_legs_end_or_at_the_calls_and_recordings_later() {
+    for row_timing in [RowTiming::LegEnd, RowTiming::CallEnd] {
+        let simulator = start(SimulatorSettings {
+            row_timing,
+            pace: Pace {
+                talk: PATIENCE,
+                ..Pace::brisk()
+            },
+            recording_delay: PATIENCE,
+            ..brisk()
+        })
+        .await;
+        let mut client = CallPbxServiceClient::new(channel(&simulator).await);
+        let call = MakeCallRequest {
+            from: "101".to_owned(),
+            to: "102".to_owned(),
+        };
+        client.make_call(call).await.unwrap();
+        match row_timing {
+            RowTiming::LegEnd => until(async || collected(&simulator).await.len() == 1).await,
+            RowTiming::CallEnd => until(async || talks(&mut client).await).await,
+        }
+        let count = client.get_count_calls(()).await.unwrap().into_inner();
+        assert_eq!(count.current_count_calls, 1, "the call goes on");
+        let visible = collected(&simulator).await.len();
+        assert_eq!(visible, usize::from(row_timing == RowTiming::LegEnd));
+
+        let extension = "101".to_owned();
+        client.hangup_call(HangupCallRequest { extension }).await.unwrap();
+        until(async || collected(&simulator).await.len() == 2).await;
+        assert!(rows(&simulator, "SELECT cdr_id FROM recordings").await.is_empty());
+    }
+}
+
+/// Whether somebody talks.
+async fn talks(client: &mut CallPbxServiceClient<Channel>) -> bool {
+    let calls = client.get_active_connections_info(()).await.unwrap().into_inner();
+    let connections = calls
+        .active_connections_info
+        .iter()
+        .flat_map(|call| &call.connections_data);
+    let statuses: Vec<_> = connections.map(|data| data.connection_call_status()).collect();
+    statuses.contains(&ConnectionCallStatus::CallConnected)
+}
+
+#[actix_rt::test]
+async fn values_that_are_not_cast_lose_what_dotnet_loses() {
+    let simulator = start(brisk()).await;
+    let days = simulated_days(3, "2026-02-10T00:00:00Z".parse().unwrap(), 1);
+    simulator.pbx().insert(&days[0].what).unwrap();
+    let sql = "SELECT processed, cdr_started_at, CAST(processed AS text) FROM cdroutput";
+    let row = rows(&simulator, sql).await.remove(0);
+    assert_eq!(row, ["True", "2/10/2026 12:00:00\u{202f}AM", "true"]);
+}
+
+#[actix_rt::test]
+async fn pac_can_go_away_and_come_back_on_its_port() {
+    let simulator = start(brisk()).await;
+    let mut client = SqlServicePbxServiceClient::new(channel(&simulator).await);
+    let query = || SqlRequest {
+        query: "SELECT 1".to_owned(),
+    };
+    client.execute_sql(query()).await.unwrap();
+    simulator.pbx().stop_listening().await;
+    assert!(client.execute_sql(query()).await.is_err());
+    simulator.pbx().listen_again().unwrap();
+    until(async || client.execute_sql(query()).await.is_ok()).await;
+}
+
+#[actix_rt::test]
+async fn pac_asks_for_a_token_where_it_has_a_key() {
+    let simulator = start(SimulatorSettings {
+        jwt_key: Some("a key".to_owned()),
+        ..brisk()
+    })
+    .await;
+    let status = execute(&simulator, "SELECT 1").await.unwrap_err();
+    assert_eq!(status.code(), Code::Unauthenticated);
+    let in_an_hour = Timestamp::now().as_second() + 3_600;
+    for (key, exp, accepted) in [
+        ("a key", in_an_hour, true),
+        ("another", in_an_hour, false),
+        ("a key", in_an_hour - 7_200, false),
+    ] {
+        let claims = serde_json::json!({"iss": "pac", "aud": "onvoip.ru", "exp": exp, "clientId": "gw"});
+        let key = jsonwebtoken::EncodingKey::from_secret(key.as_bytes());
+        let token = jsonwebtoken::encode(&jsonwebtoken::Header::default(), &claims, &key).unwrap();
+        let header = format!("Bearer {token}").parse().unwrap();
+        let authorise = move |mut request: tonic::Request<()>| {
+            request
+                .metadata_mut()
+                .insert("authorization", tonic::metadata::MetadataValue::clone(&header));
+            Ok(request)
+        };
+        let channel = channel(&simulator).await;
+        let mut client = SqlServicePbxServiceClient::with_interceptor(channel, authorise);
+        let query = "SELECT 1".to_owned();
+        assert_eq!(client.execute_sql(SqlRequest { query }).await.is_ok(), accepted);
+    }
+}
+
+#[actix_rt::test]
+async fn calls_come_in_by_themselves_where_that_is_asked_for() {
+    let simulator = start(SimulatorSettings {
+        background_calls: Some(Duration::from_millis(20)),
+        ..brisk()
+    })
+    .await;
+    // The routing's leg ends within a tenth of a second.
+    until(async || !collected(&simulator).await.is_empty()).await;
+    let routing = collected(&simulator).await.remove(0);
+    assert_eq!(
+        routing.destination_entity_type.as_deref(),
+        Some("inbound_routing")
+    );
+}
+
+#[actix_rt::test]
+async fn only_rows_can_be_read() {
+    let simulator = start(brisk()).await;
+    for sql in [
+        "ATTACH 'x.db' AS x",
+        "VACUUM INTO 'x.db'",
+        "DROP TABLE cdroutput",
+        "PRAGMA query_only = 0",
+    ] {
+        let (result, error) = execute(&simulator, sql).await.unwrap();
+        assert_eq!(result, "[]");
+        assert!(error.contains("25006"), "{sql}: {error}");
+    }
 }
