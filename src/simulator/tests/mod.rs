@@ -14,7 +14,6 @@ use awc::ws::{Frame, Message};
 use futures_util::{Sink, Stream, StreamExt as _};
 use serde_json::Value;
 use tokio::time::timeout;
-
 use tonic::transport::Channel;
 
 use super::{Pace, Simulator, SimulatorSettings};
