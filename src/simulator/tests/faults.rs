@@ -101,12 +101,13 @@ async fn a_reader_that_reads_gets_the_whole_flood_in_order() {
 #[actix_rt::test]
 async fn a_socket_that_is_too_far_behind_is_closed_rather_than_left_with_a_gap() {
     let simulator = start(SimulatorSettings {
-        event_write_timeout: PATIENCE,
+        // So that it is not the writer that gives up.
+        event_write_timeout: 6 * PATIENCE,
         ..brisk()
     })
     .await;
     let _socket = connect(&simulator, "app=gw&subscribeAll=true").await;
-    simulator.asterisk().flood("3cx", 40_000);
+    simulator.asterisk().flood("3cx", 80_000);
     until(async || !simulator.asterisk().is_connected("gw")).await;
 }
 

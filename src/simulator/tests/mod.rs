@@ -1,8 +1,11 @@
 //! The simulator over its sockets.
 
 mod ari;
+mod calls;
 mod faults;
 mod pac;
+mod requests;
+mod sql;
 
 use std::time::Duration;
 
@@ -11,8 +14,12 @@ use awc::ws::{Frame, Message};
 use futures_util::{Sink, Stream, StreamExt as _};
 use serde_json::Value;
 use tokio::time::timeout;
+use tonic::transport::Channel;
 
 use super::{Pace, Simulator, SimulatorSettings};
+use crate::cdr::{Cdr, Column, Kind};
+use crate::pac::proto::sql::SqlRequest;
+use crate::pac::proto::sql::sql_service_pbx_service_client::SqlServicePbxServiceClient;
 
 /// The longest that a test waits for anything.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -115,4 +122,48 @@ async fn until(mut holds: impl AsyncFnMut() -> bool) {
     })
     .await
     .expect("the condition should hold in time");
+}
+
+/// A connection to PAC.
+async fn channel(simulator: &Simulator) -> Channel {
+    let address = format!("http://{}", simulator.pac_address());
+    Channel::from_shared(address).unwrap().connect().await.unwrap()
+}
+
+/// The result and the error.
+async fn execute(simulator: &Simulator, sql: &str) -> Result<(String, String), tonic::Status> {
+    let mut client =
+        SqlServicePbxServiceClient::new(channel(simulator).await).max_decoding_message_size(4 << 20);
+    let query = sql.to_owned();
+    let reply = client.execute_sql(SqlRequest { query }).await?.into_inner();
+    Ok((reply.result, reply.error))
+}
+
+/// The rows of a statement that succeeds.
+async fn rows(simulator: &Simulator, sql: &str) -> Vec<Vec<String>> {
+    let (result, error) = execute(simulator, sql).await.unwrap();
+    assert_eq!(error, "");
+    serde_json::from_str(&result).unwrap()
+}
+
+/// The expressions that turn a row into text on PostgreSQL and here.
+fn row_expression(columns: &[Column]) -> String {
+    let columns = columns.iter().map(|Column { name, kind }| match kind {
+        Kind::Moment => format!("CAST(CAST(round(date_part('epoch', {name}) * 1000000) AS bigint) AS text)"),
+        Kind::Id | Kind::Text | Kind::Flag | Kind::Integer => format!("CAST({name} AS text)"),
+    });
+    let columns: Vec<_> = columns.collect();
+    format!("CAST(json_build_array({}) AS text)", columns.join(", "))
+}
+
+/// All legs, as a collector reads them.
+async fn collected(simulator: &Simulator) -> Vec<Cdr> {
+    let sql = format!(
+        "SELECT {} FROM cdroutput ORDER BY cdr_id",
+        row_expression(Cdr::COLUMNS)
+    );
+    let rows = rows(simulator, &sql).await;
+    rows.iter()
+        .map(|row| Cdr::from_source(&row[0]).unwrap())
+        .collect()
 }
