@@ -8,6 +8,7 @@ pub mod command;
 pub mod database;
 pub mod http;
 pub mod ledger;
+mod metric;
 pub mod pac;
 pub mod settings;
 pub mod simulator;

@@ -9,6 +9,7 @@ use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 use tracing_subscriber::{EnvFilter, Layer as _, fmt};
 
+use crate::metric;
 use crate::settings::{LogFormat, LogSettings};
 
 /// Upper bounds of the histograms' buckets, in seconds.
@@ -86,6 +87,7 @@ fn install() -> Result<PrometheusHandle, BuildError> {
     let recorder = PrometheusBuilder::new().set_buckets(&BUCKETS)?.build_recorder();
     let handle = recorder.handle();
     metrics::set_global_recorder(recorder)?;
+    metric::describe();
     Ok(handle)
 }
 

@@ -13,6 +13,8 @@ use super::ask::{Ask, AskError, Reply, Request};
 use super::bulkhead::{Bulkhead, Limits, Permit, Saturated};
 use super::health::{Health, State};
 
+use crate::metric;
+
 /// When to try again after a refusal that passes by itself.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 
@@ -96,7 +98,7 @@ impl<A: Actor<Context = Context<A>>> ActorHandle<A> {
         let permit = match self.inner.bulkhead.admit(deadline).await {
             Ok(permit) => permit,
             Err(Saturated) => {
-                metrics::counter!("mege_shed_total", "actor" => self.name().to_owned(), "reason" => "saturated")
+                metrics::counter!(metric::SHED, "actor" => self.name().to_owned(), "reason" => "saturated")
                     .increment(1);
                 return Err(AskError::Saturated {
                     retry_after: RETRY_AFTER,
@@ -144,7 +146,7 @@ impl<A: Actor<Context = Context<A>>> ActorHandle<A> {
                 begun: caller.abandon(),
             }),
         };
-        metrics::histogram!("mege_ask_seconds", "actor" => self.name().to_owned(), "operation" => M::OPERATION)
+        metrics::histogram!(metric::ASK_SECONDS, "actor" => self.name().to_owned(), "operation" => M::OPERATION)
             .record(started.elapsed());
         reply
     }

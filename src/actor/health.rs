@@ -9,6 +9,8 @@ use tokio::sync::watch;
 
 use super::bulkhead::{Bulkhead, Limits};
 
+use crate::metric;
+
 /// An actor's life, as its supervisor sees it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -142,7 +144,7 @@ impl Health {
     }
 
     pub(super) fn count_restart(&self) {
-        metrics::counter!("mege_actor_restarts_total", "actor" => self.name.to_string()).increment(1);
+        metrics::counter!(metric::ACTOR_RESTARTS, "actor" => self.name.to_string()).increment(1);
         self.report.send_modify(|report| report.restarts += 1);
     }
 
@@ -154,7 +156,7 @@ impl Health {
 
     pub(super) fn count_panic(&self, place: &'static str, message: &str) {
         tracing::error!(actor = %self.name, place, message, "panic caught");
-        metrics::counter!("mege_actor_panics_total", "actor" => self.name.to_string(), "place" => place)
+        metrics::counter!(metric::ACTOR_PANICS, "actor" => self.name.to_string(), "place" => place)
             .increment(1);
         self.report.send_modify(|report| {
             report.panics += 1;

@@ -22,6 +22,7 @@ use crate::actor::{
     self, ActorHandle, Ask, AskError, Backoff, Health, Placement, Reply, RestartPolicy, Spawn,
 };
 use crate::ledger::{Call, CallId, Journal, LedgerHandle};
+use crate::metric;
 use crate::settings::AsteriskSettings;
 
 /// Between two looks for calls of which Asterisk has shown nothing yet, and for a trunk it did not know.
@@ -248,7 +249,7 @@ impl AriActor {
                 self.record(changed);
             }
             Err(_) => {
-                metrics::counter!("mege_ari_bad_frames_total").increment(1);
+                metrics::counter!(metric::ARI_BAD_FRAMES).increment(1);
             }
         }
     }

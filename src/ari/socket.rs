@@ -20,6 +20,7 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
 
 use super::error::AriError;
+use crate::metric;
 use crate::settings::AsteriskSettings;
 
 /// Frames between the reader and the actor: a second of the worst storm that one Asterisk can make.
@@ -118,13 +119,13 @@ async fn read(
                 }
                 if queue.try_send(Received::Frame(text)).is_err() {
                     dropped += 1;
-                    metrics::counter!("mege_ari_frames_dropped_total").increment(1);
+                    metrics::counter!(metric::ARI_FRAMES_DROPPED).increment(1);
                 }
             }
             Frame::Close(reason) => return reason.map_or_else(|| "closed".to_owned(), close_words),
             // Asterisk sends no binary frames and does not split its text.
             Frame::Binary(_) | Frame::Continuation(_) => {
-                metrics::counter!("mege_ari_bad_frames_total").increment(1);
+                metrics::counter!(metric::ARI_BAD_FRAMES).increment(1);
             }
             // One pong answers any number of pings.
             Frame::Ping(payload) => drop(pongs.try_send(payload)),

@@ -14,6 +14,8 @@ use tracing_actix_web::RootSpanBuilder;
 
 use super::request_id;
 
+use crate::metric;
+
 /// The span around a request.
 #[derive(Debug)]
 pub(super) struct RequestSpan;
@@ -49,11 +51,11 @@ pub(super) async fn observe(
     Span::current().record("route", &route);
     tracing::info!(status, ms = elapsed.as_millis(), "answered");
     metrics::counter!(
-        "mege_http_requests_total",
+        metric::HTTP_REQUESTS,
         "route" => route.clone(), "method" => method, "status" => status.to_string()
     )
     .increment(1);
-    metrics::histogram!("mege_http_seconds", "route" => route).record(elapsed);
+    metrics::histogram!(metric::HTTP_SECONDS, "route" => route).record(elapsed);
     Ok(response)
 }
 

@@ -14,6 +14,7 @@ use super::messages::{Flush, GetCall, GetInstance, ListOpenCalls};
 use super::store::{self, LedgerStore};
 use crate::actor::{self, ActorHandle, Ask, Backoff, Health, Placement, Reply, RestartPolicy, Spawn};
 use crate::database::StoreError;
+use crate::metric;
 use crate::settings::StoreSettings;
 
 /// Calls written in one commit.
@@ -141,7 +142,7 @@ async fn write_once(journal: &Journal, store: &dyn LedgerStore) -> Result<(), St
         Err(_) => journal.put_back(),
     }
     #[expect(clippy::cast_precision_loss, reason = "a gauge, and never near 2^52")]
-    metrics::gauge!("mege_ledger_unwritten").set(journal.len() as f64);
+    metrics::gauge!(metric::LEDGER_UNWRITTEN).set(journal.len() as f64);
     written
 }
 

@@ -11,6 +11,8 @@ use tokio::sync::Notify;
 
 use super::call::{Call, CallId};
 
+use crate::metric;
+
 /// Calls that wait to be written, at most. With the ledger down the oldest are given up beyond it.
 const CAPACITY: usize = 100_000;
 
@@ -43,7 +45,7 @@ impl Journal {
         if calls.waiting.len() > CAPACITY {
             // Ids are in the order of time: the first is the oldest.
             calls.waiting.pop_first();
-            metrics::counter!("mege_ledger_lost_total").increment(1);
+            metrics::counter!(metric::LEDGER_LOST).increment(1);
         }
         drop(calls);
         self.0.news.notify_one();

@@ -20,6 +20,7 @@ use super::rows;
 use super::statement::Statement;
 use super::token::Token;
 use crate::actor::{AskError, Health, Reply, Request as _};
+use crate::metric;
 use crate::settings::PacSettings;
 
 /// How long before its caller gives up a command ends by itself, to say in time that its outcome is unknown.
@@ -179,7 +180,7 @@ impl Client {
             Err(_) => "deadline",
         };
         metrics::counter!(
-            "mege_pac_requests_total",
+            metric::PAC_REQUESTS,
             "pac" => self.0.name.clone(), "operation" => operation, "outcome" => outcome
         )
         .increment(1);

@@ -14,6 +14,7 @@ use crate::actor::{
     self, ActorHandle, Backoff, Health, Limits, Placement, RestartPolicy, Spawn, notify, spawn_detached,
 };
 use crate::cdr::CdrHandle;
+use crate::metric;
 use crate::pac::PacHandle;
 use crate::settings::PacSettings;
 
@@ -178,7 +179,7 @@ impl CollectorActor {
         }
         if let Some(lag) = status.lag_s {
             #[expect(clippy::cast_precision_loss, reason = "seconds of a lag are far below 2^52")]
-            metrics::gauge!("mege_cdr_lag_seconds", "pbx" => self.make.pbx.clone()).set(lag as f64);
+            metrics::gauge!(metric::CDR_LAG, "pbx" => self.make.pbx.clone()).set(lag as f64);
         }
         self.health.publish(error.is_none(), status);
     }

@@ -8,6 +8,7 @@ use super::reply::{Listed, columns, nonsense, parse};
 use super::rows::Row;
 use crate::actor::AskError;
 use crate::cdr::{Batch, InvalidRow, Position, Sourced, digest};
+use crate::metric;
 use crate::pac::PacError;
 
 /// Rows remembered as unreadable; beyond that they are tried again.
@@ -66,7 +67,7 @@ impl<S: Source, T: Store> Collector<S, T> {
         let changes = self.store.apply(batch).await?;
         self.stored += changes.inserted + changes.updated;
         for (change, rows) in [("inserted", changes.inserted), ("updated", changes.updated)] {
-            metrics::counter!("mege_cdr_stored_total", "pbx" => self.pbx.clone(), "change" => change)
+            metrics::counter!(metric::CDR_STORED, "pbx" => self.pbx.clone(), "change" => change)
                 .increment(rows);
         }
         Ok(())
@@ -142,7 +143,7 @@ impl<S: Source, T: Store> Collector<S, T> {
     }
 
     fn count_quarantined(&self, reason: &'static str, rows: u64) {
-        metrics::counter!("mege_cdr_quarantined_total", "pbx" => self.pbx.clone(), "reason" => reason)
+        metrics::counter!(metric::CDR_QUARANTINED, "pbx" => self.pbx.clone(), "reason" => reason)
             .increment(rows);
     }
 }

@@ -47,6 +47,7 @@ pub use actor::{CollectorActor, CollectorHandle, CollectorStatus, spawn};
 pub use ports::CollectError;
 
 use super::Position;
+use crate::metric;
 use crate::settings::CollectorSettings;
 use bucket::Settled;
 use ports::{Source, Store};
@@ -186,7 +187,7 @@ impl<S: Source, T: Store> Collector<S, T> {
     fn count(&self, kind: &'static str, ok: bool) {
         let outcome = if ok { "ok" } else { "error" };
         metrics::counter!(
-            "mege_cdr_looks_total", "pbx" => self.pbx.clone(), "kind" => kind, "outcome" => outcome
+            metric::CDR_LOOKS, "pbx" => self.pbx.clone(), "kind" => kind, "outcome" => outcome
         )
         .increment(1);
     }

@@ -1,0 +1,67 @@
+//! Every metric of the gateway: its name, and what it means. Labels never hold numbers or ids.
+
+use metrics::{Unit, describe_counter, describe_gauge, describe_histogram};
+
+/// Rebuilds of actors after a failure, by `actor`.
+pub(crate) const ACTOR_RESTARTS: &str = "mege_actor_restarts_total";
+/// Panics that were caught, by `actor` and `place`.
+pub(crate) const ACTOR_PANICS: &str = "mege_actor_panics_total";
+/// Requests refused before anything was begun, by `actor` and `reason`.
+pub(crate) const SHED: &str = "mege_shed_total";
+/// Time from asking an actor to its reply, permits not counted, by `actor` and `operation`.
+pub(crate) const ASK_SECONDS: &str = "mege_ask_seconds";
+/// Events of an Asterisk that were dropped because the queue was full.
+pub(crate) const ARI_FRAMES_DROPPED: &str = "mege_ari_frames_dropped_total";
+/// Frames of an event socket that are no events.
+pub(crate) const ARI_BAD_FRAMES: &str = "mege_ari_bad_frames_total";
+/// Requests to PAC, by `pac`, `operation` and `outcome`.
+pub(crate) const PAC_REQUESTS: &str = "mege_pac_requests_total";
+/// Rows stored, by `pbx` and `change`.
+pub(crate) const CDR_STORED: &str = "mege_cdr_stored_total";
+/// Rows that make no sense and were set aside, by `pbx` and `reason`.
+pub(crate) const CDR_QUARANTINED: &str = "mege_cdr_quarantined_total";
+/// Looks at a source, by `pbx`, `kind` and `outcome`.
+pub(crate) const CDR_LOOKS: &str = "mege_cdr_looks_total";
+/// How far the window is behind the source's clock, by `pbx`.
+pub(crate) const CDR_LAG: &str = "mege_cdr_lag_seconds";
+/// States of calls that are not in the ledger yet.
+pub(crate) const LEDGER_UNWRITTEN: &str = "mege_ledger_unwritten";
+/// States of calls given up because the ledger was down for too long.
+pub(crate) const LEDGER_LOST: &str = "mege_ledger_lost_total";
+/// Requests answered, by `route`, `method` and `status`.
+pub(crate) const HTTP_REQUESTS: &str = "mege_http_requests_total";
+/// Time to answer, by `route`.
+pub(crate) const HTTP_SECONDS: &str = "mege_http_seconds";
+
+/// Tells the recorder what each metric means.
+pub(crate) fn describe() {
+    describe_counter!(ACTOR_RESTARTS, "Rebuilds of actors after a failure");
+    describe_counter!(ACTOR_PANICS, "Panics that were caught");
+    describe_counter!(SHED, "Requests refused before anything was begun");
+    describe_histogram!(
+        ASK_SECONDS,
+        Unit::Seconds,
+        "Time from asking an actor to its reply"
+    );
+    describe_counter!(
+        ARI_FRAMES_DROPPED,
+        "Events of an Asterisk dropped because the queue was full"
+    );
+    describe_counter!(ARI_BAD_FRAMES, "Frames of an event socket that are no events");
+    describe_counter!(PAC_REQUESTS, "Requests to PAC");
+    describe_counter!(CDR_STORED, "Rows stored");
+    describe_counter!(CDR_QUARANTINED, "Rows that make no sense and were set aside");
+    describe_counter!(CDR_LOOKS, "Looks at a source of CDRs");
+    describe_gauge!(
+        CDR_LAG,
+        Unit::Seconds,
+        "How far the window is behind the source's clock"
+    );
+    describe_gauge!(LEDGER_UNWRITTEN, "States of calls that are not in the ledger yet");
+    describe_counter!(
+        LEDGER_LOST,
+        "States of calls given up because the ledger was down for too long"
+    );
+    describe_counter!(HTTP_REQUESTS, "HTTP requests answered");
+    describe_histogram!(HTTP_SECONDS, Unit::Seconds, "Time to answer an HTTP request");
+}
