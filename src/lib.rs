@@ -1,4 +1,16 @@
-//! The Mege API Gateway.
+//! The Mege API Gateway: one gateway between call-centre software and a company's PBXs.
+//!
+//! Each external resource is owned by one supervised actor, and the HTTP layer holds only handles to them:
+//!
+//! | actor | owns | folder |
+//! |---|---|---|
+//! | [`AriActor`](ari::AriActor) | one Asterisk: its REST connections and event socket | [`ari`] |
+//! | [`PacActor`](pac::PacActor) | one 3CX: the gRPC channel to its PAC | [`pac`] |
+//! | [`CollectorActor`](cdr::collector::CollectorActor) | the collection of one 3CX's CDRs | [`cdr::collector`] |
+//! | `CdrActor` | the CDR store | [`cdr`] |
+//! | [`LedgerActor`](ledger::LedgerActor) | the ledger of calls | [`ledger`] |
+//!
+//! [`actor`] has what they have in common: supervision, permits, deadlines, health. [`startup`] puts them together.
 
 pub mod actor;
 pub mod ari;
