@@ -4,8 +4,13 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::ports::{CollectError, Source};
+use super::ports::{CollectError, Source, Store};
+use crate::actor::AskError;
+use crate::cdr::{Apply, Batch, CdrError, CdrHandle, CdrRange, Changes, GetPosition, ListDigests, Position};
 use crate::pac::{ExecuteSql, PacHandle, Rows, Statement};
+
+/// How long the store may take for one request.
+const STORE_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// One 3CX through its actor.
 #[derive(Debug, Clone)]
@@ -25,5 +30,39 @@ impl Source for PacSource {
                 statement: name,
                 error,
             })
+    }
+}
+
+/// The rows of one 3CX in the store, through its actor.
+#[derive(Debug, Clone)]
+pub(super) struct ActorStore {
+    pub(super) cdr: CdrHandle,
+    pub(super) pbx: String,
+}
+
+fn store_error(operation: &'static str) -> impl FnOnce(AskError<CdrError>) -> CollectError {
+    move |error| CollectError::Store { operation, error }
+}
+
+impl Store for ActorStore {
+    async fn apply(&self, batch: Batch) -> Result<Changes, CollectError> {
+        let pbx = self.pbx.clone();
+        let deadline = Instant::now() + STORE_TIMEOUT;
+        let reply = self.cdr.ask(Apply { pbx, batch }, deadline).await;
+        reply.map_err(store_error("apply"))
+    }
+
+    async fn position(&self) -> Result<Position, CollectError> {
+        let pbx = self.pbx.clone();
+        let deadline = Instant::now() + STORE_TIMEOUT;
+        let reply = self.cdr.ask(GetPosition { pbx }, deadline).await;
+        reply.map_err(store_error("position"))
+    }
+
+    async fn digests(&self, range: CdrRange) -> Result<Vec<(String, String)>, CollectError> {
+        let pbx = self.pbx.clone();
+        let deadline = Instant::now() + STORE_TIMEOUT;
+        let reply = self.cdr.ask(ListDigests { pbx, range }, deadline).await;
+        reply.map_err(store_error("digests"))
     }
 }

@@ -16,7 +16,7 @@
 //! What is out of reach: a leg that appears later than the sweep's horizon after its start, unless it is shorter
 //! than the window's longest leg. Both are settings.
 
-//TMP mod actor;
+mod actor;
 mod backfill;
 mod bucket;
 mod fetch;
@@ -25,7 +25,8 @@ mod ids;
 #[cfg(test)]
 mod memory;
 mod ports;
-#[cfg(all(test, feature = "peers"))]
+#[cfg(feature = "peers")]
+#[cfg(test)]
 mod postgres_tests;
 mod queries;
 mod recordings;
@@ -42,7 +43,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use tokio::time::Instant;
 
-//TMP pub use actor::{CollectorActor, CollectorStatus};
+pub use actor::{CollectorActor, CollectorHandle, CollectorStatus, spawn};
 pub use ports::CollectError;
 
 use super::Position;
@@ -56,7 +57,7 @@ const SLICE: Duration = Duration::from_secs(10);
 
 /// What a collector knows besides its position, all of which may be lost.
 #[derive(Debug)]
-pub(super) struct Collector<S, T> {
+struct Collector<S, T> {
     pbx: String,
     settings: CollectorSettings,
     source: S,
@@ -75,11 +76,11 @@ pub(super) struct Collector<S, T> {
 
 /// The state of things after a look.
 #[derive(Debug, Clone)]
-pub(super) struct Known {
-    pub(super) clock: Timestamp,
+struct Known {
+    clock: Timestamp,
     /// When, by our own clock, the source's was read.
-    pub(super) read_at: Instant,
-    pub(super) position: Position,
+    read_at: Instant,
+    position: Position,
 }
 
 /// One look, on its way.
@@ -93,17 +94,17 @@ struct Look {
 
 /// How a look ended.
 #[derive(Debug)]
-pub(super) struct Looked {
+struct Looked {
     /// The first error, if any part had one.
-    pub(super) error: Option<CollectError>,
+    error: Option<CollectError>,
     /// Whether the source and the store themselves answered; if not, the next look can wait.
-    pub(super) reached: bool,
+    reached: bool,
     /// Whether there is more to do at once.
-    pub(super) unfinished: bool,
+    unfinished: bool,
 }
 
 impl<S: Source, T: Store> Collector<S, T> {
-    pub(super) fn new(pbx: &str, settings: CollectorSettings, source: S, store: T) -> Self {
+    fn new(pbx: &str, settings: CollectorSettings, source: S, store: T) -> Self {
         Self {
             pbx: pbx.to_owned(),
             settings,
@@ -122,7 +123,7 @@ impl<S: Source, T: Store> Collector<S, T> {
     ///
     /// # Cancel safety
     /// Safe: what is stored is stored with its position, and the rest is looked for again.
-    pub(super) async fn look(&mut self) -> Looked {
+    async fn look(&mut self) -> Looked {
         let mut look = match self.begin().await {
             Ok(look) => look,
             Err(error) => {

@@ -136,7 +136,7 @@ fn as_dotnet(messages: &[SimpleQueryMessage]) -> String {
             let values = (0..row.len()).map(|index| escaped(row.get(index).unwrap_or_default()));
             Some(format!("[{}]", values.collect::<Vec<_>>().join(",")))
         }
-        _ => None,
+        SimpleQueryMessage::CommandComplete(_) | SimpleQueryMessage::RowDescription(_) | _ => None,
     };
     let rows: Vec<String> = messages.iter().filter_map(row).collect();
     format!("[{}]", rows.join(","))

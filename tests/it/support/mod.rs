@@ -4,12 +4,14 @@
 pub(crate) mod asterisk;
 #[cfg(feature = "peers")]
 mod asterisk_config;
+pub(crate) mod gateway;
 #[cfg(feature = "peers")]
 pub(crate) mod postgres;
 #[cfg(feature = "peers")]
 mod process;
 #[cfg(feature = "peers")]
 pub(crate) mod sipp;
+pub(crate) mod source;
 
 #[cfg(feature = "peers")]
 use std::time::Duration;
