@@ -6,7 +6,7 @@ use clap::{Parser, Subcommand};
 
 /// One gateway between call-centre software and a company's PBXs: 3CX and Asterisk.
 ///
-/// Settings come from the built-in defaults, config/<profile>.toml, --config, .env and the environment, each over those
+/// Settings come from the built-in defaults, config/PROFILE.toml, --config, .env and the environment, each over those
 /// before it.
 #[derive(Debug, Clone, PartialEq, Eq, Parser)]
 #[command(version, about)]
@@ -14,7 +14,7 @@ pub struct Cli {
     /// What to do; `serve` when nothing is said.
     #[command(subcommand)]
     command: Option<Command>,
-    /// A TOML file with settings, over those of config/<profile>.toml.
+    /// A TOML file with settings, over those of config/PROFILE.toml.
     #[arg(long, value_name = "FILE", global = true)]
     pub config: Option<PathBuf>,
 }

@@ -14,7 +14,7 @@ use crate::cdr::CdrPages;
 /// for the default 3CX, and [`Failure::not_configured`] where there is none.
 #[async_trait(?Send)]
 pub trait Gateway: fmt::Debug + Send + Sync {
-    /// Places a call.
+    /// Places a call. Where no Asterisk is configured, the failure is also [`Failure::not_placed`].
     ///
     /// # Cancel safety
     /// As [`ActorHandle::ask`](crate::actor::ActorHandle::ask): once begun, the call goes on without its caller.

@@ -63,6 +63,8 @@ impl Fields {
 
     fn parse(bytes: &[u8]) -> Result<Self, String> {
         let text = std::str::from_utf8(bytes).map_err(|_| "the body is not UTF-8".to_owned())?;
+        // 1C and others on Windows put a byte order mark before it; the original took no notice of it.
+        let text = text.strip_prefix('\u{feff}').unwrap_or(text);
         serde_json::from_str(text)
             .map(Self)
             .map_err(|error| match error.classify() {
@@ -114,6 +116,12 @@ mod tests {
         assert_eq!(fields.get("g"), Field::Other);
         assert_eq!(fields.get("h"), Field::Other);
         assert_eq!(fields.get("z"), Field::Absent);
+    }
+
+    #[test]
+    fn a_byte_order_mark_is_no_part_of_the_body() {
+        let fields = Fields::parse("\u{feff}{\"a\":1}".as_bytes()).unwrap();
+        assert_eq!(fields.get("a"), Field::Number("1".to_owned()));
     }
 
     #[test]

@@ -26,7 +26,7 @@ pub struct Failure {
     pub status: StatusCode,
     /// Its name for programs.
     pub code: &'static str,
-    /// Whether the same request may be sent again without doing twice what should be done once.
+    /// Whether the same request may be sent again: it cannot do twice what should be done once, and may succeed then.
     pub retryable: bool,
     /// What became of the call, where the request was for one.
     pub outcome: Option<Outcome>,
@@ -81,7 +81,9 @@ impl Failure {
         }
     }
 
-    fn not_placed(self) -> Self {
+    /// The same, of an originate that was certainly not sent.
+    #[must_use]
+    pub fn not_placed(self) -> Self {
         Self {
             outcome: Some(Outcome::NotPlaced),
             ..self

@@ -76,7 +76,7 @@ async fn bad_bodies_get_the_originals_words() {
         assert_eq!(answer.status, StatusCode::BAD_REQUEST, "{route} {body}");
         let mut document = answer.json();
         let timestamp = document["timestamp"].take();
-        let shape = regex_free_shape(timestamp.as_str().unwrap());
+        let shape = shape_of(timestamp.as_str().unwrap());
         assert_eq!(shape, "0000-00-00T00:00:00.000Z");
         let expected = json!({
             "status": 400,
@@ -90,7 +90,7 @@ async fn bad_bodies_get_the_originals_words() {
 }
 
 /// The text with every digit made a zero.
-fn regex_free_shape(text: &str) -> String {
+fn shape_of(text: &str) -> String {
     text.chars()
         .map(|c| if c.is_ascii_digit() { '0' } else { c })
         .collect()

@@ -73,7 +73,7 @@ impl Layers {
         }
         let settings: Settings =
             serde_json::from_value(Value::Object(tree)).map_err(|error| SettingsError {
-                problems: vec![whole(error.to_string())],
+                problems: vec![contradiction(error.to_string())],
             })?;
         settings.validate()?;
         Ok(settings)
@@ -146,7 +146,8 @@ fn put(tree: &mut Map<String, Value>, path: &str, value: Value) {
     }
 }
 
-fn whole(complaint: String) -> Problem {
+/// What the table of keys let through and the types did not; a test holds them equal.
+fn contradiction(complaint: String) -> Problem {
     Problem {
         key: "configuration".to_owned(),
         origin: String::new(),

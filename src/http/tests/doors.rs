@@ -24,11 +24,14 @@ async fn bodies_over_the_limit_are_refused() {
     let app = TestApp::start(FakeGateway::default(), &[]);
     for route in ["cdr", "make-call"] {
         let path = format!("/pbx-api/{route}");
-        let large = Bytes::from(vec![b' '; 100 * 1024 + 1]);
-        let answer = app.send(Method::POST, &path, &[JSON], large).await;
-        assert_eq!(answer.status, StatusCode::PAYLOAD_TOO_LARGE);
-        assert_eq!(answer.json()["error"]["message"], "request entity too large");
+        for size in [100 * 1024 + 1, 3_000_000] {
+            let large = Bytes::from(vec![b' '; size]);
+            let answer = app.send(Method::POST, &path, &[JSON], large).await;
+            assert_eq!(answer.status, StatusCode::PAYLOAD_TOO_LARGE);
+            assert_eq!(answer.json()["error"]["message"], "request entity too large");
+        }
     }
+    assert_eq!(app.gateway.asked(), 0);
     // As large as allowed is fine.
     let padded = format!("{}{CALL}", " ".repeat(100 * 1024 - CALL.len()));
     let answer = app.post("/pbx-api/make-call", &padded).await;
@@ -104,6 +107,13 @@ async fn a_body_that_does_not_come_ends_at_the_deadline() {
         .await;
     assert!(answer.starts_with("HTTP/1.1 408 "), "{answer}");
     assert_eq!(app.gateway.asked(), 0);
+}
+
+#[actix_web::test]
+async fn a_head_that_does_not_come_ends_the_connection() {
+    let app = TestApp::start(FakeGateway::default(), &[]);
+    let answer = app.raw(b"GET /livez HTTP/1.1\r\nhost: ").await;
+    assert!(answer.starts_with("HTTP/1.1 408 "), "{answer}");
 }
 
 #[actix_web::test]
