@@ -73,7 +73,7 @@ async fn the_gateway_itself() {
         "address": settings["pac"],
         "request_timeout_ms": 400,
         "collector": {
-            "interval_ms": 10,
+            "interval_ms": 100,
             "overlap_s": 600,
             "longest_leg_h": 2,
             "sweep_interval_ms": 3_600_000,

@@ -20,8 +20,8 @@ use crate::settings::PacSettings;
 /// How long a look may take as a whole. Each of its requests has its own deadline; this is for what those forget.
 const LOOK_TIMEOUT: Duration = Duration::from_secs(300);
 
-/// The longest wait after looks that failed.
-const LONGEST_BACKOFF: Duration = Duration::from_secs(60);
+/// The longest wait after looks that failed, in intervals: a look at a PAC that is away costs it one request.
+const LONGEST_BACKOFF: u32 = 6;
 
 /// The way to a collector, for its health and its end: it is asked nothing.
 pub type CollectorHandle = ActorHandle<CollectorActor>;
@@ -117,7 +117,7 @@ impl CollectorActor {
             clippy::expect_used,
             reason = "the first delay is above zero and at most the last"
         )]
-        let backoff = Backoff::try_new(interval, interval.max(LONGEST_BACKOFF))
+        let backoff = Backoff::try_new(interval, interval.saturating_mul(LONGEST_BACKOFF))
             .expect("an interval of at least a millisecond");
         Self {
             make,

@@ -28,9 +28,11 @@ impl<S: Source, T: Store> Collector<S, T> {
                 Some(started_at) => {
                     let hour = hour_of(started_at).max(horizon);
                     let until = seconds_before(hour, -3_600).min(to);
-                    let rows = self.reconcile::<Cdr>(floor_id(hour), floor_id(until)).await?;
-                    if rows > 0 {
-                        return Err(CollectError::Garbled { rows });
+                    let compared = self.reconcile::<Cdr>(floor_id(hour), floor_id(until)).await?;
+                    if compared.garbled > 0 {
+                        return Err(CollectError::Garbled {
+                            rows: compared.garbled,
+                        });
                     }
                     hour
                 }
@@ -55,7 +57,11 @@ impl<S: Source, T: Store> Collector<S, T> {
     }
 
     /// When the latest leg that started between these moments did.
-    async fn latest(&self, from: Timestamp, to: Timestamp) -> Result<Option<Timestamp>, CollectError> {
+    pub(super) async fn latest(
+        &self,
+        from: Timestamp,
+        to: Timestamp,
+    ) -> Result<Option<Timestamp>, CollectError> {
         let (from, until) = (floor_id(from), floor_id(to));
         let statement = queries::latest_cdr(from, until);
         let name = statement.name();

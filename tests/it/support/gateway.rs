@@ -3,33 +3,32 @@
 use std::path::Path;
 
 use mege_gateway::actor::{Limits, Placement, RestartPolicy, Spawn};
-use mege_gateway::cdr::{CdrHandle, collector, spawn_cdr};
-use mege_gateway::pac::{self, PacHandle};
+use mege_gateway::cdr::collector::{self, CollectorHandle};
+use mege_gateway::cdr::spawn_cdr;
+use mege_gateway::pac;
 use mege_gateway::settings::{PacSettings, StoreSettings};
 use serde_json::json;
 
 /// The 3CX's name in every test.
 pub(crate) const PBX: &str = "office";
 
-/// What a gateway that collects is made of.
+/// A gateway that collects.
 pub(crate) struct Collecting {
-    pub(crate) cdr: CdrHandle,
-    pub(crate) pac: PacHandle,
-    pub(crate) collector: collector::CollectorHandle,
+    pub(crate) collector: CollectorHandle,
 }
 
-/// Starts it on the current thread.
+/// Starts it, each actor on a thread of its own.
 pub(crate) fn collecting(pac_settings: PacSettings, store: StoreSettings) -> Collecting {
     let spawn = Spawn {
         name: "cdr".to_owned(),
         limits: Limits::default(),
-        placement: Placement::Current,
+        placement: Placement::Dedicated,
         restart: RestartPolicy::default(),
     };
     let cdr = spawn_cdr(spawn, store);
-    let pac = pac::spawn(PBX, pac_settings.clone(), Placement::Current).expect("an address");
-    let collector = collector::spawn(PBX, pac_settings, pac.clone(), cdr.clone(), Placement::Current);
-    Collecting { cdr, pac, collector }
+    let pac = pac::spawn(PBX, pac_settings.clone(), Placement::Dedicated).expect("an address");
+    let collector = collector::spawn(PBX, pac_settings, pac, cdr, Placement::Dedicated);
+    Collecting { collector }
 }
 
 /// The store in a file below `folder`.

@@ -13,11 +13,9 @@ mod process;
 pub(crate) mod sipp;
 pub(crate) mod source;
 
-#[cfg(feature = "peers")]
 use std::time::Duration;
 
 /// Polls `probe` until it gives a value. Panics with `what` when `limit` has passed.
-#[cfg(feature = "peers")]
 pub(crate) async fn eventually<T>(
     what: &str,
     limit: Duration,
