@@ -1,2 +1,33 @@
-//! skeleton
-fn main() {}
+//! The command line's entry.
+
+use std::io::{self, Write as _};
+use std::process::ExitCode;
+
+use clap::Parser as _;
+use mege_gateway::cli::{Cli, Command};
+use mege_gateway::command::{self, CommandError};
+
+#[actix_web::main]
+async fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let done = match cli.action() {
+        Command::Serve => command::serve(cli.config).await,
+        Command::Demo => command::demo(cli.config).await,
+        Command::Simulate => command::simulate().await,
+        Command::Check => command::check(cli.config).await,
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // With standard error closed there is nobody to tell.
+            let _ = writeln!(io::stderr(), "mege-gateway: {error}");
+            ExitCode::from(match error {
+                CommandError::Settings(_) => 2,
+                CommandError::Start(_)
+                | CommandError::Io(_)
+                | CommandError::Telemetry(_)
+                | CommandError::Check => 1,
+            })
+        }
+    }
+}

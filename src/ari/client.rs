@@ -254,3 +254,29 @@ fn words(body: &[u8]) -> String {
         .unwrap_or_default();
     text.chars().filter(|c| !c.is_control()).take(200).collect()
 }
+
+/// Tries an Asterisk: whether it answers, knows our user, and has the trunk. Says its version.
+///
+/// # Errors
+/// What [`AriError`] an originate would meet.
+///
+/// # Cancel safety
+/// Safe: it only reads.
+pub async fn probe(settings: &AsteriskSettings) -> Result<String, AriError> {
+    let client = AriClient::new(settings);
+    let info: Value = client
+        .read(client.request(Method::GET, &["asterisk", "info"]))
+        .await?;
+    let trunk = client.request(Method::GET, &["endpoints", "PJSIP", &settings.trunk.to_string()]);
+    match client.read::<Value>(trunk).await {
+        Err(AriError::Rejected { status: 404, .. }) => {
+            return Err(AriError::UnknownTrunk(settings.trunk.to_string()));
+        }
+        known => known?,
+    };
+    let version = info
+        .pointer("/system/version")
+        .and_then(Value::as_str)
+        .unwrap_or("of an unknown version");
+    Ok(format!("Asterisk {version}"))
+}

@@ -11,5 +11,6 @@ mod socket;
 mod tracker;
 
 pub use actor::{AriActor, AriHandle, AriSettings, spawn};
+pub use client::probe;
 pub use error::AriError;
 pub use messages::{Originate, Originated};

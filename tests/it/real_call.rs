@@ -1,107 +1,183 @@
-//! One real line: an originate through a real Asterisk, two real SIP legs, and what the ledger says of them.
+//! The main line on real peers: `POST make-call`, an Asterisk 22, and SIPp as the far end of its trunk.
 
 use std::time::Duration;
 
-use mege_gateway::actor::{AskError, Limits, Placement};
-use mege_gateway::ari::{self, AriError, AriHandle, AriSettings, Originate};
-use mege_gateway::ledger::{self, Call, CallId, CallState, GetCall, Journal, LedgerHandle, LedgerSettings};
-use mege_gateway::settings::StoreSettings;
-use mege_gateway::telephony::{Extension, HangupCause, PhoneNumber};
-use serde_json::json;
-use tempfile::TempDir;
+use awc::http::StatusCode;
+use mege_gateway::ledger::{Call, CallId, CallState, GetCall};
+use mege_gateway::telephony::HangupCause;
 use tokio::time::Instant;
 
+use crate::support::app::{LIMIT, Reply, TestApp};
 use crate::support::asterisk::{Asterisk, CONTEXT, TRUNK, USER};
 use crate::support::eventually;
-use crate::support::sipp::Sipp;
+use crate::support::sipp::{Invite, Sipp};
 
-const LIMIT: Duration = Duration::from_secs(15);
-
-struct Line {
-    ari: AriHandle,
-    ledger: LedgerHandle,
-    _folder: TempDir,
+/// The variables that lead a gateway to an Asterisk.
+fn through(asterisk: &Asterisk) -> Vec<(&'static str, String)> {
+    vec![
+        ("ASTERISK_ARI_HOST", asterisk.host().to_owned()),
+        ("ASTERISK_ARI_PORT", asterisk.port().to_string()),
+        ("ASTERISK_ARI_CALL_USER", USER.to_owned()),
+        ("ASTERISK_ARI_CALL_PASSWORD", asterisk.password().to_owned()),
+        ("ASTERISK_PBX3CX_TRUNK_ID", TRUNK.to_owned()),
+        ("ASTERISK_PBX3CX_OUTGOING_CONTEXT", CONTEXT.to_owned()),
+        ("ASTERISK_PBX3CX_OUTGOING_TIMEOUT", "20".to_owned()),
+        ("MEGE__ASTERISK__MAIN__REQUEST_TIMEOUT_MS", "3000".to_owned()),
+    ]
 }
 
-impl Line {
-    async fn start(asterisk: &Asterisk, trunk: &str, password: &str) -> Line {
-        let folder = tempfile::tempdir().unwrap();
-        let store: StoreSettings = serde_json::from_value(json!({
-            "url": format!("sqlite:{}", folder.path().join("mege.sqlite").display()),
-            "connections": 2, "timeout_ms": 2000, "limits": {},
-        }))
-        .unwrap();
-        let journal = Journal::default();
-        let ledger = ledger::spawn(
-            LedgerSettings {
-                store,
-                journal: journal.clone(),
-                host: "test".to_owned(),
-            },
-            Placement::Dedicated,
-        );
-        let asterisk = serde_json::from_value(json!({
-            "host": asterisk.host(), "port": asterisk.port(), "user": USER, "password": password,
-            "trunk": trunk, "context": CONTEXT, "ring_timeout_s": 20,
-        }))
-        .unwrap();
-        let ari = ari::spawn(
-            AriSettings {
-                name: "asterisk.main".to_owned(),
-                asterisk,
-                ledger: ledger.clone(),
-                journal,
-            },
-            Placement::Dedicated,
-        );
-        Line {
-            ari,
-            ledger,
-            _folder: folder,
-        }
-    }
+fn call_id(reply: &Reply) -> CallId {
+    assert_eq!(reply.status, StatusCode::OK, "{}", reply.body);
+    let body = reply.json();
+    assert_eq!(body["originateCallStatus"], "successful");
+    CallId(body["uniqueid"].as_str().and_then(|id| id.parse().ok()).expect("an id"))
+}
 
-    async fn call(&self, id: CallId) -> Call {
-        self.ledger
-            .ask(GetCall(id), Instant::now() + LIMIT)
-            .await
-            .unwrap()
-            .unwrap()
-    }
+async fn call(app: &TestApp, id: CallId) -> Call {
+    let ledger = &app.integrations.stores.ledger;
+    let call = ledger.ask(GetCall(id), Instant::now() + LIMIT).await;
+    call.expect("a ledger").expect("a call")
+}
+
+async fn until(app: &TestApp, id: CallId, state: CallState) -> Call {
+    eventually(&format!("{state:?}"), LIMIT, async || {
+        Some(call(app, id).await).filter(|call| call.state == state)
+    })
+    .await
 }
 
 #[actix_rt::test]
-async fn probe() {
+async fn a_call_through_asterisk_is_seen_from_sent_to_ended() {
     let sipp = Sipp::start().await;
     let asterisk = Asterisk::start(sipp.port()).await;
-    let line = Line::start(&asterisk, TRUNK, asterisk.password()).await;
-    eventually("connected", LIMIT, async || {
-        line.ari.health().report().detail["connection"]
-            .as_str()
-            .is_some_and(|s| s == "connected")
-            .then_some(())
+    let app = TestApp::start(&through(&asterisk)).await;
+    app.connected().await;
+
+    // The far end of the number hangs up by itself after a second.
+    let id = call_id(&app.make_call(102, 79_990_000_009).await);
+    let invites = sipp.wait_for_invites(2, LIMIT).await;
+    let from = "79990000009".to_owned();
+    let invite = |user: &str| Invite { user: user.to_owned(), from: from.clone() };
+    assert_eq!(invites, [invite("102"), invite("79990000009")]);
+
+    until(&app, id, CallState::Bridged).await;
+    let call = until(&app, id, CallState::Ended).await;
+    let times = [Some(call.sent_at), call.ringing_at, call.answered_at, call.bridged_at, call.ended_at];
+    assert!(times.iter().all(Option::is_some) && times.is_sorted(), "{times:?}");
+    assert_eq!(call.cause, Some(HangupCause::NORMAL));
+    assert_eq!(call.legs.len(), 2);
+    for leg in &call.legs {
+        assert!(leg.answered_at.is_some() && leg.ended_at.is_some(), "{leg:?}");
+        assert_eq!(leg.cause, Some(HangupCause::NORMAL));
+    }
+    assert_eq!(call.legs[0].channel_id, id.to_string());
+    assert_eq!(sipp.invites().len(), 2, "nothing was dialled twice");
+    app.stop().await;
+}
+
+#[actix_rt::test]
+async fn asterisk_took_it_but_the_extension_is_busy() {
+    let sipp = Sipp::start().await;
+    let asterisk = Asterisk::start(sipp.port()).await;
+    let app = TestApp::start(&through(&asterisk)).await;
+    app.connected().await;
+    let id = call_id(&app.make_call(107, 79_990_000_001).await);
+    let call = until(&app, id, CallState::Ended).await;
+    assert_eq!(call.cause, Some(HangupCause::BUSY));
+    assert_eq!(sipp.invites().len(), 1, "the number was not called");
+}
+
+#[actix_rt::test]
+async fn asterisk_took_it_but_the_number_is_busy() {
+    let sipp = Sipp::start().await;
+    let asterisk = Asterisk::start(sipp.port()).await;
+    let app = TestApp::start(&through(&asterisk)).await;
+    app.connected().await;
+    let id = call_id(&app.make_call(102, 79_990_000_007).await);
+    let call = until(&app, id, CallState::Ended).await;
+    assert_eq!((call.cause, call.bridged_at), (Some(HangupCause::BUSY), None));
+    assert_eq!(call.legs.len(), 2);
+}
+
+/// The error's part of a reply in the original's shape.
+fn assert_refused(reply: &Reply, status: u16, code: &str, outcome: &str, retryable: bool) {
+    assert_eq!(reply.status.as_u16(), status, "{}", reply.body);
+    let error = &reply.json()["error"];
+    assert_eq!(error["code"], code, "{}", reply.body);
+    assert_eq!(error["outcome"], outcome, "{}", reply.body);
+    assert_eq!(error["retryable"], retryable, "{}", reply.body);
+    assert_eq!(reply.retry_after.is_some(), status == 503, "Retry-After");
+}
+
+#[actix_rt::test]
+async fn an_asterisk_without_the_trunk_is_said_on_status_and_to_the_caller() {
+    let sipp = Sipp::start().await;
+    let asterisk = Asterisk::start(sipp.port()).await;
+    let mut variables = through(&asterisk);
+    variables.push(("ASTERISK_PBX3CX_TRUNK_ID", "nowhere".to_owned()));
+    let app = TestApp::start(&variables).await;
+    eventually("the trunk is known as unknown", LIMIT, async || {
+        let status = app.get("/status").await.json();
+        (status["actors"]["asterisk.main"]["detail"]["trunk_known"] == false).then_some(())
     })
     .await;
-    println!(
-        "{}",
-        serde_json::to_string_pretty(&line.ari.health().report()).unwrap()
-    );
-    let id = line
-        .ari
-        .ask(
-            Originate {
-                extension: Extension::parse("102", None).unwrap(),
-                number: PhoneNumber::parse("79990000009").unwrap(),
-            },
-            Instant::now() + LIMIT,
-        )
-        .await
-        .unwrap()
-        .call_id;
-    sipp.wait_for_invites(2, LIMIT).await;
-    eventually("ended", LIMIT, async || {
-        (line.call(id).await.state == CallState::Ended).then_some(())
+    let begun = Instant::now();
+    assert_refused(&app.make_call(102, 79_990_000_001).await, 502, "unknown_trunk", "not_placed", true);
+    assert!(begun.elapsed() < Duration::from_secs(1));
+    assert!(sipp.invites().is_empty());
+}
+
+#[actix_rt::test]
+async fn an_asterisk_that_refuses_our_password_places_nothing() {
+    let sipp = Sipp::start().await;
+    let asterisk = Asterisk::start(sipp.port()).await;
+    let mut variables = through(&asterisk);
+    variables.push(("ASTERISK_ARI_CALL_PASSWORD", "wrong".to_owned()));
+    let app = TestApp::start(&variables).await;
+    let reply = eventually("the refusal is known", LIMIT, async || {
+        let reply = app.make_call(102, 79_990_000_001).await;
+        (reply.status != StatusCode::SERVICE_UNAVAILABLE).then_some(reply)
     })
     .await;
-    println!("{:#?}", line.call(id).await);
+    assert_refused(&reply, 502, "credentials_refused", "not_placed", true);
+}
+
+#[actix_rt::test]
+async fn an_asterisk_that_stops_is_said_at_once_and_found_again_when_it_is_back() {
+    let sipp = Sipp::start().await;
+    let mut asterisk = Asterisk::start(sipp.port()).await;
+    let app = TestApp::start(&through(&asterisk)).await;
+    app.connected().await;
+    asterisk.kill();
+    let reply = eventually("the loss is known", LIMIT, async || {
+        let begun = Instant::now();
+        let reply = app.make_call(102, 79_990_000_001).await;
+        assert!(begun.elapsed() < Duration::from_secs(4), "within its deadline");
+        assert_ne!(reply.status, StatusCode::OK);
+        (reply.json()["error"]["code"] == "not_connected").then_some(reply)
+    })
+    .await;
+    assert_refused(&reply, 503, "not_connected", "not_placed", true);
+    asterisk.restart().await;
+    app.connected().await;
+    let id = call_id(&app.make_call(102, 79_990_000_009).await);
+    until(&app, id, CallState::Ended).await;
+}
+
+#[actix_rt::test]
+async fn an_asterisk_killed_between_request_and_answer_leaves_the_outcome_unknown() {
+    let sipp = Sipp::start().await;
+    let mut asterisk = Asterisk::start(sipp.port()).await;
+    let app = TestApp::start(&through(&asterisk)).await;
+    app.connected().await;
+    // Stopped, it takes the request into its socket and no further.
+    asterisk.stop_process();
+    let placing = app.make_call(102, 79_990_000_001);
+    let killing = async {
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        asterisk.kill();
+    };
+    let (reply, ()) = futures_util::join!(placing, killing);
+    assert_refused(&reply, 502, "originate_outcome_unknown", "unknown", false);
+    assert!(sipp.invites().is_empty(), "never dialled again");
 }

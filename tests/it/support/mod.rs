@@ -1,5 +1,6 @@
-//! What the tests stand on: real peers, and waiting for what must come true.
+//! What the tests stand on: a whole gateway, real peers, and waiting for what must come true.
 
+pub(crate) mod app;
 #[cfg(feature = "peers")]
 pub(crate) mod asterisk;
 #[cfg(feature = "peers")]

@@ -1,0 +1,70 @@
+//! What each command of the program does.
+
+mod check;
+mod demo;
+mod serve;
+mod simulate;
+
+use std::io::{self, Write as _};
+use std::path::PathBuf;
+
+use tokio::signal::unix::{SignalKind, signal};
+
+pub use check::check;
+pub use demo::demo;
+pub use serve::serve;
+pub use simulate::simulate;
+
+use crate::settings::{Settings, SettingsError, Sources};
+use crate::startup::StartError;
+use crate::telemetry::TelemetryError;
+
+/// Why a command did not do what it should.
+#[derive(Debug, thiserror::Error)]
+pub enum CommandError {
+    /// The configuration cannot be used.
+    #[error(transparent)]
+    Settings(#[from] SettingsError),
+    /// The gateway could not start.
+    #[error(transparent)]
+    Start(#[from] StartError),
+    /// Logs or metrics could not be set up.
+    #[error(transparent)]
+    Telemetry(#[from] TelemetryError),
+    /// The operating system refused.
+    #[error(transparent)]
+    Io(#[from] io::Error),
+    /// Something that was checked does not work; what, was printed.
+    #[error("not everything works")]
+    Check,
+}
+
+fn settings(file: Option<PathBuf>) -> Result<Settings, CommandError> {
+    Ok(Settings::load(&Sources::of_process(file)?)?)
+}
+
+/// Waits for the wish to stop: SIGTERM, or Ctrl-C.
+async fn stop_requested() -> io::Result<()> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    Ok(())
+}
+
+/// As [`stop_requested`]. Without signals to listen to, the program could not be stopped in order: better that it
+/// stops at once.
+async fn stop() {
+    if let Err(error) = stop_requested().await {
+        tracing::error!(%error, "cannot listen for signals");
+    }
+}
+
+/// Prints for people and scripts, on standard output.
+fn say(text: &str) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    writeln!(out, "{text}")?;
+    out.flush()
+}

@@ -1,0 +1,22 @@
+//! `mege-gateway serve`.
+
+use std::path::PathBuf;
+
+use super::{CommandError, settings, stop};
+use crate::actor::Placement;
+use crate::startup::Application;
+use crate::telemetry;
+
+/// Runs the gateway until SIGTERM or Ctrl-C.
+///
+/// # Errors
+/// When the configuration cannot be used or the port not be had. An integration that is down is no error.
+pub async fn serve(file: Option<PathBuf>) -> Result<(), CommandError> {
+    let settings = settings(file)?;
+    telemetry::init(&settings.log)?;
+    let address = settings.http.address;
+    let application = Application::build(settings, Placement::Dedicated).await?;
+    tracing::info!(%address, port = application.port(), "listening");
+    application.run_until(stop()).await?;
+    Ok(())
+}

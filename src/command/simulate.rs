@@ -1,0 +1,48 @@
+//! `mege-gateway simulate`.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use super::demo::HOW_PARTIES_BEHAVE;
+use super::{CommandError, say, stop};
+use crate::simulator::{Simulator, SimulatorSettings};
+
+/// Where a real Asterisk's ARI and a real PAC listen.
+const ARI_PORT: u16 = 8088;
+const PAC_PORT: u16 = 2838;
+
+/// Between two calls that nobody asked for, about.
+const BACKGROUND: Duration = Duration::from_secs(5);
+
+/// Runs the simulated PBX on loopback, on the ports of real ones, until SIGTERM or Ctrl-C.
+///
+/// # Errors
+/// When a port is taken.
+pub async fn simulate() -> Result<(), CommandError> {
+    let loopback = |port| SocketAddr::from(([127, 0, 0, 1], port));
+    let settings = SimulatorSettings {
+        ari: loopback(ARI_PORT),
+        pac: loopback(PAC_PORT),
+        background_calls: Some(BACKGROUND),
+        ..SimulatorSettings::default()
+    };
+    let _simulator = Simulator::start(settings.clone()).await?;
+    say(&format!(
+        "A simulated PBX; nothing is dialled. Stop it with Ctrl-C. For the gateway's environment:\n\n\
+         ASTERISK_ARI_HOST={}\n\
+         ASTERISK_ARI_PORT={}\n\
+         ASTERISK_ARI_CALL_USER={}\n\
+         ASTERISK_ARI_CALL_PASSWORD={}\n\
+         ASTERISK_PBX3CX_TRUNK_ID={}\n\
+         ASTERISK_PBX3CX_OUTGOING_CONTEXT=outgoing\n\
+         PAC_HOST={}\n\n{HOW_PARTIES_BEHAVE}",
+        settings.ari.ip(),
+        settings.ari.port(),
+        settings.user,
+        settings.password,
+        settings.trunks.join(","),
+        settings.pac,
+    ))?;
+    stop().await;
+    Ok(())
+}

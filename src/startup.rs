@@ -1,0 +1,298 @@
+//! The whole gateway: its actors, and the server before them.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::net::TcpListener;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use futures_util::future::join_all;
+use metrics_exporter_prometheus::PrometheusHandle;
+use tokio::time::{Instant, timeout};
+use uuid::Uuid;
+
+use crate::actor::{HealthBoard, Placement, RestartPolicy, Spawn, State};
+use crate::ari::{self, AriHandle, AriSettings, Originate, Originated};
+use crate::cdr::collector::{self, CollectorHandle};
+use crate::cdr::{self, CdrHandle, CdrPages, GetLastCallId, SearchAfterCallId};
+use crate::http::{self, AppState, Failure, Gateway, Lifecycle};
+use crate::ledger::{self, Flush, Journal, LedgerHandle, LedgerSettings};
+use crate::pac::{self, InvalidPacAddress, PacHandle};
+use crate::settings::Settings;
+use crate::telemetry::{self, TelemetryError};
+
+/// How long the actors may take to be built. None of them waits for its integration.
+const BUILD_PATIENCE: Duration = Duration::from_secs(5);
+
+/// Why the gateway could not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// A 3CX has an address that is none.
+    #[error("pac.{0}: {1}")]
+    PacAddress(String, InvalidPacAddress),
+    /// The port is taken or not ours to take.
+    #[error("cannot listen on {address}: {error}")]
+    Listen {
+        /// Where.
+        address: String,
+        /// Why not.
+        error: io::Error,
+    },
+    /// Metrics could not be set up.
+    #[error(transparent)]
+    Telemetry(#[from] TelemetryError),
+}
+
+/// The actors of the gateway's own stores.
+#[derive(Debug, Clone)]
+pub struct Stores {
+    /// The ledger.
+    pub ledger: LedgerHandle,
+    /// The CDR store.
+    pub cdr: CdrHandle,
+    /// What waits for the ledger.
+    journal: Journal,
+}
+
+impl Stores {
+    /// Starts both.
+    #[must_use]
+    pub fn spawn(settings: &Settings, placement: Placement) -> Self {
+        let journal = Journal::default();
+        let store = settings.store.clone();
+        let host = format!(
+            "{}:{}",
+            gethostname::gethostname().to_string_lossy(),
+            settings.http.port
+        );
+        let ledger = LedgerSettings {
+            store: store.clone(),
+            journal: journal.clone(),
+            host,
+        };
+        let cdr = Spawn {
+            name: "cdr".to_owned(),
+            limits: store.limits,
+            placement,
+            restart: RestartPolicy::default(),
+        };
+        Self {
+            ledger: ledger::spawn(ledger, placement),
+            cdr: cdr::spawn_cdr(cdr, store),
+            journal,
+        }
+    }
+}
+
+/// Every actor of the gateway.
+#[derive(Debug, Clone)]
+pub struct Integrations {
+    /// The gateway's own stores.
+    pub stores: Stores,
+    /// Each Asterisk by its configured name.
+    pub asterisk: BTreeMap<String, AriHandle>,
+    /// Each 3CX by its configured name.
+    pub pac: BTreeMap<String, PacHandle>,
+    /// The collector of each 3CX.
+    pub collectors: BTreeMap<String, CollectorHandle>,
+    /// The Asterisk and the 3CX that the original's routes mean.
+    default_asterisk: Option<String>,
+    default_pac: Option<String>,
+}
+
+impl Integrations {
+    /// Starts an actor for each resource that the settings name.
+    ///
+    /// # Errors
+    /// When a setting turns out to be unusable. An integration that cannot be reached is no error.
+    pub fn spawn(settings: &Settings, placement: Placement) -> Result<Self, StartError> {
+        let stores = Stores::spawn(settings, placement);
+        let mut asterisk = BTreeMap::new();
+        for (name, node) in &settings.asterisk {
+            let node = AriSettings {
+                name: format!("asterisk.{name}"),
+                asterisk: node.clone(),
+                ledger: stores.ledger.clone(),
+                journal: stores.journal.clone(),
+            };
+            asterisk.insert(name.clone(), ari::spawn(node, placement));
+        }
+        let mut pacs = BTreeMap::new();
+        let mut collectors = BTreeMap::new();
+        for (name, pbx) in &settings.pac {
+            let pac = pac::spawn(name, pbx.clone(), placement)
+                .map_err(|error| StartError::PacAddress(name.clone(), error))?;
+            let collector = collector::spawn(name, pbx.clone(), pac.clone(), stores.cdr.clone(), placement);
+            collectors.insert(name.clone(), collector);
+            pacs.insert(name.clone(), pac);
+        }
+        Ok(Self {
+            stores,
+            asterisk,
+            pac: pacs,
+            collectors,
+            default_asterisk: settings.default_asterisk().map(|(name, _)| name.to_owned()),
+            default_pac: settings.default_pac().map(|(name, _)| name.to_owned()),
+        })
+    }
+
+    /// Every actor's health.
+    #[must_use]
+    pub fn board(&self) -> HealthBoard {
+        let board = HealthBoard::default();
+        board.add(self.stores.ledger.health());
+        board.add(self.stores.cdr.health());
+        self.asterisk
+            .values()
+            .for_each(|handle| board.add(handle.health()));
+        self.pac.values().for_each(|handle| board.add(handle.health()));
+        self.collectors
+            .values()
+            .for_each(|handle| board.add(handle.health()));
+        board
+    }
+
+    /// Waits until every actor is built, for a while.
+    async fn built(&self) {
+        let all = self.board().all();
+        let running = join_all(all.iter().map(|health| health.reached(State::Running)));
+        if timeout(BUILD_PATIENCE, running).await.is_err() {
+            tracing::warn!("not every actor is up; those that are answer");
+        }
+    }
+
+    /// Stops everything, what is asked before what asks it comes last: collectors, integrations, stores.
+    async fn stop(&self, deadline: Instant) {
+        join_all(self.collectors.values().map(|handle| handle.stop(deadline))).await;
+        join_all(self.asterisk.values().map(|handle| handle.stop(deadline))).await;
+        join_all(self.pac.values().map(|handle| handle.stop(deadline))).await;
+        if let Err(error) = self.stores.ledger.control(Flush, deadline).await {
+            tracing::warn!(%error, "what became of the latest calls is not in the ledger");
+        }
+        self.stores.ledger.stop(deadline).await;
+        self.stores.cdr.stop(deadline).await;
+    }
+}
+
+#[async_trait(?Send)]
+impl Gateway for Integrations {
+    async fn originate(&self, request: Originate, deadline: Instant) -> Result<Originated, Failure> {
+        let name = self.default_asterisk.as_ref();
+        let Some(asterisk) = name.and_then(|name| self.asterisk.get(name)) else {
+            return Err(Failure::not_configured("Asterisk").not_placed());
+        };
+        Ok(asterisk.ask(request, deadline).await?)
+    }
+
+    async fn last_call_id(&self, deadline: Instant) -> Result<Option<Uuid>, Failure> {
+        let Some(pbx) = self.default_pac.clone() else {
+            return Err(Failure::not_configured("3CX"));
+        };
+        Ok(self.stores.cdr.ask(GetLastCallId { pbx }, deadline).await?)
+    }
+
+    async fn cdrs_after(&self, call_id: String, deadline: Instant) -> Result<CdrPages, Failure> {
+        let Some(pbx) = self.default_pac.clone() else {
+            return Err(Failure::not_configured("3CX"));
+        };
+        Ok(self
+            .stores
+            .cdr
+            .ask(SearchAfterCallId { pbx, call_id }, deadline)
+            .await?)
+    }
+}
+
+/// A gateway that listens.
+#[derive(Debug)]
+pub struct Application {
+    port: u16,
+    shutdown: Duration,
+    listener: TcpListener,
+    settings: Settings,
+    integrations: Integrations,
+    lifecycle: Lifecycle,
+    metrics: PrometheusHandle,
+}
+
+impl Application {
+    /// Takes the port and starts the actors. Nothing is answered before [`run_until`](Self::run_until).
+    ///
+    /// # Errors
+    /// See [`StartError`].
+    pub async fn build(settings: Settings, placement: Placement) -> Result<Self, StartError> {
+        let metrics = telemetry::metrics()?;
+        let address = (settings.http.address, settings.http.port);
+        let listen = |error| StartError::Listen {
+            address: format!("{}:{}", address.0, address.1),
+            error,
+        };
+        let listener = TcpListener::bind(address).map_err(listen)?;
+        let port = listener.local_addr().map_err(listen)?.port();
+        let integrations = Integrations::spawn(&settings, placement)?;
+        integrations.built().await;
+        Ok(Self {
+            port,
+            shutdown: settings.http.shutdown_timeout(),
+            listener,
+            settings,
+            integrations,
+            lifecycle: Lifecycle::default(),
+            metrics,
+        })
+    }
+
+    /// The port it listens on.
+    #[must_use]
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// Its actors.
+    #[must_use]
+    pub fn integrations(&self) -> &Integrations {
+        &self.integrations
+    }
+
+    /// Serves until `stop`, then lets open requests end and stops the actors.
+    ///
+    /// # Errors
+    /// When the server cannot be started or dies.
+    pub async fn run_until(self, stop: impl Future<Output = ()>) -> io::Result<()> {
+        let Self {
+            shutdown,
+            listener,
+            settings,
+            integrations,
+            lifecycle,
+            metrics,
+            ..
+        } = self;
+        let state = AppState::new(
+            &settings,
+            Arc::new(integrations.clone()),
+            integrations.board(),
+            vec![
+                integrations.stores.cdr.health().clone(),
+                integrations.stores.ledger.health().clone(),
+            ],
+            lifecycle.clone(),
+            metrics,
+        );
+        let server = http::serve(&settings.http, state, listener)?;
+        let handle = server.handle();
+        lifecycle.started();
+        let mut served = actix_rt::spawn(server);
+        tokio::select! {
+            ended = &mut served => return ended.unwrap_or_else(|error| Err(io::Error::other(error))),
+            () = stop => {}
+        }
+        tracing::info!("stopping");
+        lifecycle.draining();
+        let deadline = Instant::now() + shutdown;
+        handle.stop(true).await;
+        integrations.stop(deadline + BUILD_PATIENCE).await;
+        Ok(())
+    }
+}

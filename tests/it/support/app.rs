@@ -1,0 +1,138 @@
+//! A whole gateway in the test's own process, on a simulated PBX unless the test has better.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::time::Duration;
+
+use awc::Client;
+use awc::http::StatusCode;
+use mege_gateway::actor::Placement;
+use mege_gateway::settings::{Settings, Sources};
+use mege_gateway::simulator::{Pace, Simulator, SimulatorSettings};
+use mege_gateway::startup::{Application, Integrations};
+use serde_json::Value;
+use tempfile::TempDir;
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+
+use super::eventually;
+
+/// How long things that come by themselves may take.
+pub(crate) const LIMIT: Duration = Duration::from_secs(20);
+
+/// A running gateway.
+pub(crate) struct TestApp {
+    pub(crate) root: String,
+    pub(crate) integrations: Integrations,
+    client: Client,
+    stop: Option<oneshot::Sender<()>>,
+    served: JoinHandle<()>,
+    _folder: TempDir,
+}
+
+/// A reply, read.
+#[derive(Debug)]
+pub(crate) struct Reply {
+    pub(crate) status: StatusCode,
+    pub(crate) body: String,
+    pub(crate) retry_after: Option<u64>,
+}
+
+impl Reply {
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_str(&self.body).unwrap_or_else(|_| panic!("not JSON: {}", self.body))
+    }
+}
+
+/// A simulator whose calls are over in a moment.
+pub(crate) async fn simulator() -> Simulator {
+    let settings = SimulatorSettings { pace: Pace::brisk(), ..SimulatorSettings::default() };
+    Simulator::start(settings).await.expect("a simulator on free ports")
+}
+
+/// The variables that lead a gateway to a simulator.
+pub(crate) fn simulated(simulator: &Simulator) -> Vec<(&'static str, String)> {
+    let settings = SimulatorSettings::default();
+    vec![
+        ("ASTERISK_ARI_HOST", simulator.ari_address().ip().to_string()),
+        ("ASTERISK_ARI_PORT", simulator.ari_address().port().to_string()),
+        ("ASTERISK_ARI_CALL_USER", settings.user),
+        ("ASTERISK_ARI_CALL_PASSWORD", settings.password),
+        ("ASTERISK_PBX3CX_TRUNK_ID", settings.trunks[0].clone()),
+        ("ASTERISK_PBX3CX_OUTGOING_CONTEXT", "outgoing".to_owned()),
+        ("PAC_HOST", simulator.pac_address().to_string()),
+        ("MEGE__PAC__MAIN__COLLECTOR__INTERVAL_MS", "200".to_owned()),
+    ]
+}
+
+impl TestApp {
+    /// A gateway with these variables over the defaults, on a free port, with SQLite files of its own unless the
+    /// variables say otherwise.
+    pub(crate) async fn start(variables: &[(&str, String)]) -> TestApp {
+        let folder = tempfile::tempdir().expect("a folder");
+        let settings = settings(folder.path(), variables);
+        let prefix = settings.http.base_path();
+        let application = Application::build(settings, Placement::Dedicated).await.expect("a start");
+        let root = format!("http://127.0.0.1:{}", application.port());
+        let integrations = application.integrations().clone();
+        let (stop, stopped) = oneshot::channel();
+        let served = actix_rt::spawn(async move {
+            let stopped = async { drop(stopped.await) };
+            application.run_until(stopped).await.expect("a server that ends in order");
+        });
+        let client = Client::builder().timeout(LIMIT).finish();
+        let root = format!("{root}{prefix}");
+        TestApp { root, integrations, client, stop: Some(stop), served, _folder: folder }
+    }
+
+    /// Waits until the Asterisk named `main` can be used.
+    pub(crate) async fn connected(&self) {
+        let handle = &self.integrations.asterisk["main"];
+        eventually("connected to Asterisk", LIMIT, async || {
+            let report = handle.health().report();
+            (report.usable && report.detail["connection"] == "connected").then_some(())
+        })
+        .await;
+    }
+
+    pub(crate) async fn get(&self, path: &str) -> Reply {
+        read(self.client.get(format!("{}{path}", self.root)).send()).await
+    }
+
+    /// Posts a JSON text, whatever it is.
+    pub(crate) async fn post(&self, path: &str, body: impl Into<bytes::Bytes>) -> Reply {
+        let request = self.client.post(format!("{}{path}", self.root));
+        read(request.content_type("application/json").send_body(body.into())).await
+    }
+
+    pub(crate) async fn make_call(&self, extension: u64, number: u64) -> Reply {
+        let body = format!(r#"{{"source_caller_id":{number},"caller_id":{extension}}}"#);
+        self.post("/pbx-api/make-call", body).await
+    }
+
+    /// Stops it in order.
+    pub(crate) async fn stop(mut self) {
+        drop(self.stop.take());
+        self.served.await.expect("an end without a panic");
+    }
+}
+
+fn settings(folder: &Path, variables: &[(&str, String)]) -> Settings {
+    let store = format!("sqlite:{}", folder.join("mege.sqlite").display());
+    let mut environment = BTreeMap::from([
+        ("APP_PORT".into(), "0".into()),
+        ("DATABASE_URL".into(), store.into()),
+    ]);
+    environment.extend(variables.iter().map(|(name, value)| ((*name).into(), value.into())));
+    let sources = Sources { directory: folder.to_owned(), file: None, environment };
+    Settings::load(&sources).expect("settings")
+}
+
+async fn read(reply: awc::SendClientRequest) -> Reply {
+    let mut reply = reply.await.expect("a reply");
+    let header = reply.headers().get("retry-after").and_then(|value| value.to_str().ok());
+    let retry_after = header.and_then(|value| value.parse().ok());
+    let body = reply.body().limit(64 * 1024 * 1024).await.expect("a whole body");
+    let body = String::from_utf8(body.to_vec()).expect("text");
+    Reply { status: reply.status(), body, retry_after }
+}
