@@ -1,6 +1,8 @@
 //! No CDR is lost and none is stored twice: two simulated days of a 3CX, a gateway that is killed again and again,
 //! a PAC that fails and talks nonsense.
 
+use std::fs::File;
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
@@ -11,10 +13,9 @@ use mege_gateway::simulator::{
     Appearance, HowOften, PacFault, PacOperation, Row, SimulatedPbx, Simulator, SimulatorSettings,
     simulated_days,
 };
-use serde_json::json;
 use tokio::time::{Instant, sleep};
 
-use crate::support::gateway::{collecting, sqlite_in, store_settings};
+use crate::support::gateway::{PBX, sqlite_in, store_settings};
 use crate::support::source::Rows;
 
 const ROWS: usize = 5_000;
@@ -30,22 +31,52 @@ const AWAY: SignedDuration = SignedDuration::from_hours(3);
 /// How long the gateway may take to have everything after the last row appeared.
 const SETTLES_WITHIN: Duration = Duration::from_secs(40);
 
-/// Set for the child process that is the gateway.
-const GATEWAY: &str = "MEGE_TEST_COLLECTING_GATEWAY";
-
 /// A gateway process; dropping it kills it, as `SIGKILL` does.
 struct Gateway(Child);
 
 impl Gateway {
-    fn start(pac: &str, store: &str) -> Self {
-        // This very program, told to run the one test that is a gateway.
-        let program = std::env::current_exe().expect("a path of this program");
-        let child = Command::new(program)
-            .args(["--exact", "no_lost_cdr::the_gateway_itself", "--ignored"])
-            .env(GATEWAY, json!({ "pac": pac, "store": store }).to_string())
+    /// `mege-gateway serve` with a configuration file in `folder`.
+    fn start(pac: &str, store: &str, folder: &Path) -> Self {
+        let settings = format!(
+            r#"
+            [http]
+            port = 0
+
+            [log]
+            filter = "warn"
+
+            [store]
+            url = "{store}"
+
+            [pac.{PBX}]
+            address = "{pac}"
+            request_timeout_ms = 400
+
+            [pac.{PBX}.collector]
+            interval_ms = 100
+            overlap_s = 600
+            longest_leg_h = 2
+            sweep_interval_ms = 3600000
+            sweep_horizon_h = 48
+            backfill_days = 1
+            page_rows = 100
+            "#
+        );
+        let file = folder.join("gateway.toml");
+        std::fs::write(&file, settings).expect("a configuration file");
+        let log = File::options()
+            .create(true)
+            .append(true)
+            .open(folder.join("gateway.log"));
+        let child = Command::new(env!("CARGO_BIN_EXE_mege-gateway"))
+            .arg("serve")
+            .arg("--config")
+            .arg(file)
+            .current_dir(folder)
+            .env_clear()
             .stdin(Stdio::null())
             .stdout(Stdio::null())
-            .stderr(Stdio::null())
+            .stderr(log.expect("a log file"))
             .spawn();
         Self(child.expect("a child process"))
     }
@@ -63,44 +94,20 @@ impl Drop for Gateway {
 }
 
 #[actix_rt::test]
-#[ignore = "no test: the gateway of the others, in a process of its own"]
-async fn the_gateway_itself() {
-    let Ok(settings) = std::env::var(GATEWAY) else {
-        return;
-    };
-    let settings: serde_json::Value = serde_json::from_str(&settings).unwrap();
-    let pac = json!({
-        "address": settings["pac"],
-        "request_timeout_ms": 400,
-        "collector": {
-            "interval_ms": 100,
-            "overlap_s": 600,
-            "longest_leg_h": 2,
-            "sweep_interval_ms": 3_600_000,
-            "sweep_horizon_h": 48,
-            "backfill_days": 1,
-            "page_rows": 100,
-        },
-    });
-    let store = store_settings(settings["store"].as_str().unwrap());
-    let _collecting = collecting(serde_json::from_value(pac).unwrap(), store);
-    std::future::pending::<()>().await;
-}
-
-#[actix_rt::test]
 async fn every_row_is_in_sqlite_once_after_two_days_of_trouble() {
     let folder = tempfile::tempdir().unwrap();
-    two_days_of_trouble(&sqlite_in(folder.path())).await;
+    two_days_of_trouble(&sqlite_in(folder.path()), folder.path()).await;
 }
 
 #[cfg(feature = "peers")]
 #[actix_rt::test]
 async fn every_row_is_in_postgresql_once_after_two_days_of_trouble() {
     let database = crate::support::postgres::fresh_database().await;
-    two_days_of_trouble(&database.url).await;
+    let folder = tempfile::tempdir().unwrap();
+    two_days_of_trouble(&database.url, folder.path()).await;
 }
 
-async fn two_days_of_trouble(store: &str) {
+async fn two_days_of_trouble(store: &str, folder: &Path) {
     let mut rng = Rng::with_seed(20_260_210);
     let simulator = Simulator::start(SimulatorSettings::default()).await;
     let simulator = simulator.expect("a simulated PBX");
@@ -119,7 +126,7 @@ async fn two_days_of_trouble(store: &str) {
 
     let mut kills: Vec<Timestamp> = (0..KILLS).map(|_| between(&mut rng, now, end)).collect();
     kills.sort_by(|a, b| b.cmp(a));
-    let mut gateway = Some(Gateway::start(&pac, store));
+    let mut gateway = Some(Gateway::start(&pac, store, folder));
     let mut killed = 0;
     let mut back_at = now;
     while now < last {
@@ -142,11 +149,11 @@ async fn two_days_of_trouble(store: &str) {
             back_at = if killed % 3 == 0 { now + AWAY } else { now };
         }
         if gateway.is_none() && now >= back_at {
-            gateway = Some(Gateway::start(&pac, store));
+            gateway = Some(Gateway::start(&pac, store, folder));
         }
     }
     assert!(appearances.is_empty() && kills.is_empty());
-    let _gateway = gateway.unwrap_or_else(|| Gateway::start(&pac, store));
+    let _gateway = gateway.unwrap_or_else(|| Gateway::start(&pac, store, folder));
     assert_eq!(source.cdrs.len(), ROWS);
     assert!(source.recordings.len() > 500);
 
@@ -159,7 +166,14 @@ async fn two_days_of_trouble(store: &str) {
         if missing == 0 {
             break stored;
         }
-        assert!(Instant::now() < deadline, "{missing} rows are missing");
+        if Instant::now() >= deadline {
+            let log = std::fs::read_to_string(folder.join("gateway.log")).unwrap_or_default();
+            let end: Vec<&str> = log.lines().rev().take(20).collect();
+            panic!(
+                "{missing} rows are missing; the gateway's latest words:\n{}",
+                end.join("\n")
+            );
+        }
         now += STEP;
         pbx.set_clock(now);
         sleep(Duration::from_millis(100)).await;

@@ -30,7 +30,12 @@ fn call_id(reply: &Reply) -> CallId {
     assert_eq!(reply.status, StatusCode::OK, "{}", reply.body);
     let body = reply.json();
     assert_eq!(body["originateCallStatus"], "successful");
-    CallId(body["uniqueid"].as_str().and_then(|id| id.parse().ok()).expect("an id"))
+    CallId(
+        body["uniqueid"]
+            .as_str()
+            .and_then(|id| id.parse().ok())
+            .expect("an id"),
+    )
 }
 
 async fn call(app: &TestApp, id: CallId) -> Call {
@@ -57,13 +62,25 @@ async fn a_call_through_asterisk_is_seen_from_sent_to_ended() {
     let id = call_id(&app.make_call(102, 79_990_000_009).await);
     let invites = sipp.wait_for_invites(2, LIMIT).await;
     let from = "79990000009".to_owned();
-    let invite = |user: &str| Invite { user: user.to_owned(), from: from.clone() };
+    let invite = |user: &str| Invite {
+        user: user.to_owned(),
+        from: from.clone(),
+    };
     assert_eq!(invites, [invite("102"), invite("79990000009")]);
 
     until(&app, id, CallState::Bridged).await;
     let call = until(&app, id, CallState::Ended).await;
-    let times = [Some(call.sent_at), call.ringing_at, call.answered_at, call.bridged_at, call.ended_at];
-    assert!(times.iter().all(Option::is_some) && times.is_sorted(), "{times:?}");
+    let times = [
+        Some(call.sent_at),
+        call.ringing_at,
+        call.answered_at,
+        call.bridged_at,
+        call.ended_at,
+    ];
+    assert!(
+        times.iter().all(Option::is_some) && times.is_sorted(),
+        "{times:?}"
+    );
     assert_eq!(call.cause, Some(HangupCause::NORMAL));
     assert_eq!(call.legs.len(), 2);
     for leg in &call.legs {
@@ -122,7 +139,13 @@ async fn an_asterisk_without_the_trunk_is_said_on_status_and_to_the_caller() {
     })
     .await;
     let begun = Instant::now();
-    assert_refused(&app.make_call(102, 79_990_000_001).await, 502, "unknown_trunk", "not_placed", true);
+    assert_refused(
+        &app.make_call(102, 79_990_000_001).await,
+        502,
+        "unknown_trunk",
+        "not_placed",
+        true,
+    );
     assert!(begun.elapsed() < Duration::from_secs(1));
     assert!(sipp.invites().is_empty());
 }

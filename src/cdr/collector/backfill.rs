@@ -11,9 +11,12 @@ use super::sweep::pause;
 use super::{Collector, Look, SLICE, queries};
 use crate::cdr::{Batch, Cdr};
 
+/// How many looks try for the whole of an hour, before one row that never arrives holds up all that are older.
+const TRIES: u32 = 20;
+
 impl<S: Source, T: Store> Collector<S, T> {
     /// Goes on with the backfill for a slice of time; the position follows hour by hour. Hours without legs are
-    /// leapt over: each step asks for the latest leg below. An hour of which a row did not arrive is not passed.
+    /// leapt over: each step asks for the latest leg below. An hour of which a row did not arrive is tried again.
     pub(super) async fn backfill(&mut self, look: &mut Look) -> Result<(), CollectError> {
         let slice = Instant::now() + SLICE;
         let horizon = self.backfill_horizon(look.clock);
@@ -30,10 +33,14 @@ impl<S: Source, T: Store> Collector<S, T> {
                     let until = seconds_before(hour, -3_600).min(to);
                     let compared = self.reconcile::<Cdr>(floor_id(hour), floor_id(until)).await?;
                     if compared.garbled > 0 {
-                        return Err(CollectError::Garbled {
-                            rows: compared.garbled,
-                        });
+                        self.backfill_tries += 1;
+                        let rows = compared.garbled;
+                        if self.backfill_tries < TRIES {
+                            return Err(CollectError::Garbled { rows });
+                        }
+                        tracing::error!(pbx = %self.pbx, %hour, rows, "the backfill leaves rows out");
                     }
+                    self.backfill_tries = 0;
                     hour
                 }
             };

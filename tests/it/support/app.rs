@@ -46,8 +46,13 @@ impl Reply {
 
 /// A simulator whose calls are over in a moment.
 pub(crate) async fn simulator() -> Simulator {
-    let settings = SimulatorSettings { pace: Pace::brisk(), ..SimulatorSettings::default() };
-    Simulator::start(settings).await.expect("a simulator on free ports")
+    let settings = SimulatorSettings {
+        pace: Pace::brisk(),
+        ..SimulatorSettings::default()
+    };
+    Simulator::start(settings)
+        .await
+        .expect("a simulator on free ports")
 }
 
 /// The variables that lead a gateway to a simulator.
@@ -72,17 +77,29 @@ impl TestApp {
         let folder = tempfile::tempdir().expect("a folder");
         let settings = settings(folder.path(), variables);
         let prefix = settings.http.base_path();
-        let application = Application::build(settings, Placement::Dedicated).await.expect("a start");
+        let application = Application::build(settings, Placement::Dedicated)
+            .await
+            .expect("a start");
         let root = format!("http://127.0.0.1:{}", application.port());
         let integrations = application.integrations().clone();
         let (stop, stopped) = oneshot::channel();
         let served = actix_rt::spawn(async move {
             let stopped = async { drop(stopped.await) };
-            application.run_until(stopped).await.expect("a server that ends in order");
+            application
+                .run_until(stopped)
+                .await
+                .expect("a server that ends in order");
         });
         let client = Client::builder().timeout(LIMIT).finish();
         let root = format!("{root}{prefix}");
-        TestApp { root, integrations, client, stop: Some(stop), served, _folder: folder }
+        TestApp {
+            root,
+            integrations,
+            client,
+            stop: Some(stop),
+            served,
+            _folder: folder,
+        }
     }
 
     /// Waits until the Asterisk named `main` can be used.
@@ -123,16 +140,31 @@ fn settings(folder: &Path, variables: &[(&str, String)]) -> Settings {
         ("APP_PORT".into(), "0".into()),
         ("DATABASE_URL".into(), store.into()),
     ]);
-    environment.extend(variables.iter().map(|(name, value)| ((*name).into(), value.into())));
-    let sources = Sources { directory: folder.to_owned(), file: None, environment };
+    environment.extend(
+        variables
+            .iter()
+            .map(|(name, value)| ((*name).into(), value.into())),
+    );
+    let sources = Sources {
+        directory: folder.to_owned(),
+        file: None,
+        environment,
+    };
     Settings::load(&sources).expect("settings")
 }
 
 async fn read(reply: awc::SendClientRequest) -> Reply {
     let mut reply = reply.await.expect("a reply");
-    let header = reply.headers().get("retry-after").and_then(|value| value.to_str().ok());
+    let header = reply
+        .headers()
+        .get("retry-after")
+        .and_then(|value| value.to_str().ok());
     let retry_after = header.and_then(|value| value.parse().ok());
     let body = reply.body().limit(64 * 1024 * 1024).await.expect("a whole body");
     let body = String::from_utf8(body.to_vec()).expect("text");
-    Reply { status: reply.status(), body, retry_after }
+    Reply {
+        status: reply.status(),
+        body,
+        retry_after,
+    }
 }
