@@ -5,7 +5,7 @@ pub mod ari;
 pub mod cdr;
 pub mod cli;
 pub mod command;
-mod database;
+pub mod database;
 pub mod http;
 pub mod ledger;
 pub mod pac;

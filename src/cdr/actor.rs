@@ -8,11 +8,11 @@ use actix::fut::wrap_future;
 use actix::{Actor, ActorFutureExt as _, AsyncContext as _, Context, Handler, ResponseFuture};
 use serde::Serialize;
 
-use super::error::CdrError;
 use super::messages::{Apply, GetLastCallId, GetPosition, ListDigests, SearchAfterCallId};
 use super::pages;
 use super::store::{CdrStore, open_store};
 use crate::actor::{self, ActorHandle, Ask, Backoff, Health, Reply, Spawn};
+use crate::database::StoreError;
 use crate::settings::StoreSettings;
 
 /// How often an open store is looked at.
@@ -25,7 +25,7 @@ const LAST_RETRY: Duration = Duration::from_secs(10);
 pub type CdrHandle = ActorHandle<CdrActor>;
 
 /// Starts the actor of the CDR store. It is there at once, the store when it can be opened: until then, and
-/// whenever it does not answer, requests get [`CdrError::Unavailable`], and the health says that it is not usable.
+/// whenever it does not answer, requests get [`StoreError::Unavailable`], and the health says that it is not usable.
 #[must_use]
 pub fn spawn_cdr(spawn: Spawn, settings: StoreSettings) -> CdrHandle {
     actor::spawn(spawn, move |health| {
@@ -39,7 +39,7 @@ pub struct CdrActor {
     health: Health,
     retry: Backoff,
     /// The store, or why there is none yet.
-    store: Result<Arc<dyn CdrStore>, CdrError>,
+    store: Result<Arc<dyn CdrStore>, StoreError>,
 }
 
 /// What `/status` shows of the store.
@@ -63,7 +63,7 @@ impl CdrActor {
     fn new(settings: StoreSettings, health: Health) -> Self {
         #[expect(clippy::expect_used, reason = "the bounds are the constants above")]
         let retry = Backoff::try_new(FIRST_RETRY, LAST_RETRY).expect("the first is below the last");
-        let opening = CdrError::Unavailable("it is being opened".to_owned());
+        let opening = StoreError::Unavailable("it is being opened".to_owned());
         // Before the actor runs, so that nobody is told that it is usable before it is.
         let error = Some(opening.to_string());
         health.publish(false, &StoreHealth { seq: None, error });
@@ -75,7 +75,7 @@ impl CdrActor {
         }
     }
 
-    fn store(&self) -> Result<Arc<dyn CdrStore>, CdrError> {
+    fn store(&self) -> Result<Arc<dyn CdrStore>, StoreError> {
         self.store.clone()
     }
 
@@ -102,7 +102,7 @@ impl CdrActor {
     }
 
     /// Keeps and publishes what was found. A store that is open stays so: its pool connects again by itself.
-    fn publish(&mut self, found: Result<(Arc<dyn CdrStore>, i64), CdrError>) -> Result<(), CdrError> {
+    fn publish(&mut self, found: Result<(Arc<dyn CdrStore>, i64), StoreError>) -> Result<(), StoreError> {
         let (seq, failure) = match found {
             Ok((store, seq)) => {
                 self.store = Ok(store);

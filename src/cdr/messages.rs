@@ -3,9 +3,9 @@
 use tokio::sync::mpsc;
 use uuid::Uuid;
 
-use super::error::CdrError;
 use super::store::{Batch, CdrRange, Changes, LegacyRow, Position};
 use crate::actor::Request;
+use crate::database::StoreError;
 
 /// Request: store a batch in one transaction.
 #[derive(Debug, Clone)]
@@ -18,7 +18,7 @@ pub struct Apply {
 
 impl Request for Apply {
     type Reply = Changes;
-    type Error = CdrError;
+    type Error = StoreError;
     const OPERATION: &'static str = "apply";
 }
 
@@ -34,7 +34,7 @@ pub struct GetPosition {
 
 impl Request for GetPosition {
     type Reply = Position;
-    type Error = CdrError;
+    type Error = StoreError;
     const OPERATION: &'static str = "get_position";
 }
 
@@ -49,7 +49,7 @@ pub struct ListDigests {
 
 impl Request for ListDigests {
     type Reply = Vec<(String, String)>;
-    type Error = CdrError;
+    type Error = StoreError;
     const OPERATION: &'static str = "list_digests";
 }
 
@@ -62,7 +62,7 @@ pub struct GetLastCallId {
 
 impl Request for GetLastCallId {
     type Reply = Option<Uuid>;
-    type Error = CdrError;
+    type Error = StoreError;
     const OPERATION: &'static str = "get_last_call_id";
 }
 
@@ -77,7 +77,7 @@ pub struct SearchAfterCallId {
 
 impl Request for SearchAfterCallId {
     type Reply = CdrPages;
-    type Error = CdrError;
+    type Error = StoreError;
     const OPERATION: &'static str = "search_after_call_id";
 }
 
@@ -90,5 +90,5 @@ pub struct CdrPages {
     /// The first page, read before the reply so that a failing store is an error and not half an answer.
     pub first: Vec<LegacyRow>,
     /// The pages after it.
-    pub rest: mpsc::Receiver<Result<Vec<LegacyRow>, CdrError>>,
+    pub rest: mpsc::Receiver<Result<Vec<LegacyRow>, StoreError>>,
 }

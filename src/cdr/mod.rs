@@ -2,7 +2,6 @@
 
 mod actor;
 pub mod collector;
-mod error;
 mod messages;
 mod pages;
 mod record;
@@ -10,7 +9,6 @@ mod store;
 mod value;
 
 pub use actor::{CdrHandle, spawn_cdr};
-pub use error::CdrError;
 pub use messages::{
     Apply, CdrPages, CollectorPosition, GetLastCallId, GetPosition, ListDigests, SearchAfterCallId,
 };

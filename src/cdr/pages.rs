@@ -7,10 +7,10 @@ use tokio::sync::mpsc::{self, OwnedPermit};
 use tokio::time::timeout;
 use uuid::Uuid;
 
-use super::error::CdrError;
 use super::messages::{CdrPages, SearchAfterCallId};
 use super::store::{CdrStore, LegacyRow};
 use crate::actor::{Health, Permit, spawn_detached};
+use crate::database::StoreError;
 
 /// Rows in a page: some 200 KiB.
 const PAGE: usize = 500;
@@ -21,7 +21,7 @@ const TAKEN_WITHIN: Duration = Duration::from_secs(10);
 /// How long the whole may take.
 const WHOLE: Duration = Duration::from_secs(300);
 
-type Page = Result<Vec<LegacyRow>, CdrError>;
+type Page = Result<Vec<LegacyRow>, StoreError>;
 
 /// Reads the first page; if there are more, a detached task reads them for whoever holds the [`CdrPages`], and keeps
 /// `permit` until it ends.
@@ -33,7 +33,7 @@ pub(super) async fn search(
     request: SearchAfterCallId,
     permit: Option<Permit>,
     health: &Health,
-) -> Result<CdrPages, CdrError> {
+) -> Result<CdrPages, StoreError> {
     let first = page(store.as_ref(), &request, None).await?;
     // One place more than pages may wait: the reason of an early end always finds room.
     let (pages, rest) = mpsc::channel(PAGES_AHEAD + 1);
@@ -49,7 +49,7 @@ pub(super) async fn search(
                 fed = timeout(WHOLE, feed(store.as_ref(), &request, after, &pages)) => fed,
                 () = pages.closed() => return,
             };
-            ending.settle(fed.unwrap_or(Err(CdrError::Unavailable("reading took too long".to_owned()))));
+            ending.settle(fed.unwrap_or(Err(StoreError::Unavailable("reading took too long".to_owned()))));
         };
         spawn_detached(health, "cdr_pages", feed);
     }
@@ -60,7 +60,7 @@ async fn page(
     store: &dyn CdrStore,
     request: &SearchAfterCallId,
     after: Option<Uuid>,
-) -> Result<Vec<LegacyRow>, CdrError> {
+) -> Result<Vec<LegacyRow>, StoreError> {
     store
         .after_call_id(&request.pbx, &request.call_id, after, PAGE)
         .await
@@ -79,11 +79,11 @@ async fn feed(
     request: &SearchAfterCallId,
     after: Uuid,
     pages: &mpsc::Sender<Page>,
-) -> Result<(), CdrError> {
+) -> Result<(), StoreError> {
     let mut next = Some(after);
     while let Some(after) = next {
         let Ok(room) = timeout(TAKEN_WITHIN, pages.reserve()).await else {
-            return Err(CdrError::Unavailable("a page was not taken in time".to_owned()));
+            return Err(StoreError::Unavailable("a page was not taken in time".to_owned()));
         };
         let Ok(room) = room else {
             // The reader is gone: nobody misses the rest.
@@ -100,7 +100,7 @@ async fn feed(
 struct Ending(Option<OwnedPermit<Page>>);
 
 impl Ending {
-    fn settle(&mut self, fed: Result<(), CdrError>) {
+    fn settle(&mut self, fed: Result<(), StoreError>) {
         if let (Some(place), Err(error)) = (self.0.take(), fed) {
             place.send(Err(error));
         }
@@ -109,6 +109,6 @@ impl Ending {
 
 impl Drop for Ending {
     fn drop(&mut self) {
-        self.settle(Err(CdrError::Unavailable("reading was interrupted".to_owned())));
+        self.settle(Err(StoreError::Unavailable("reading was interrupted".to_owned())));
     }
 }

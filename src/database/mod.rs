@@ -1,24 +1,17 @@
-//! Opening databases: what the CDR store and the ledger have in common, which is no more than their drivers.
+//! Databases: connections and errors, which is what the CDR store and the ledger have in common.
 
+mod error;
 mod postgres;
 mod sqlite;
 #[cfg(feature = "peers")]
 #[cfg(test)]
 pub(crate) mod testing;
 
-pub(crate) use postgres::PostgresPool;
-pub(crate) use sqlite::{Durability, SqliteFile};
+pub use error::StoreError;
+pub(crate) use postgres::Postgres;
+pub(crate) use sqlite::Connections;
 
-/// Why a database did not do what it was asked. The text never has values of rows in it.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum DatabaseError {
-    /// No connection became free in time.
-    #[error("all connections are in use")]
-    PoolTimeout,
-    /// It cannot be opened or reached.
-    #[error("{0}")]
-    Unavailable(String),
-    /// It refused a statement.
-    #[error("{0}")]
-    Query(String),
+/// An error of a migration, which quotes no values either.
+pub(crate) fn migration(error: &refinery::Error) -> StoreError {
+    StoreError::Unavailable(format!("its schema cannot be brought up to date: {error}"))
 }

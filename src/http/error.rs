@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use crate::actor::AskError;
 use crate::ari::AriError;
-use crate::cdr::CdrError;
+use crate::database::StoreError;
 
 /// What is known of a call that was asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -172,8 +172,8 @@ impl From<AriError> for Failure {
 }
 
 /// A read of the CDR store: however it failed, it may be repeated.
-impl From<AskError<CdrError>> for Failure {
-    fn from(error: AskError<CdrError>) -> Self {
+impl From<AskError<StoreError>> for Failure {
+    fn from(error: AskError<StoreError>) -> Self {
         match error {
             AskError::Saturated { retry_after } => saturated(retry_after),
             AskError::Restarting { retry_after } => restarting(retry_after),
@@ -189,15 +189,15 @@ impl From<AskError<CdrError>> for Failure {
     }
 }
 
-impl From<CdrError> for Failure {
-    fn from(error: CdrError) -> Self {
+impl From<StoreError> for Failure {
+    fn from(error: StoreError) -> Self {
         match error {
-            CdrError::PoolTimeout => saturated(Duration::from_secs(1)),
-            CdrError::Unavailable(_) => {
+            StoreError::PoolTimeout => saturated(Duration::from_secs(1)),
+            StoreError::Unavailable(_) => {
                 Self::unavailable("store_unavailable", AWAY, "the CDR store is not available")
             }
-            CdrError::Query(_) => Self::internal("store_failed", "the CDR store failed"),
-            CdrError::Decode(_) => {
+            StoreError::Query(_) => Self::internal("store_failed", "the CDR store failed"),
+            StoreError::Decode(_) => {
                 Self::internal("store_damaged", "the CDR store holds a row that makes no sense")
             }
         }
@@ -293,7 +293,7 @@ mod tests {
     #[test]
     fn a_read_that_failed_may_be_repeated_unless_the_store_is_broken() {
         let words = || "relation cdr does not exist".to_owned();
-        let table: [(AskError<CdrError>, Row); 10] = [
+        let table: [(AskError<StoreError>, Row); 10] = [
             (
                 AskError::Saturated { retry_after: SECOND },
                 (503, "saturated", true, None, Some(1)),
@@ -313,19 +313,19 @@ mod tests {
             ),
             (AskError::Interrupted, (503, "interrupted", true, None, Some(1))),
             (
-                AskError::Reply(CdrError::PoolTimeout),
+                AskError::Reply(StoreError::PoolTimeout),
                 (503, "saturated", true, None, Some(1)),
             ),
             (
-                AskError::Reply(CdrError::Unavailable(words())),
+                AskError::Reply(StoreError::Unavailable(words())),
                 (503, "store_unavailable", true, None, Some(5)),
             ),
             (
-                AskError::Reply(CdrError::Query(words())),
+                AskError::Reply(StoreError::Query(words())),
                 (500, "store_failed", false, None, None),
             ),
             (
-                AskError::Reply(CdrError::Decode(words())),
+                AskError::Reply(StoreError::Decode(words())),
                 (500, "store_damaged", false, None, None),
             ),
         ];

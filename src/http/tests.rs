@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use super::Failure;
 use crate::actor::AskError;
 use crate::ari::AriError;
-use crate::cdr::CdrError;
+use crate::database::StoreError;
 use support::{FakeGateway, TestApp, pages, row};
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -212,7 +212,7 @@ async fn a_call_that_was_not_placed_is_never_a_success_and_says_what_is_known() 
 
 #[actix_web::test]
 async fn reads_that_failed_have_the_originals_shape_and_no_outcome() {
-    let unavailable = AskError::Reply(CdrError::Unavailable("db:5432".to_owned()));
+    let unavailable = AskError::Reply(StoreError::Unavailable("db:5432".to_owned()));
     let app = TestApp::start(FakeGateway::failing(unavailable.into()), &[]);
     let answers = [
         app.get("/pbx-api/last-call-id").await,
@@ -299,7 +299,7 @@ async fn was_cut_off(app: &TestApp) -> bool {
 async fn an_array_that_breaks_off_is_never_taken_for_a_short_one() {
     let whole = FakeGateway::with_pages(|| pages([Ok(2), Ok(2)]));
     assert!(!was_cut_off(&TestApp::start(whole, &[])).await);
-    let broken = || CdrError::Unavailable("gone".to_owned());
+    let broken = || StoreError::Unavailable("gone".to_owned());
     let broken = FakeGateway::with_pages(move || pages([Ok(2), Ok(2), Err(broken())]));
     assert!(was_cut_off(&TestApp::start(broken, &[])).await);
 }

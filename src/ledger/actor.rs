@@ -9,11 +9,11 @@ use serde::Serialize;
 use tokio::sync::OnceCell;
 use uuid::Uuid;
 
-use super::error::LedgerError;
 use super::journal::Journal;
 use super::messages::{Flush, GetCall, GetInstance, ListOpenCalls};
 use super::store::{self, LedgerStore};
 use crate::actor::{self, ActorHandle, Ask, Backoff, Health, Placement, Reply, RestartPolicy, Spawn};
+use crate::database::StoreError;
 use crate::settings::StoreSettings;
 
 /// Calls written in one commit.
@@ -133,7 +133,7 @@ async fn write_behind(settings: LedgerSettings, cell: Arc<OnceCell<Store>>, heal
     }
 }
 
-async fn write_once(journal: &Journal, store: &dyn LedgerStore) -> Result<(), LedgerError> {
+async fn write_once(journal: &Journal, store: &dyn LedgerStore) -> Result<(), StoreError> {
     let calls = journal.take(GROUP);
     let written = store.save(calls).await;
     match written {
@@ -145,7 +145,7 @@ async fn write_once(journal: &Journal, store: &dyn LedgerStore) -> Result<(), Le
     written
 }
 
-fn report(health: &Health, error: Option<&LedgerError>) {
+fn report(health: &Health, error: Option<&StoreError>) {
     if let Some(error) = error {
         tracing::warn!(%error, "ledger not usable");
     }
@@ -160,11 +160,11 @@ fn report(health: &Health, error: Option<&LedgerError>) {
 }
 
 impl LedgerActor {
-    fn store(&self) -> Result<Store, LedgerError> {
+    fn store(&self) -> Result<Store, StoreError> {
         self.store
             .get()
             .cloned()
-            .ok_or_else(|| LedgerError::Unavailable("not open yet".to_owned()))
+            .ok_or_else(|| StoreError::Unavailable("not open yet".to_owned()))
     }
 }
 

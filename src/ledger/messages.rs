@@ -1,8 +1,8 @@
 //! What a `LedgerActor` can be asked.
 
 use super::call::{Call, CallId};
-use super::error::LedgerError;
 use crate::actor::Request;
+use crate::database::StoreError;
 
 /// Request: a call as it is known now.
 #[derive(Debug, Clone, Copy)]
@@ -13,7 +13,7 @@ pub struct GetCall(
 
 impl Request for GetCall {
     type Reply = Option<Call>;
-    type Error = LedgerError;
+    type Error = StoreError;
     const OPERATION: &'static str = "get_call";
 }
 
@@ -26,7 +26,7 @@ pub struct ListOpenCalls {
 
 impl Request for ListOpenCalls {
     type Reply = Vec<Call>;
-    type Error = LedgerError;
+    type Error = StoreError;
     const OPERATION: &'static str = "list_open_calls";
 }
 
@@ -36,7 +36,7 @@ pub struct GetInstance;
 
 impl Request for GetInstance {
     type Reply = String;
-    type Error = LedgerError;
+    type Error = StoreError;
     const OPERATION: &'static str = "get_instance";
 }
 
@@ -46,6 +46,6 @@ pub struct Flush;
 
 impl Request for Flush {
     type Reply = ();
-    type Error = LedgerError;
+    type Error = StoreError;
     const OPERATION: &'static str = "flush";
 }

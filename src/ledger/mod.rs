@@ -2,13 +2,11 @@
 
 mod actor;
 mod call;
-mod error;
 mod journal;
 mod messages;
 mod store;
 
 pub use actor::{LedgerActor, LedgerHandle, LedgerSettings, propose_instance, spawn};
 pub use call::{Call, CallId, CallState, Leg};
-pub use error::LedgerError;
 pub use journal::Journal;
 pub use messages::{Flush, GetCall, GetInstance, ListOpenCalls};

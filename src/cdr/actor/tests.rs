@@ -1,1 +1,237 @@
+use actix_rt::time::sleep;
+use tokio::time::{Instant, timeout};
 
+use super::super::messages::CdrPages;
+use super::super::store::tests::{Database, leg, legs, settings};
+use super::super::store::{CdrRange, Position};
+use super::*;
+use crate::actor::{AskError, Limits, Placement, RestartPolicy, State};
+
+const PATIENCE: Duration = Duration::from_secs(20);
+
+fn start(settings: StoreSettings) -> CdrHandle {
+    let spawn = Spawn {
+        name: "cdr".to_owned(),
+        limits: Limits::default(),
+        placement: Placement::Current,
+        restart: RestartPolicy::default(),
+    };
+    spawn_cdr(spawn, settings)
+}
+
+/// Waits for a condition that comes true by itself.
+async fn until(what: &str, condition: impl Fn() -> bool) {
+    let reached = async {
+        while !condition() {
+            sleep(Duration::from_millis(5)).await;
+        }
+    };
+    assert!(timeout(PATIENCE, reached).await.is_ok(), "{what}");
+}
+
+async fn usable(handle: &CdrHandle) {
+    let usable = || {
+        let report = handle.health().report();
+        report.usable && report.state == State::Running
+    };
+    until("the store never opened", usable).await;
+}
+
+async fn last_call_id(handle: &CdrHandle) -> Reply<GetLastCallId> {
+    let request = GetLastCallId { pbx: "a".to_owned() };
+    handle.ask(request, Instant::now() + PATIENCE).await
+}
+
+async fn apply(handle: &CdrHandle, batch: super::super::store::Batch) {
+    let request = Apply {
+        pbx: "a".to_owned(),
+        batch,
+    };
+    handle.ask(request, Instant::now() + PATIENCE).await.unwrap();
+}
+
+async fn search(handle: &CdrHandle) -> CdrPages {
+    let request = SearchAfterCallId {
+        pbx: "a".to_owned(),
+        call_id: "0".to_owned(),
+    };
+    handle.ask(request, Instant::now() + PATIENCE).await.unwrap()
+}
+
+/// An actor with that many legs.
+async fn with_legs(database: &Database, count: i64) -> CdrHandle {
+    let handle = start(database.settings.clone());
+    usable(&handle).await;
+    apply(&handle, legs(0..count)).await;
+    handle
+}
+
+async fn permits_return(handle: &CdrHandle) {
+    until("a permit was lost", || handle.bulkhead().in_flight() == 0).await;
+}
+
+/// Asks while the store is down, brings it up, and asks again.
+async fn is_tried_again(settings: StoreSettings, bring_up: impl AsyncFnOnce()) {
+    let handle = start(settings);
+    let tried = || handle.health().report().detail["error"].to_string();
+    until("never tried", || {
+        let tried = tried();
+        tried != "null" && !tried.contains("being opened")
+    })
+    .await;
+    let reply = last_call_id(&handle).await;
+    assert!(
+        matches!(reply, Err(AskError::Reply(StoreError::Unavailable(_)))),
+        "{reply:?}"
+    );
+    assert!(!handle.health().report().usable);
+    bring_up().await;
+    usable(&handle).await;
+    assert_eq!(last_call_id(&handle).await, Ok(None));
+    assert_eq!(handle.health().report().detail, serde_json::json!({"seq": 0}));
+    assert_eq!(handle.health().report().restarts, 0);
+}
+
+#[actix_rt::test]
+async fn a_store_whose_directory_comes_later_is_opened_then() {
+    let parent = tempfile::tempdir().unwrap();
+    let directory = parent.path().join("later");
+    let url = format!("sqlite:{}", directory.join("cdr.db").display());
+    is_tried_again(settings(&url), async || std::fs::create_dir(&directory).unwrap()).await;
+}
+
+#[cfg(feature = "peers")]
+#[actix_rt::test]
+async fn a_store_whose_database_comes_later_is_opened_then() {
+    let (settings, create) = Database::postgres_later();
+    is_tried_again(settings, create).await;
+}
+
+#[actix_rt::test]
+async fn every_request_reaches_the_store() {
+    let database = Database::sqlite();
+    let handle = start(database.settings.clone());
+    usable(&handle).await;
+    let position = Position {
+        recordings: Some(5),
+        ..Position::default()
+    };
+    let mut batch = legs(1..4);
+    batch.position = Some(position.clone());
+    apply(&handle, batch).await;
+    let deadline = Instant::now() + PATIENCE;
+    let pbx = || "a".to_owned();
+    let asked = handle.ask(GetPosition { pbx: pbx() }, deadline).await;
+    assert_eq!(asked, Ok(position));
+    let range = CdrRange::CdrIds(vec![leg(2, "").row.cdr_id]);
+    let asked = handle.ask(ListDigests { pbx: pbx(), range }, deadline).await;
+    let expected = (leg(2, "").row.cdr_id.to_string(), leg(2, "").source_digest);
+    assert_eq!(asked, Ok(vec![expected]));
+    assert_eq!(
+        last_call_id(&handle).await,
+        Ok(Some(leg(3, "").row.call_history_id))
+    );
+    let mut pages = search(&handle).await;
+    assert_eq!(pages.first.len(), 3);
+    assert_eq!(pages.rest.recv().await, None);
+    permits_return(&handle).await;
+}
+
+#[actix_rt::test]
+async fn a_long_answer_arrives_whole_and_in_order() {
+    let database = Database::sqlite();
+    let handle = with_legs(&database, 1_600).await;
+    let mut pages = search(&handle).await;
+    assert_eq!(handle.bulkhead().in_flight(), 1);
+    let mut ids: Vec<_> = pages.first.iter().map(|row| row.cdr_id).collect();
+    while let Some(page) = pages.rest.recv().await {
+        ids.extend(page.unwrap().iter().map(|row| row.cdr_id));
+    }
+    let expected: Vec<_> = (0..1_600).map(|n| leg(n, "").row.cdr_id).collect();
+    assert_eq!(ids, expected);
+    permits_return(&handle).await;
+}
+
+#[actix_rt::test]
+async fn a_reader_that_goes_frees_the_permit() {
+    let database = Database::sqlite();
+    let handle = with_legs(&database, 4_000).await;
+    let mut pages = search(&handle).await;
+    pages.rest.recv().await.unwrap().unwrap();
+    assert_eq!(handle.bulkhead().in_flight(), 1);
+    drop(pages);
+    permits_return(&handle).await;
+}
+
+/// What is left in the channel: so many whole pages, and how it ended.
+async fn drain(mut pages: CdrPages) -> (usize, Option<StoreError>) {
+    let mut whole = 0;
+    while let Some(page) = pages.rest.recv().await {
+        match page {
+            Ok(page) => {
+                assert_eq!(page.len(), 500);
+                whole += 1;
+            }
+            Err(error) => {
+                assert_eq!(pages.rest.recv().await, None);
+                return (whole, Some(error));
+            }
+        }
+    }
+    (whole, None)
+}
+
+#[actix_rt::test]
+async fn a_reader_that_dawdles_is_told_that_it_got_half_an_answer() {
+    let database = Database::sqlite();
+    let handle = with_legs(&database, 4_000).await;
+    let pages = search(&handle).await;
+    until("the pages ahead were not read", || pages.rest.len() == 2).await;
+    tokio::time::pause();
+    sleep(Duration::from_secs(9)).await;
+    assert_eq!(handle.bulkhead().in_flight(), 1);
+    sleep(Duration::from_secs(2)).await;
+    assert_eq!(handle.bulkhead().in_flight(), 0);
+    let late = StoreError::Unavailable("a page was not taken in time".to_owned());
+    assert_eq!(drain(pages).await, (2, Some(late)));
+}
+
+#[actix_rt::test]
+async fn a_store_that_fails_half_way_ends_the_answer_with_its_error() {
+    let database = Database::sqlite();
+    let handle = with_legs(&database, 4_000).await;
+    let pages = search(&handle).await;
+    until("the pages ahead were not read", || pages.rest.len() == 2).await;
+    database.execute("ALTER TABLE cdr RENAME TO elsewhere").await;
+    let (whole, error) = drain(pages).await;
+    assert_eq!(whole, 2);
+    assert!(matches!(error, Some(StoreError::Query(_))), "{error:?}");
+    permits_return(&handle).await;
+}
+
+#[actix_rt::test]
+async fn a_store_that_breaks_is_said_to_be_down_and_up_again() {
+    let database = Database::sqlite();
+    let handle = with_legs(&database, 1).await;
+    database
+        .execute("ALTER TABLE feed_head RENAME TO elsewhere")
+        .await;
+    until("nobody noticed", || !handle.health().report().usable).await;
+    database
+        .execute("ALTER TABLE elsewhere RENAME TO feed_head")
+        .await;
+    usable(&handle).await;
+}
+
+#[actix_rt::test]
+async fn a_rebuilt_actor_has_its_store_again() {
+    let database = Database::sqlite();
+    let handle = with_legs(&database, 2).await;
+    handle.drill();
+    until("never rebuilt", || handle.health().report().restarts == 1).await;
+    usable(&handle).await;
+    assert_eq!(
+        last_call_id(&handle).await,
+        Ok(Some(leg(1, "").row.call_history_id))
+    );
+}

@@ -6,7 +6,8 @@ use tokio::time::Instant;
 
 use super::ports::{CollectError, Source, Store};
 use crate::actor::AskError;
-use crate::cdr::{Apply, Batch, CdrError, CdrHandle, CdrRange, Changes, GetPosition, ListDigests, Position};
+use crate::cdr::{Apply, Batch, CdrHandle, CdrRange, Changes, GetPosition, ListDigests, Position};
+use crate::database::StoreError;
 use crate::pac::{ExecuteSql, PacHandle, Rows, Statement};
 
 /// How long the store may take for one request.
@@ -40,7 +41,7 @@ pub(super) struct ActorStore {
     pub(super) pbx: String,
 }
 
-fn store_error(operation: &'static str) -> impl FnOnce(AskError<CdrError>) -> CollectError {
+fn store_error(operation: &'static str) -> impl FnOnce(AskError<StoreError>) -> CollectError {
     move |error| CollectError::Store { operation, error }
 }
 

@@ -4,7 +4,8 @@ use std::future::Future;
 use std::time::Duration;
 
 use crate::actor::AskError;
-use crate::cdr::{Batch, CdrError, CdrRange, Changes, Position};
+use crate::cdr::{Batch, CdrRange, Changes, Position};
+use crate::database::StoreError;
 use crate::pac::{PacError, Rows, Statement};
 
 /// Why a look ended before its end. What it stored until then stays stored.
@@ -38,7 +39,7 @@ pub enum CollectError {
         /// What it was asked.
         operation: &'static str,
         /// What came instead.
-        error: AskError<CdrError>,
+        error: AskError<StoreError>,
     },
     /// The whole look took too long.
     #[error("took longer than {} s", limit.as_secs())]

@@ -17,8 +17,8 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::error::CdrError;
 use super::record::{Cdr, Recording, Sourced};
+use crate::database::StoreError;
 use crate::settings::{StoreSettings, StoreUrl};
 
 /// How far a collector has come with one 3CX. All moments are by the source's clock.
@@ -107,20 +107,20 @@ pub trait CdrStore: Send + Sync {
     /// Writes a batch of `pbx` in one transaction: rows whose digest is new or differs, with `seq` and `revision`,
     /// and the position. Erased rows stay out. Of rows with one key the last counts. A new or changed recording gives
     /// its stored leg a new `seq` and `revision` too. The order of commits is the order of `seq`, without gaps.
-    async fn apply(&self, pbx: &str, batch: Batch) -> Result<Changes, CdrError>;
+    async fn apply(&self, pbx: &str, batch: Batch) -> Result<Changes, StoreError>;
 
     /// The collector's position with `pbx`; the default where there is none.
-    async fn position(&self, pbx: &str) -> Result<Position, CdrError>;
+    async fn position(&self, pbx: &str) -> Result<Position, StoreError>;
 
     /// Keys and digests of the stored rows in `range`, in the keys' order: `(cdr_id or id_recording as text, digest)`.
     ///
     /// A range lists what is stored: of an erased row only a keyed hash is left, which lies in no range.
     /// [`CdrRange::CdrIds`] lists the erased among those ids too, with the digest that they last had: so a sweep asks
     /// for the legs that it misses before it reads them again.
-    async fn digests(&self, pbx: &str, range: CdrRange) -> Result<Vec<(String, String)>, CdrError>;
+    async fn digests(&self, pbx: &str, range: CdrRange) -> Result<Vec<(String, String)>, StoreError>;
 
     /// The greatest `call_history_id` of `pbx`.
-    async fn last_call_id(&self, pbx: &str) -> Result<Option<Uuid>, CdrError>;
+    async fn last_call_id(&self, pbx: &str) -> Result<Option<Uuid>, StoreError>;
 
     /// At most `limit` legs of `pbx` whose `call_history_id`, as text, is greater than `call_id`, and whose `cdr_id`
     /// is greater than `after`; by `cdr_id`.
@@ -130,14 +130,18 @@ pub trait CdrStore: Send + Sync {
         call_id: &str,
         after: Option<Uuid>,
         limit: usize,
-    ) -> Result<Vec<LegacyRow>, CdrError>;
+    ) -> Result<Vec<LegacyRow>, StoreError>;
 
     /// The `seq` of the latest change; 0 in a new store. It also shows that the store answers.
-    async fn head(&self) -> Result<i64, CdrError>;
+    async fn head(&self) -> Result<i64, StoreError>;
 
     /// The stored legs themselves, for checks: of `pbx` after `after`, at most `limit`, by `cdr_id`.
-    async fn rows(&self, pbx: &str, after: Option<Uuid>, limit: usize)
-    -> Result<Vec<Sourced<Cdr>>, CdrError>;
+    async fn rows(
+        &self,
+        pbx: &str,
+        after: Option<Uuid>,
+        limit: usize,
+    ) -> Result<Vec<Sourced<Cdr>>, StoreError>;
 
     /// The stored recordings themselves, for checks: of `pbx` after `after`, at most `limit`, by `id_recording`.
     async fn recordings(
@@ -145,31 +149,26 @@ pub trait CdrStore: Send + Sync {
         pbx: &str,
         after: Option<i64>,
         limit: usize,
-    ) -> Result<Vec<Sourced<Recording>>, CdrError>;
+    ) -> Result<Vec<Sourced<Recording>>, StoreError>;
 }
 
 /// Opens the store that the settings name and brings its schema up to date.
 ///
 /// # Errors
-/// [`CdrError::Unavailable`] when it cannot be reached; trying again may help.
+/// [`StoreError::Unavailable`] when it cannot be reached; trying again may help.
 ///
 /// # Cancel safety
 /// May be dropped: each migration is applied as a whole or not at all.
-pub async fn open_store(settings: &StoreSettings) -> Result<Arc<dyn CdrStore>, CdrError> {
+pub async fn open_store(settings: &StoreSettings) -> Result<Arc<dyn CdrStore>, StoreError> {
     let timeout = Duration::from_millis(settings.timeout_ms);
     match &settings.url {
         StoreUrl::Sqlite(file) => Ok(Arc::new(
-            sqlite::Sqlite::open(file, settings.connections, timeout).await?,
+            sqlite::SqliteCdrs::open(file, settings.connections, timeout).await?,
         )),
         StoreUrl::Postgres(url) => Ok(Arc::new(
-            postgres::Postgres::open(url, settings.connections, timeout).await?,
+            postgres::PostgresCdrs::open(url, settings.connections, timeout).await?,
         )),
     }
-}
-
-/// Why the schema could not be brought up to date. Its text can hold no rows: migrations do not read any.
-fn migration(error: &refinery::Error) -> CdrError {
-    CdrError::Unavailable(format!("the schema: {error}"))
 }
 
 /// A call id as callers send it, fit for comparing: no stored id has a NUL, so what comes after one decides nothing,
@@ -184,20 +183,20 @@ fn limit(rows: usize) -> i64 {
 }
 
 /// An id that was stored as text.
-fn uuid(text: &str) -> Result<Uuid, CdrError> {
-    Uuid::try_parse(text).map_err(|_| CdrError::Decode("an id is no uuid".to_owned()))
+fn uuid(text: &str) -> Result<Uuid, StoreError> {
+    Uuid::try_parse(text).map_err(|_| StoreError::Decode("an id is no uuid".to_owned()))
 }
 
 /// A position that was stored as JSON; none is the default.
-fn position(json: Option<&str>) -> Result<Position, CdrError> {
+fn position(json: Option<&str>) -> Result<Position, StoreError> {
     match json {
         None => Ok(Position::default()),
         Some(json) => serde_json::from_str(json)
-            .map_err(|_| CdrError::Decode("a collector's position is no position".to_owned())),
+            .map_err(|_| StoreError::Decode("a collector's position is no position".to_owned())),
     }
 }
 
 /// A position as it is stored.
-fn position_json(position: &Position) -> Result<String, CdrError> {
-    serde_json::to_string(position).map_err(|_| CdrError::Query("a position has no JSON".to_owned()))
+fn position_json(position: &Position) -> Result<String, StoreError> {
+    serde_json::to_string(position).map_err(|_| StoreError::Query("a position has no JSON".to_owned()))
 }

@@ -4,8 +4,8 @@ use std::hash::Hash;
 
 use uuid::Uuid;
 
-use crate::cdr::error::CdrError;
 use crate::cdr::record::{Cdr, Column, InvalidRow, Recording, Sourced};
+use crate::database::StoreError;
 
 /// A row type with a table of its own. The first column is the key within one 3CX.
 pub(super) trait Row: Sized + Send + Sync + 'static {
@@ -83,9 +83,9 @@ pub(super) fn select<R: Row>() -> String {
 pub(super) fn stored<R: Row>(
     texts: Vec<Option<String>>,
     source_digest: String,
-) -> Result<Sourced<R>, CdrError> {
+) -> Result<Sourced<R>, StoreError> {
     match R::from_texts(texts) {
         Ok(row) => Ok(Sourced { row, source_digest }),
-        Err(error) => Err(CdrError::Decode(error.to_string())),
+        Err(error) => Err(StoreError::Decode(error.to_string())),
     }
 }

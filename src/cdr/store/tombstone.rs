@@ -8,7 +8,7 @@ use sha2::Sha256;
 use uuid::Uuid;
 
 use super::Batch;
-use crate::cdr::error::CdrError;
+use crate::database::StoreError;
 
 /// Something that can have been erased. With a leg its recordings are erased too.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -43,10 +43,10 @@ impl fmt::Debug for TombstoneKey {
 }
 
 impl TombstoneKey {
-    pub(super) fn new(key: &[u8]) -> Result<Self, CdrError> {
+    pub(super) fn new(key: &[u8]) -> Result<Self, StoreError> {
         Hmac::new_from_slice(key)
             .map(Self)
-            .map_err(|_| CdrError::Decode("the tombstones' key is no key".to_owned()))
+            .map_err(|_| StoreError::Decode("the tombstones' key is no key".to_owned()))
     }
 
     /// The `key_hash` under which a tombstone of `pbx` keeps something out, in lower-case hexadecimal.

@@ -5,7 +5,8 @@ use bytes::Bytes;
 use futures_util::stream::{self, Stream};
 use tokio::time::{Instant, timeout_at};
 
-use crate::cdr::{CdrError, CdrPages, LegacyRow};
+use crate::cdr::{CdrPages, LegacyRow};
+use crate::database::StoreError;
 use crate::http::AppState;
 use crate::http::body::{Field, Fields};
 use crate::http::legacy_error::Refusal;
@@ -70,7 +71,7 @@ fn call_id(fields: &Fields) -> Result<String, Refusal> {
 #[derive(Debug, thiserror::Error)]
 enum BrokenOff {
     #[error(transparent)]
-    Store(#[from] CdrError),
+    Store(#[from] StoreError),
     #[error("the deadline passed")]
     DeadlineExceeded,
     #[error("a row cannot be rendered: {0}")]

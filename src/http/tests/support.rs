@@ -20,7 +20,8 @@ use uuid::Uuid;
 
 use crate::actor::{Health, HealthBoard};
 use crate::ari::{Originate, Originated};
-use crate::cdr::{CdrError, CdrPages, LegacyRow};
+use crate::cdr::{CdrPages, LegacyRow};
+use crate::database::StoreError;
 use crate::http::{AppState, Failure, Gateway, Lifecycle, serve};
 use crate::ledger::CallId;
 use crate::settings::{Settings, Sources};
@@ -104,7 +105,7 @@ impl Gateway for FakeGateway {
 }
 
 /// Pages of so many rows each, numbered through; the first one is read at once.
-pub(super) fn pages(sizes: impl IntoIterator<Item = Result<usize, CdrError>>) -> CdrPages {
+pub(super) fn pages(sizes: impl IntoIterator<Item = Result<usize, StoreError>>) -> CdrPages {
     let mut next = 0;
     let mut all = sizes.into_iter().map(|size| {
         size.map(|size| {

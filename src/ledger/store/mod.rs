@@ -14,20 +14,8 @@ use async_trait::async_trait;
 use self::postgres::PostgresLedger;
 use self::sqlite::SqliteLedger;
 use super::call::{Call, CallId};
-use super::error::LedgerError;
-use crate::database::DatabaseError;
+use crate::database::StoreError;
 use crate::settings::{StoreSettings, StoreUrl};
-
-impl From<DatabaseError> for LedgerError {
-    fn from(error: DatabaseError) -> Self {
-        match error {
-            DatabaseError::PoolTimeout | DatabaseError::Unavailable(_) => {
-                Self::Unavailable(error.to_string())
-            }
-            DatabaseError::Query(_) => Self::Query(error.to_string()),
-        }
-    }
-}
 
 /// Where calls are kept. Every method is bounded by the store's time-out.
 ///
@@ -36,20 +24,20 @@ impl From<DatabaseError> for LedgerError {
 #[async_trait]
 pub(super) trait LedgerStore: Send + Sync {
     /// Writes calls with their legs in one commit. A stored call with a greater revision stays as it is.
-    async fn save(&self, calls: Vec<Call>) -> Result<(), LedgerError>;
+    async fn save(&self, calls: Vec<Call>) -> Result<(), StoreError>;
 
     /// One call.
-    async fn call(&self, id: CallId) -> Result<Option<Call>, LedgerError>;
+    async fn call(&self, id: CallId) -> Result<Option<Call>, StoreError>;
 
     /// The calls of an integration that are not closed, oldest first.
-    async fn open_calls(&self, integration: &str) -> Result<Vec<Call>, LedgerError>;
+    async fn open_calls(&self, integration: &str) -> Result<Vec<Call>, StoreError>;
 
     /// The id of the gateway on this host: `proposal`, unless an earlier start left another.
-    async fn instance(&self, host: &str, proposal: &str) -> Result<String, LedgerError>;
+    async fn instance(&self, host: &str, proposal: &str) -> Result<String, StoreError>;
 }
 
 /// Opens the ledger that the settings name and brings its schema up to date.
-pub(super) async fn open(settings: &StoreSettings) -> Result<Arc<dyn LedgerStore>, LedgerError> {
+pub(super) async fn open(settings: &StoreSettings) -> Result<Arc<dyn LedgerStore>, StoreError> {
     let timeout = Duration::from_millis(settings.timeout_ms);
     Ok(match &settings.url {
         StoreUrl::Sqlite(file) => {

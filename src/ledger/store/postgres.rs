@@ -9,9 +9,8 @@ use tokio_postgres::Row;
 use tokio_postgres::types::Json;
 
 use super::LedgerStore;
-use crate::database::{DatabaseError, PostgresPool};
+use crate::database::{Postgres, StoreError};
 use crate::ledger::call::{Call, CallId};
-use crate::ledger::error::LedgerError;
 
 mod migrations {
     refinery::embed_migrations!("src/ledger/store/migrations/postgres");
@@ -24,74 +23,79 @@ const CALL: &str = "SELECT to_jsonb(c) || jsonb_build_object('legs', coalesce( \
 
 /// The ledger in PostgreSQL.
 #[derive(Debug)]
-pub(super) struct PostgresLedger(PostgresPool);
+pub(super) struct PostgresLedger(Postgres);
 
 impl PostgresLedger {
-    pub(super) async fn open(url: &str, size: usize, timeout: Duration) -> Result<Self, LedgerError> {
-        let runner = migrations::migrations::runner();
-        Ok(Self(
-            PostgresPool::open(url, size, timeout, runner, "ledger_migration").await?,
-        ))
+    pub(super) async fn open(url: &str, size: usize, timeout: Duration) -> Result<Self, StoreError> {
+        let database = Postgres::new(url, size, timeout)?;
+        database
+            .migrate(migrations::migrations::runner(), "ledger_schema_history")
+            .await?;
+        Ok(Self(database))
     }
 }
 
 #[async_trait]
 impl LedgerStore for PostgresLedger {
-    async fn save(&self, calls: Vec<Call>) -> Result<(), LedgerError> {
-        let mut connection = self.0.get().await?;
-        Ok(save(&mut connection, &calls).await.map_err(DatabaseError::from)?)
+    async fn save(&self, calls: Vec<Call>) -> Result<(), StoreError> {
+        self.0
+            .bounded(async { save(&mut self.0.get().await?, &calls).await })
+            .await
     }
 
-    async fn call(&self, id: CallId) -> Result<Option<Call>, LedgerError> {
-        let connection = self.0.get().await?;
-        let row = async {
+    async fn call(&self, id: CallId) -> Result<Option<Call>, StoreError> {
+        let read = async {
+            let connection = self.0.get().await?;
             let statement = connection
                 .prepare_cached(&format!("{CALL} WHERE c.id = $1"))
                 .await?;
-            connection.query_opt(&statement, &[&id.0]).await
+            connection
+                .query_opt(&statement, &[&id.0])
+                .await?
+                .as_ref()
+                .map(read_call)
+                .transpose()
         };
-        row.await
-            .map_err(DatabaseError::from)?
-            .as_ref()
-            .map(read_call)
-            .transpose()
+        self.0.bounded(read).await
     }
 
-    async fn open_calls(&self, integration: &str) -> Result<Vec<Call>, LedgerError> {
-        let connection = self.0.get().await?;
-        let rows = async {
+    async fn open_calls(&self, integration: &str) -> Result<Vec<Call>, StoreError> {
+        let read = async {
+            let connection = self.0.get().await?;
             let statement = connection
                 .prepare_cached(&format!(
                     "{CALL} WHERE c.integration = $1 AND NOT c.closed ORDER BY c.id"
                 ))
                 .await?;
-            connection.query(&statement, &[&integration]).await
+            connection
+                .query(&statement, &[&integration])
+                .await?
+                .iter()
+                .map(read_call)
+                .collect()
         };
-        rows.await
-            .map_err(DatabaseError::from)?
-            .iter()
-            .map(read_call)
-            .collect()
+        self.0.bounded(read).await
     }
 
-    async fn instance(&self, host: &str, proposal: &str) -> Result<String, LedgerError> {
-        let connection = self.0.get().await?;
-        let row = async {
+    async fn instance(&self, host: &str, proposal: &str) -> Result<String, StoreError> {
+        let settle = async {
+            let connection = self.0.get().await?;
             connection
                 .execute(
                     "INSERT INTO ledger_instance (host, id) VALUES ($1, $2) ON CONFLICT DO NOTHING",
                     &[&host, &proposal],
                 )
                 .await?;
-            connection
+            let row = connection
                 .query_one("SELECT id FROM ledger_instance WHERE host = $1", &[&host])
-                .await
+                .await?;
+            Ok(row.try_get(0)?)
         };
-        Ok(row.await.map_err(DatabaseError::from)?.get(0))
+        self.0.bounded(settle).await
     }
 }
 
-async fn save(connection: &mut Object, calls: &[Call]) -> Result<(), tokio_postgres::Error> {
+async fn save(connection: &mut Object, calls: &[Call]) -> Result<(), StoreError> {
     let transaction = connection.transaction().await?;
     let statement = transaction
         .prepare_cached(
@@ -124,7 +128,7 @@ async fn save(connection: &mut Object, calls: &[Call]) -> Result<(), tokio_postg
         .prepare_cached("INSERT INTO ledger_leg SELECT * FROM jsonb_populate_recordset(NULL::ledger_leg, $1)")
         .await?;
     transaction.execute(&statement, &[&Json(legs)]).await?;
-    transaction.commit().await
+    Ok(transaction.commit().await?)
 }
 
 fn legs(call: &Call) -> impl Iterator<Item = Value> {
@@ -142,9 +146,9 @@ fn legs(call: &Call) -> impl Iterator<Item = Value> {
     })
 }
 
-fn read_call(row: &Row) -> Result<Call, LedgerError> {
+fn read_call(row: &Row) -> Result<Call, StoreError> {
     let Json(call) = row
         .try_get::<_, Json<Call>>(0)
-        .map_err(|error| LedgerError::Decode(error.to_string()))?;
+        .map_err(|_| StoreError::Decode("a call".to_owned()))?;
     Ok(call)
 }

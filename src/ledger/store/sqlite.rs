@@ -10,9 +10,9 @@ use rusqlite::{Connection, OptionalExtension as _, Row, Transaction, Transaction
 use uuid::Uuid;
 
 use super::LedgerStore;
-use crate::database::{Durability, SqliteFile};
+use crate::database::{Connections, StoreError, migration};
 use crate::ledger::call::{Call, CallId, CallState, Leg};
-use crate::ledger::error::LedgerError;
+
 use crate::telephony::HangupCause;
 
 mod migrations {
@@ -22,44 +22,61 @@ mod migrations {
 const CALL: &str = "SELECT id, integration, extension, number, state, closed, revision, sent_at, ringing_at, \
                     answered_at, bridged_at, ended_at, cause, error FROM ledger_call";
 
-/// The ledger in a SQLite file.
+/// The ledger in a SQLite file: one connection that writes, several that only read.
 #[derive(Debug)]
-pub(super) struct SqliteLedger(SqliteFile);
+pub(super) struct SqliteLedger {
+    writer: Connections,
+    readers: Connections,
+}
 
 impl SqliteLedger {
-    pub(super) async fn open(path: &Path, readers: usize, timeout: Duration) -> Result<Self, LedgerError> {
-        let file = SqliteFile::open(path, Durability::Full, readers, timeout, |connection| {
-            migrations::migrations::runner().run(connection).map(|_| ())
+    pub(super) async fn open(path: &Path, readers: usize, timeout: Duration) -> Result<Self, StoreError> {
+        let writer = Connections::new(path, 1, timeout, |connection| {
+            connection.pragma_update(None, "journal_mode", "wal")?;
+            // Each commit reaches the disk: what happened to a call cannot be had again.
+            connection.pragma_update(None, "synchronous", "full")?;
+            connection.pragma_update(None, "foreign_keys", true)
         });
-        Ok(Self(file.await?))
+        writer
+            .with(|connection| {
+                let mut runner = migrations::migrations::runner();
+                runner.set_migration_table_name("ledger_schema_history");
+                runner.run(connection).map_err(|error| migration(&error))?;
+                Ok(())
+            })
+            .await?;
+        let readers = Connections::new(path, readers, timeout, |connection| {
+            connection.pragma_update(None, "query_only", true)
+        });
+        Ok(Self { writer, readers })
     }
 }
 
 #[async_trait]
 impl LedgerStore for SqliteLedger {
-    async fn save(&self, calls: Vec<Call>) -> Result<(), LedgerError> {
+    async fn save(&self, calls: Vec<Call>) -> Result<(), StoreError> {
         let write = move |connection: &mut Connection| {
             let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
             for call in &calls {
                 save_call(&transaction, call)?;
             }
-            transaction.commit()
+            Ok(transaction.commit()?)
         };
-        Ok(self.0.write(write).await?)
+        self.writer.with(write).await
     }
 
-    async fn call(&self, id: CallId) -> Result<Option<Call>, LedgerError> {
+    async fn call(&self, id: CallId) -> Result<Option<Call>, StoreError> {
         let read = move |connection: &mut Connection| {
             let call = connection
                 .prepare_cached(&format!("{CALL} WHERE id = ?1"))?
                 .query_row([id.to_string()], read_call)
                 .optional()?;
-            call.map(|call| with_legs(connection, call)).transpose()
+            Ok(call.map(|call| with_legs(connection, call)).transpose()?)
         };
-        Ok(self.0.read(read).await?)
+        self.readers.with(read).await
     }
 
-    async fn open_calls(&self, integration: &str) -> Result<Vec<Call>, LedgerError> {
+    async fn open_calls(&self, integration: &str) -> Result<Vec<Call>, StoreError> {
         let integration = integration.to_owned();
         let read = move |connection: &mut Connection| {
             let calls: Vec<Call> = connection
@@ -68,26 +85,25 @@ impl LedgerStore for SqliteLedger {
                 ))?
                 .query_map([integration], read_call)?
                 .collect::<rusqlite::Result<_>>()?;
-            calls
+            Ok(calls
                 .into_iter()
                 .map(|call| with_legs(connection, call))
-                .collect()
+                .collect::<rusqlite::Result<_>>()?)
         };
-        Ok(self.0.read(read).await?)
+        self.readers.with(read).await
     }
 
-    async fn instance(&self, host: &str, proposal: &str) -> Result<String, LedgerError> {
+    async fn instance(&self, host: &str, proposal: &str) -> Result<String, StoreError> {
         let (host, proposal) = (host.to_owned(), proposal.to_owned());
         let write = move |connection: &mut Connection| {
             connection.execute(
                 "INSERT INTO ledger_instance (host, id) VALUES (?1, ?2) ON CONFLICT DO NOTHING",
                 [&host, &proposal],
             )?;
-            connection.query_row("SELECT id FROM ledger_instance WHERE host = ?1", [&host], |row| {
-                row.get(0)
-            })
+            let select = "SELECT id FROM ledger_instance WHERE host = ?1";
+            Ok(connection.query_row(select, [&host], |row| row.get(0))?)
         };
-        Ok(self.0.write(write).await?)
+        self.writer.with(write).await
     }
 }
 

@@ -94,7 +94,7 @@ async fn a_file_that_cannot_be_made_is_an_error() {
     let error = SqliteLedger::open(Path::new("/nonexistent/ledger.sqlite"), 1, TIMEOUT)
         .await
         .unwrap_err();
-    assert!(matches!(error, LedgerError::Unavailable(_)), "{error:?}");
+    assert!(matches!(error, StoreError::Unavailable(_)), "{error:?}");
 }
 
 #[test]

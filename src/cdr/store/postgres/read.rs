@@ -8,19 +8,19 @@ use tokio_postgres::Row as PgRow;
 use tokio_postgres::types::ToSql;
 use uuid::Uuid;
 
-use crate::cdr::error::CdrError;
 use crate::cdr::record::Sourced;
 use crate::cdr::store::row::{Row, select, stored};
 use crate::cdr::store::tombstone::{Erasable, TombstoneKey};
 use crate::cdr::store::{self, LegacyRow, Position, sql};
 use crate::cdr::value::{Kind, Value as _};
+use crate::database::StoreError;
 
-async fn query(client: &Object, sql: &str, params: &[&(dyn ToSql + Sync)]) -> Result<Vec<PgRow>, CdrError> {
+async fn query(client: &Object, sql: &str, params: &[&(dyn ToSql + Sync)]) -> Result<Vec<PgRow>, StoreError> {
     let statement = client.prepare_cached(sql).await?;
     Ok(client.query(&statement, params).await?)
 }
 
-pub(super) async fn position(client: &Object, pbx: &str) -> Result<Position, CdrError> {
+pub(super) async fn position(client: &Object, pbx: &str) -> Result<Position, StoreError> {
     let rows = query(client, sql::POSITION, &[&pbx]).await?;
     let json = rows.first().map(|row| row.try_get(0)).transpose()?;
     store::position(json)
@@ -31,7 +31,7 @@ pub(super) async fn leg_digests(
     pbx: &str,
     from: Uuid,
     until: Uuid,
-) -> Result<Vec<(String, String)>, CdrError> {
+) -> Result<Vec<(String, String)>, StoreError> {
     let (from, until) = (from.to_string(), until.to_string());
     let rows = query(client, sql::LEG_DIGESTS, &[&pbx, &from, &until]).await?;
     rows.iter()
@@ -44,7 +44,7 @@ pub(super) async fn recording_digests(
     pbx: &str,
     from: i64,
     until: i64,
-) -> Result<Vec<(String, String)>, CdrError> {
+) -> Result<Vec<(String, String)>, StoreError> {
     let rows = query(client, sql::RECORDING_DIGESTS, &[&pbx, &from, &until]).await?;
     rows.iter()
         .map(|row| Ok((row.try_get::<_, i64>(0)?.to_string(), row.try_get(1)?)))
@@ -56,7 +56,7 @@ pub(super) async fn digests_of(
     pbx: &str,
     ids: &[Uuid],
     key: &TombstoneKey,
-) -> Result<Vec<(String, String)>, CdrError> {
+) -> Result<Vec<(String, String)>, StoreError> {
     let by_hash: HashMap<String, String> = ids
         .iter()
         .map(|id| (key.hash(pbx, Erasable::Leg(*id)), id.to_string()))
@@ -77,7 +77,7 @@ pub(super) async fn digests_of(
     Ok(found.into_iter().collect())
 }
 
-pub(super) async fn last_call_id(client: &Object, pbx: &str) -> Result<Option<Uuid>, CdrError> {
+pub(super) async fn last_call_id(client: &Object, pbx: &str) -> Result<Option<Uuid>, StoreError> {
     let rows = query(client, sql::LAST_CALL_ID, &[&pbx]).await?;
     let last: Option<&str> = match rows.first() {
         Some(row) => row.try_get(0)?,
@@ -92,7 +92,7 @@ pub(super) async fn after_call_id(
     call_id: &str,
     after: Option<Uuid>,
     limit: usize,
-) -> Result<Vec<LegacyRow>, CdrError> {
+) -> Result<Vec<LegacyRow>, StoreError> {
     let limit = store::limit(limit);
     let rows = match after {
         None => query(client, sql::FIRST_AFTER_CALL_ID, &[&pbx, &call_id, &limit]).await?,
@@ -104,7 +104,7 @@ pub(super) async fn after_call_id(
     rows.iter().map(legacy_row).collect()
 }
 
-fn legacy_row(row: &PgRow) -> Result<LegacyRow, CdrError> {
+fn legacy_row(row: &PgRow) -> Result<LegacyRow, StoreError> {
     Ok(LegacyRow {
         call_history_id: store::uuid(row.try_get(0)?)?,
         cdr_id: store::uuid(row.try_get(1)?)?,
@@ -122,13 +122,13 @@ pub(super) async fn rows<R: Row>(
     pbx: &str,
     after: &(dyn ToSql + Sync),
     limit: usize,
-) -> Result<Vec<Sourced<R>>, CdrError> {
+) -> Result<Vec<Sourced<R>>, StoreError> {
     let limit = store::limit(limit);
     let rows = query(client, &select::<R>(), &[&pbx, after, &limit]).await?;
     rows.iter()
         .map(|row| {
             let columns = R::COLUMNS.iter().enumerate();
-            let texts: Result<_, CdrError> = columns
+            let texts: Result<_, StoreError> = columns
                 .map(|(index, column)| text(column.kind, row, index))
                 .collect();
             stored(texts?, row.try_get(R::COLUMNS.len())?)
@@ -137,7 +137,7 @@ pub(super) async fn rows<R: Row>(
 }
 
 /// The source's text for a stored value.
-fn text(kind: Kind, row: &PgRow, index: usize) -> Result<Option<String>, CdrError> {
+fn text(kind: Kind, row: &PgRow, index: usize) -> Result<Option<String>, StoreError> {
     Ok(match kind {
         Kind::Id | Kind::Text => row.try_get(index)?,
         Kind::Flag => row.try_get::<_, Option<bool>>(index)?.to_text(),

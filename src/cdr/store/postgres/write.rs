@@ -8,20 +8,21 @@ use jiff::Timestamp;
 use tokio_postgres::Row as PgRow;
 use tokio_postgres::types::ToSql;
 
-use crate::cdr::error::CdrError;
 use crate::cdr::record::{Cdr, Recording};
 use crate::cdr::store::plan::{Known, Plan, Stored, Touch, Write};
 use crate::cdr::store::row::{Row, upsert};
 use crate::cdr::store::tombstone::{Erasable, TombstoneKey};
 use crate::cdr::store::{Batch, Changes, position_json, sql, uuid};
 use crate::cdr::value::{Kind, Value};
+use crate::database::StoreError;
 
 static UPSERT_CDR: LazyLock<String> = LazyLock::new(|| upsert::<Cdr>(&unnest::<Cdr>()));
 static UPSERT_RECORDING: LazyLock<String> = LazyLock::new(|| upsert::<Recording>(&unnest::<Recording>()));
 
 /// One writer for each 3CX: what it read of its rows still holds when it writes. Writers of different ones meet only
-/// at `feed_head`, from the seqs to the commit. The first number keeps clear of other advisory locks.
-const LOCK_PBX: &str = "SELECT pg_advisory_xact_lock(1835361125, hashtext($1))";
+/// at `feed_head`, from the seqs to the commit. The first number ("mege" in ASCII) keeps clear of others'
+/// advisory locks.
+const LOCK_PBX: &str = "SELECT pg_advisory_xact_lock(1835362149, hashtext($1))";
 
 const ERASED: &str = "SELECT key_hash FROM tombstone WHERE pbx = $1 AND key_hash = ANY($2)";
 
@@ -62,7 +63,7 @@ pub(super) async fn apply(
     pbx: &str,
     mut batch: Batch,
     key: &TombstoneKey,
-) -> Result<Changes, CdrError> {
+) -> Result<Changes, StoreError> {
     let transaction = client.transaction().await?;
     query(&transaction, LOCK_PBX, &[&pbx]).await?;
     let position = batch.position.take();
@@ -87,7 +88,7 @@ async fn query(
     transaction: &Transaction<'_>,
     sql: &str,
     params: &[&(dyn ToSql + Sync)],
-) -> Result<Vec<PgRow>, CdrError> {
+) -> Result<Vec<PgRow>, StoreError> {
     let statement = transaction.prepare_cached(sql).await?;
     Ok(transaction.query(&statement, params).await?)
 }
@@ -97,7 +98,7 @@ async fn known(
     pbx: &str,
     batch: &Batch,
     key: &TombstoneKey,
-) -> Result<Known, CdrError> {
+) -> Result<Known, StoreError> {
     let mut known = Known::default();
     let by_hash: HashMap<String, Erasable> = Erasable::of(batch)
         .into_iter()
@@ -133,14 +134,14 @@ async fn known(
     Ok(known)
 }
 
-fn digest_and_revision(row: &PgRow) -> Result<Stored, CdrError> {
+fn digest_and_revision(row: &PgRow) -> Result<Stored, StoreError> {
     Ok(Stored {
         digest: row.try_get(1)?,
         revision: row.try_get(2)?,
     })
 }
 
-async fn write(transaction: &Transaction<'_>, pbx: &str, plan: &Plan) -> Result<(), CdrError> {
+async fn write(transaction: &Transaction<'_>, pbx: &str, plan: &Plan) -> Result<(), StoreError> {
     let now = Timestamp::now();
     let statement = transaction.prepare_cached(sql::TAKE_SEQS).await?;
     let head: i64 = transaction
@@ -167,7 +168,7 @@ async fn upsert_all<R: Row>(
     writes: &[Write<R>],
     before: i64,
     now: Timestamp,
-) -> Result<(), CdrError> {
+) -> Result<(), StoreError> {
     if writes.is_empty() {
         return Ok(());
     }

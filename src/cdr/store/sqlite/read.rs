@@ -7,14 +7,14 @@ use rusqlite::types::{ToSql, ValueRef};
 use rusqlite::{Connection, OptionalExtension as _, params};
 use uuid::Uuid;
 
-use crate::cdr::error::CdrError;
 use crate::cdr::record::Sourced;
 use crate::cdr::store::row::{Row, select, stored};
 use crate::cdr::store::tombstone::{Erasable, TombstoneKey};
 use crate::cdr::store::{self, CdrRange, LegacyRow, Position, sql};
 use crate::cdr::value::Kind;
+use crate::database::StoreError;
 
-pub(super) fn position(connection: &Connection, pbx: &str) -> Result<Position, CdrError> {
+pub(super) fn position(connection: &Connection, pbx: &str) -> Result<Position, StoreError> {
     let json: Option<String> = connection
         .prepare_cached(sql::POSITION)?
         .query_row([pbx], |row| row.get(0))
@@ -27,7 +27,7 @@ pub(super) fn digests(
     pbx: &str,
     range: CdrRange,
     key: &TombstoneKey,
-) -> Result<Vec<(String, String)>, CdrError> {
+) -> Result<Vec<(String, String)>, StoreError> {
     match range {
         CdrRange::Cdrs { from, until } => {
             let mut statement = connection.prepare_cached(sql::LEG_DIGESTS)?;
@@ -52,7 +52,7 @@ fn digests_of(
     pbx: &str,
     ids: &[Uuid],
     key: &TombstoneKey,
-) -> Result<Vec<(String, String)>, CdrError> {
+) -> Result<Vec<(String, String)>, StoreError> {
     let mut stored =
         connection.prepare_cached("SELECT source_digest FROM cdr WHERE pbx = ?1 AND cdr_id = ?2")?;
     let mut erased =
@@ -74,7 +74,7 @@ fn digests_of(
     Ok(found.into_iter().collect())
 }
 
-pub(super) fn last_call_id(connection: &Connection, pbx: &str) -> Result<Option<Uuid>, CdrError> {
+pub(super) fn last_call_id(connection: &Connection, pbx: &str) -> Result<Option<Uuid>, StoreError> {
     let last: Option<String> = connection
         .prepare_cached(sql::LAST_CALL_ID)?
         .query_row([pbx], |row| row.get(0))?;
@@ -87,7 +87,7 @@ pub(super) fn after_call_id(
     call_id: &str,
     after: Option<Uuid>,
     limit: usize,
-) -> Result<Vec<LegacyRow>, CdrError> {
+) -> Result<Vec<LegacyRow>, StoreError> {
     let limit = store::limit(limit);
     let (sql, after) = match after {
         None => (sql::FIRST_AFTER_CALL_ID, None),
@@ -114,9 +114,9 @@ pub(super) fn after_call_id(
     Ok(legs)
 }
 
-fn moment(microseconds: i64) -> Result<Timestamp, CdrError> {
+fn moment(microseconds: i64) -> Result<Timestamp, StoreError> {
     Timestamp::from_microsecond(microseconds)
-        .map_err(|_| CdrError::Decode("a moment is out of range".to_owned()))
+        .map_err(|_| StoreError::Decode("a moment is out of range".to_owned()))
 }
 
 pub(super) fn rows<R: Row>(
@@ -124,7 +124,7 @@ pub(super) fn rows<R: Row>(
     pbx: &str,
     after: impl ToSql,
     limit: usize,
-) -> Result<Vec<Sourced<R>>, CdrError> {
+) -> Result<Vec<Sourced<R>>, StoreError> {
     let mut statement = connection.prepare(&select::<R>())?;
     let mut rows = statement.query(params![pbx, after, store::limit(limit)])?;
     let mut read = Vec::new();
@@ -149,4 +149,48 @@ fn text(kind: Kind, row: &rusqlite::Row<'_>, index: usize) -> rusqlite::Result<O
         Kind::Flag => row.get::<_, bool>(index)?.to_string(),
         Kind::Moment | Kind::Integer => row.get::<_, i64>(index)?.to_string(),
     }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// How SQLite goes about a statement over the schema, without statistics, as in production.
+    fn plan(sql: &str) -> String {
+        let connection = Connection::open_in_memory().unwrap();
+        connection
+            .execute_batch(include_str!("../migrations/sqlite/V1__cdr.sql"))
+            .unwrap();
+        let mut statement = connection.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
+        let params = vec![rusqlite::types::Null; statement.parameter_count()];
+        let steps = statement.query_map(rusqlite::params_from_iter(params), |row| row.get::<_, String>(3));
+        let steps = steps.unwrap();
+        steps.map(Result::unwrap).collect::<Vec<_>>().join("\n")
+    }
+
+    #[test]
+    fn a_search_finds_its_first_page_by_call_and_the_next_ones_by_leg() {
+        let first = plan(sql::FIRST_AFTER_CALL_ID);
+        let by_call = "USING COVERING INDEX cdr_call (pbx=? AND call_history_id>?)";
+        assert!(first.contains(by_call), "{first}");
+        let next = plan(sql::NEXT_AFTER_CALL_ID);
+        let by_leg = "USING INDEX sqlite_autoindex_cdr_1 (pbx=? AND cdr_id>?)";
+        assert!(next.contains(by_leg), "{next}");
+        assert!(!next.contains("TEMP B-TREE"), "{next}");
+        for recordings in [&first, &next] {
+            let by_leg = "SEARCH r USING INDEX recording_leg (pbx=? AND cdr_id=?)";
+            assert!(recordings.contains(by_leg), "{recordings}");
+        }
+    }
+
+    #[test]
+    fn the_last_call_id_and_digests_come_from_an_index() {
+        for statement in [sql::LAST_CALL_ID, sql::LEG_DIGESTS, sql::RECORDING_DIGESTS] {
+            let plan = plan(statement);
+            assert!(
+                plan.starts_with("SEARCH ") && !plan.contains("TEMP B-TREE"),
+                "{plan}"
+            );
+        }
+    }
 }

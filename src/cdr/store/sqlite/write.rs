@@ -8,13 +8,13 @@ use rusqlite::{
     Connection, OptionalExtension as _, Transaction, TransactionBehavior, params, params_from_iter,
 };
 
-use crate::cdr::error::CdrError;
 use crate::cdr::record::{Cdr, Recording};
 use crate::cdr::store::plan::{Known, Plan, Stored, Write};
 use crate::cdr::store::row::{Row, upsert};
 use crate::cdr::store::tombstone::{Erasable, TombstoneKey};
 use crate::cdr::store::{Batch, Changes, position_json, sql, uuid};
 use crate::cdr::value::Kind;
+use crate::database::StoreError;
 
 static UPSERT_CDR: LazyLock<String> = LazyLock::new(|| upsert::<Cdr>(&placeholders::<Cdr>()));
 static UPSERT_RECORDING: LazyLock<String> =
@@ -31,7 +31,7 @@ pub(super) fn apply(
     pbx: &str,
     mut batch: Batch,
     key: &TombstoneKey,
-) -> Result<Changes, CdrError> {
+) -> Result<Changes, StoreError> {
     // Immediate: the one writer from here on, so what is read here still holds when it is written.
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let position = batch.position.take();
@@ -54,7 +54,7 @@ fn known(
     pbx: &str,
     batch: &Batch,
     key: &TombstoneKey,
-) -> Result<Known, CdrError> {
+) -> Result<Known, StoreError> {
     let mut known = Known::default();
     let mut tombstone =
         transaction.prepare_cached("SELECT 1 FROM tombstone WHERE pbx = ?1 AND key_hash = ?2")?;
@@ -93,7 +93,7 @@ fn digest_and_revision(row: &rusqlite::Row<'_>) -> rusqlite::Result<Stored> {
     })
 }
 
-fn write(transaction: &Transaction<'_>, pbx: &str, plan: &Plan) -> Result<(), CdrError> {
+fn write(transaction: &Transaction<'_>, pbx: &str, plan: &Plan) -> Result<(), StoreError> {
     let now = Timestamp::now().as_microsecond();
     let head: i64 = transaction
         .prepare_cached(sql::TAKE_SEQS)?

@@ -1,6 +1,28 @@
 //! Databases of their own for each test, and rows to put into them.
 
-mod contract;
+/// Runs each test on each store.
+macro_rules! contract {
+    ($($test:ident)*) => {
+        mod on_sqlite {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $test() {
+                super::$test(crate::cdr::store::tests::Database::sqlite()).await;
+            })*
+        }
+
+        #[cfg(feature = "peers")]
+        mod on_postgres {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $test() {
+                super::$test(crate::cdr::store::tests::Database::postgres().await).await;
+            })*
+        }
+    };
+}
+
+mod failing;
+mod reading;
+mod writing;
 
 use std::collections::BTreeMap;
 
@@ -28,7 +50,7 @@ pub(in crate::cdr) fn settings(url: &str) -> StoreSettings {
 }
 
 impl Database {
-    pub(in crate::cdr) async fn sqlite() -> Self {
+    pub(in crate::cdr) fn sqlite() -> Self {
         let directory = tempfile::tempdir().unwrap();
         let settings = settings(&format!("sqlite:{}", directory.path().join("cdr.db").display()));
         Self {
@@ -40,19 +62,26 @@ impl Database {
     /// A new database of the server that `MEGE_TEST_POSTGRES_URL` names. It goes with the server.
     #[cfg(feature = "peers")]
     pub(in crate::cdr) async fn postgres() -> Self {
-        let server = std::env::var("MEGE_TEST_POSTGRES_URL").expect("the URL of a PostgreSQL for tests");
-        let name = format!("test_{}", Uuid::new_v4().simple());
-        let admin = connect(&server).await;
-        admin
-            .batch_execute(&format!("CREATE DATABASE {name}"))
-            .await
-            .unwrap();
-        let mut url: Vec<&str> = server.rsplitn(2, '/').collect();
-        url[0] = &name;
+        let (settings, create) = Self::postgres_later();
+        create().await;
         Self {
-            settings: settings(&format!("{}/{}", url[1], url[0])),
+            settings,
             _directory: tempfile::tempdir().unwrap(),
         }
+    }
+
+    /// The settings for such a database, and what makes it.
+    #[cfg(feature = "peers")]
+    pub(in crate::cdr) fn postgres_later() -> (StoreSettings, impl AsyncFnOnce()) {
+        let server = std::env::var("MEGE_TEST_POSTGRES_URL").expect("the URL of a PostgreSQL for tests");
+        let name = format!("test_{}", Uuid::new_v4().simple());
+        let (base, _) = server.rsplit_once('/').unwrap();
+        let settings = settings(&format!("{base}/{name}"));
+        let create = async move || {
+            let create = format!("CREATE DATABASE {name}");
+            connect(&server).await.batch_execute(&create).await.unwrap();
+        };
+        (settings, create)
     }
 
     async fn open(&self) -> Arc<dyn CdrStore> {
@@ -60,7 +89,7 @@ impl Database {
     }
 
     /// Does what the store itself has no way to do.
-    async fn execute(&self, sql: &str) {
+    pub(in crate::cdr) async fn execute(&self, sql: &str) {
         match &self.settings.url {
             StoreUrl::Sqlite(file) => rusqlite::Connection::open(file)
                 .unwrap()
@@ -178,6 +207,15 @@ pub(in crate::cdr) fn legs(range: std::ops::Range<i64>) -> Batch {
     Batch {
         cdrs: range.map(|n| leg(n, "")).collect(),
         ..Batch::default()
+    }
+}
+
+fn some_position(n: i64) -> Position {
+    Position {
+        window: Some(jiff::Timestamp::from_microsecond(1_770_712_917_554_321 + n).unwrap()),
+        recordings: Some(n),
+        backfilled_to: None,
+        swept_at: Some(jiff::Timestamp::UNIX_EPOCH),
     }
 }
 

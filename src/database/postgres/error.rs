@@ -4,13 +4,13 @@ use deadpool_postgres::{PoolError, TimeoutType};
 use tokio_postgres::Error;
 use tokio_postgres::error::DbError;
 
-use crate::cdr::error::CdrError;
+use crate::database::StoreError;
 
 /// Classes and codes of errors that pass by themselves: no connection, no resources, an operator's intervention, a
 /// limit of ours, a lost race.
 const PASSING: [&str; 7] = ["08", "53", "57", "58", "28", "40", "55P03"];
 
-impl From<Error> for CdrError {
+impl From<Error> for StoreError {
     fn from(error: Error) -> Self {
         if let Some(error) = error.as_db_error() {
             return database(error);
@@ -25,7 +25,7 @@ impl From<Error> for CdrError {
     }
 }
 
-fn database(error: &DbError) -> CdrError {
+fn database(error: &DbError) -> StoreError {
     let code = error.code().code();
     let mut text = format!("SQLSTATE {code}");
     if let Some(constraint) = error.constraint() {
@@ -33,21 +33,21 @@ fn database(error: &DbError) -> CdrError {
         text.push_str(constraint);
     }
     if PASSING.iter().any(|passing| code.starts_with(passing)) {
-        CdrError::Unavailable(text)
+        StoreError::Unavailable(text)
     } else {
-        CdrError::Query(text)
+        StoreError::Query(text)
     }
 }
 
-impl From<PoolError> for CdrError {
+impl From<PoolError> for StoreError {
     fn from(error: PoolError) -> Self {
         match error {
             PoolError::Timeout(TimeoutType::Wait) => Self::PoolTimeout,
             // Whatever keeps a connection from being made, the store is not there.
-            PoolError::Backend(error) => match Self::from(error) {
-                Self::Query(text) => Self::Unavailable(text),
-                other => other,
-            },
+            PoolError::Backend(error) => Self::Unavailable(match Self::from(error) {
+                Self::Query(text) | Self::Unavailable(text) | Self::Decode(text) => text,
+                Self::PoolTimeout => return Self::PoolTimeout,
+            }),
             PoolError::Timeout(TimeoutType::Create | TimeoutType::Recycle) => {
                 Self::Unavailable("no connection in time".to_owned())
             }

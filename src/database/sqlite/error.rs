@@ -1,11 +1,14 @@
 //! SQLite's errors without the values that caused them.
 
-use deadpool_sqlite::{PoolError, TimeoutType};
 use rusqlite::ErrorCode;
 
-use crate::cdr::error::CdrError;
+use crate::database::StoreError;
 
-impl From<rusqlite::Error> for CdrError {
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "both enums may grow, and all the others mean the same"
+)]
+impl From<rusqlite::Error> for StoreError {
     fn from(error: rusqlite::Error) -> Self {
         let Some(sqlite) = error.sqlite_error() else {
             return match error {
@@ -34,22 +37,6 @@ impl From<rusqlite::Error> for CdrError {
             | ErrorCode::NotADatabase
             | ErrorCode::DatabaseCorrupt => Self::Unavailable(text),
             _ => Self::Query(text),
-        }
-    }
-}
-
-impl From<PoolError> for CdrError {
-    fn from(error: PoolError) -> Self {
-        match error {
-            PoolError::Timeout(TimeoutType::Wait) => Self::PoolTimeout,
-            PoolError::Backend(error)
-            | PoolError::PostCreateHook(deadpool_sqlite::HookError::Backend(error)) => error.into(),
-            PoolError::Timeout(TimeoutType::Create | TimeoutType::Recycle) => {
-                Self::Unavailable("no connection in time".to_owned())
-            }
-            PoolError::Closed | PoolError::NoRuntimeSpecified | PoolError::PostCreateHook(_) => {
-                Self::Unavailable("no connection".to_owned())
-            }
         }
     }
 }

@@ -1,0 +1,18 @@
+//! What can go wrong with a store.
+
+/// Why a store did not do what it was asked. Nothing was written, or all of it was. The words hold no values of rows.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum StoreError {
+    /// No connection became free in time.
+    #[error("the store's connections are all in use")]
+    PoolTimeout,
+    /// The store cannot be reached or opened.
+    #[error("the store is not available: {0}")]
+    Unavailable(String),
+    /// The store refused a statement.
+    #[error("the store failed: {0}")]
+    Query(String),
+    /// The store holds something that makes no sense.
+    #[error("the store holds a record that makes no sense: {0}")]
+    Decode(String),
+}

@@ -1,0 +1,6 @@
+//! SQLite.
+
+mod connections;
+mod error;
+
+pub(crate) use connections::Connections;
