@@ -1,6 +1,7 @@
 //! No CDR is lost and none is stored twice: two simulated days of a 3CX, a gateway that is killed again and again,
 //! a PAC that fails and talks nonsense.
 
+use std::cmp::Reverse;
 use std::fs::File;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -204,7 +205,7 @@ fn with_changes(mut appearances: Vec<Appearance>, rng: &mut Rng) -> Vec<Appearan
         changes.push(Appearance { at, what });
     }
     appearances.extend(changes);
-    appearances.sort_by(|a, b| b.at.cmp(&a.at));
+    appearances.sort_by_key(|appearance| Reverse(appearance.at));
     appearances
 }
 

@@ -170,10 +170,9 @@ impl CollectorActor {
                 status.window = position.window;
                 status.lag_s = position.window.map(|window| (now - window).get_seconds());
                 status.swept_at = position.swept_at;
-                let horizon = collector.backfill_horizon(*clock);
-                status.backfill_hours = position
-                    .backfilled_to
-                    .map(|to| (to.as_second() - horizon.as_second()).max(0) / 3_600);
+                let left = position.backfilled_to.zip(position.backfill_from);
+                status.backfill_hours =
+                    left.map(|(to, from)| (to.as_second() - from.as_second()).max(0) / 3_600);
             }
         }
         if let Some(lag) = status.lag_s {

@@ -19,7 +19,7 @@ impl<S: Source, T: Store> Collector<S, T> {
     /// leapt over: each step asks for the latest leg below. An hour of which a row did not arrive is tried again.
     pub(super) async fn backfill(&mut self, look: &mut Look) -> Result<(), CollectError> {
         let slice = Instant::now() + SLICE;
-        let horizon = self.backfill_horizon(look.clock);
+        let horizon = self.backfill_from(look);
         while let Some(to) = look.position.backfilled_to.filter(|to| *to > horizon) {
             if Instant::now() >= slice {
                 look.unfinished = true;
@@ -55,12 +55,11 @@ impl<S: Source, T: Store> Collector<S, T> {
         Ok(())
     }
 
-    /// Where the backfill ends.
-    pub(super) fn backfill_horizon(&self, clock: Timestamp) -> Timestamp {
-        hour_of(hours_before(
-            clock,
-            self.settings.backfill_days.saturating_mul(24),
-        ))
+    /// Where the backfill ends: counted from the first look, not from this one.
+    pub(super) fn backfill_from(&self, look: &Look) -> Timestamp {
+        let hours = self.settings.backfill_days.saturating_mul(24);
+        let from = || hour_of(hours_before(look.clock, hours));
+        look.position.backfill_from.unwrap_or_else(from)
     }
 
     /// When the latest leg that started between these moments did.
