@@ -21,8 +21,8 @@ use crate::settings::PacSettings;
 /// How long a look may take as a whole. Each of its requests has its own deadline; this is for what those forget.
 const LOOK_TIMEOUT: Duration = Duration::from_secs(300);
 
-/// The longest wait after looks that failed.
-const LONGEST_BACKOFF: Duration = Duration::from_secs(60);
+/// The longest wait after looks that failed, in intervals: a look at a PAC that is away costs it one request.
+const LONGEST_BACKOFF: u32 = 6;
 
 /// The way to a collector, for its health and its end: it is asked nothing.
 pub type CollectorHandle = ActorHandle<CollectorActor>;
@@ -118,7 +118,7 @@ impl CollectorActor {
             clippy::expect_used,
             reason = "the first delay is above zero and at most the last"
         )]
-        let backoff = Backoff::try_new(interval, interval.max(LONGEST_BACKOFF))
+        let backoff = Backoff::try_new(interval, interval.saturating_mul(LONGEST_BACKOFF))
             .expect("an interval of at least a millisecond");
         Self {
             make,
@@ -171,10 +171,9 @@ impl CollectorActor {
                 status.window = position.window;
                 status.lag_s = position.window.map(|window| (now - window).get_seconds());
                 status.swept_at = position.swept_at;
-                let horizon = collector.backfill_horizon(*clock);
-                status.backfill_hours = position
-                    .backfilled_to
-                    .map(|to| (to.as_second() - horizon.as_second()).max(0) / 3_600);
+                let left = position.backfilled_to.zip(position.backfill_from);
+                status.backfill_hours =
+                    left.map(|(to, from)| (to.as_second() - from.as_second()).max(0) / 3_600);
             }
         }
         if let Some(lag) = status.lag_s {

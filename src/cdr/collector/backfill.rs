@@ -11,12 +11,15 @@ use super::sweep::pause;
 use super::{Collector, Look, SLICE, queries};
 use crate::cdr::{Batch, Cdr};
 
+/// How many looks try for the whole of an hour, before one row that never arrives holds up all that are older.
+const TRIES: u32 = 20;
+
 impl<S: Source, T: Store> Collector<S, T> {
     /// Goes on with the backfill for a slice of time; the position follows hour by hour. Hours without legs are
-    /// leapt over: each step asks for the latest leg below. An hour of which a row did not arrive is not passed.
+    /// leapt over: each step asks for the latest leg below. An hour of which a row did not arrive is tried again.
     pub(super) async fn backfill(&mut self, look: &mut Look) -> Result<(), CollectError> {
         let slice = Instant::now() + SLICE;
-        let horizon = self.backfill_horizon(look.clock);
+        let horizon = self.backfill_from(look);
         while let Some(to) = look.position.backfilled_to.filter(|to| *to > horizon) {
             if Instant::now() >= slice {
                 look.unfinished = true;
@@ -28,10 +31,16 @@ impl<S: Source, T: Store> Collector<S, T> {
                 Some(started_at) => {
                     let hour = hour_of(started_at).max(horizon);
                     let until = seconds_before(hour, -3_600).min(to);
-                    let rows = self.reconcile::<Cdr>(floor_id(hour), floor_id(until)).await?;
-                    if rows > 0 {
-                        return Err(CollectError::Garbled { rows });
+                    let compared = self.reconcile::<Cdr>(floor_id(hour), floor_id(until)).await?;
+                    if compared.garbled > 0 {
+                        self.backfill_tries += 1;
+                        let rows = compared.garbled;
+                        if self.backfill_tries < TRIES {
+                            return Err(CollectError::Garbled { rows });
+                        }
+                        tracing::error!(pbx = %self.pbx, %hour, rows, "the backfill leaves rows out");
                     }
+                    self.backfill_tries = 0;
                     hour
                 }
             };
@@ -46,16 +55,19 @@ impl<S: Source, T: Store> Collector<S, T> {
         Ok(())
     }
 
-    /// Where the backfill ends.
-    pub(super) fn backfill_horizon(&self, clock: Timestamp) -> Timestamp {
-        hour_of(hours_before(
-            clock,
-            self.settings.backfill_days.saturating_mul(24),
-        ))
+    /// Where the backfill ends: counted from the first look, not from this one.
+    pub(super) fn backfill_from(&self, look: &Look) -> Timestamp {
+        let hours = self.settings.backfill_days.saturating_mul(24);
+        let from = || hour_of(hours_before(look.clock, hours));
+        look.position.backfill_from.unwrap_or_else(from)
     }
 
     /// When the latest leg that started between these moments did.
-    async fn latest(&self, from: Timestamp, to: Timestamp) -> Result<Option<Timestamp>, CollectError> {
+    pub(super) async fn latest(
+        &self,
+        from: Timestamp,
+        to: Timestamp,
+    ) -> Result<Option<Timestamp>, CollectError> {
         let (from, until) = (floor_id(from), floor_id(to));
         let statement = queries::latest_cdr(from, until);
         let name = statement.name();

@@ -9,6 +9,15 @@ use super::reply::{Tally, key_page, tally};
 use super::rows::Row;
 use crate::cdr::digest;
 
+/// What a range was found to be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Reconciled {
+    /// How many rows the source has in it.
+    pub(super) rows: u64,
+    /// How many of them did not arrive, or altered.
+    pub(super) garbled: u64,
+}
+
 impl<S: Source, T: Store> Collector<S, T> {
     /// Makes sure that the store has what the source has with `from <= key < until`. What the source no longer has
     /// stays stored.
@@ -16,30 +25,34 @@ impl<S: Source, T: Store> Collector<S, T> {
     /// A range that still differs after it was mended holds rows that the source lost, or that cannot be stored:
     /// its tally is remembered as settled, and it is not read again until the tally changes.
     ///
-    /// Answers how many rows did not arrive, or altered.
+    /// A range that is empty in the source is left as it is.
     pub(super) async fn reconcile<R: Row>(
         &mut self,
         from: R::Key,
         until: R::Key,
-    ) -> Result<u64, CollectError> {
+    ) -> Result<Reconciled, CollectError> {
         let theirs = tally::<R>(&self.source, from, until).await?;
+        let mut reconciled = Reconciled {
+            rows: theirs.count,
+            garbled: 0,
+        };
         if theirs.count == 0 {
-            return Ok(0);
+            return Ok(reconciled);
         }
         let place = from.to_string();
         let stored = self.store.digests(R::stored_between(from, until)).await?;
         if theirs == tally_of(&stored) {
             self.settled.remove(&place);
-            return Ok(0);
+            return Ok(reconciled);
         }
         if self.settled.get(&place) == Some(&theirs) {
-            return Ok(0);
+            return Ok(reconciled);
         }
-        let garbled = self.mend::<R>(from, until, theirs.count).await?;
-        if garbled == 0 {
+        reconciled.garbled = self.mend::<R>(from, until, theirs.count).await?;
+        if reconciled.garbled == 0 {
             self.settled.insert(place, theirs);
         }
-        Ok(garbled)
+        Ok(reconciled)
     }
 
     async fn mend<R: Row>(

@@ -17,17 +17,9 @@ const MOST_UNREADABLE: usize = 10_000;
 /// What came of the rows that were asked for.
 struct Fetched<R: Row> {
     rows: BTreeMap<R::Key, Sourced<R>>,
-    unreadable: Vec<(R::Key, Unreadable)>,
+    /// Rows that arrived as the source has them, and are none.
+    unreadable: Vec<(R::Key, InvalidRow)>,
     garbled: u64,
-}
-
-/// Why a row cannot be stored although it arrived as the source has it.
-#[derive(Debug, thiserror::Error)]
-enum Unreadable {
-    #[error(transparent)]
-    Invalid(#[from] InvalidRow),
-    #[error("larger than a reply may be")]
-    TooLarge,
 }
 
 impl<S: Source, T: Store> Collector<S, T> {
@@ -114,7 +106,8 @@ impl<S: Source, T: Store> Collector<S, T> {
             match columns(&self.source, statement).await {
                 Ok(lines) => read(name, &keys, lines, &mut fetched)?,
                 Err(error) if too_large(&error) => match keys.as_slice() {
-                    [key] => fetched.unreadable.push((*key, Unreadable::TooLarge)),
+                    // Not the row itself, perhaps: what says so is no row that could be checked.
+                    [_] => fetched.garbled += 1,
                     keys => {
                         let (first, second) = keys.split_at(keys.len() / 2);
                         parts.extend([second.to_vec(), first.to_vec()]);
@@ -131,7 +124,7 @@ impl<S: Source, T: Store> Collector<S, T> {
     }
 
     /// Leaves a row out until it changes, so that it stops nothing else.
-    fn set_aside<R: Row>(&mut self, key: R::Key, reason: &Unreadable, listed: &[Listed<R::Key>]) {
+    fn set_aside<R: Row>(&mut self, key: R::Key, reason: &InvalidRow, listed: &[Listed<R::Key>]) {
         tracing::error!(pbx = %self.pbx, key = %key, %reason, "a row cannot be stored and is left out");
         self.count_quarantined("unreadable", 1);
         if self.unreadable.len() >= MOST_UNREADABLE {
@@ -171,7 +164,7 @@ fn read<R: Row>(
                 fetched.rows.insert(key, Sourced { row, source_digest });
             }
             Ok(_) => continue,
-            Err(invalid) => fetched.unreadable.push((key, invalid.into())),
+            Err(invalid) => fetched.unreadable.push((key, invalid)),
         }
         missing.remove(&key);
     }

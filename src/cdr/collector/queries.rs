@@ -54,15 +54,16 @@ fn tally(inner: &str, key: &str) -> String {
     )
 }
 
-/// The source's clock, with its digest: everything else depends on it.
-pub(super) fn clock() -> Statement {
+/// The source's clock, with a digest of it and `nonce`: everything else depends on it, so it must be the answer to
+/// this very question.
+pub(super) fn clock(nonce: u32) -> Statement {
     static SQL: LazyLock<String> = LazyLock::new(|| {
         format!(
-            "SELECT at, md5(at) FROM (SELECT {} AS at) AS clock",
+            "SELECT at, md5(at || ' $1') FROM (SELECT {} AS at) AS clock",
             micros("now()")
         )
     });
-    Statement::new("clock", &SQL, &[])
+    Statement::new("clock", &SQL, &[Param::Integer(nonce.into())])
 }
 
 /// Legs that ended after `after`, by end and id: `(cdr_id, ended_at, digest)`. `floor` keeps the source from reading
@@ -216,7 +217,7 @@ mod tests {
         let from = id("00000000-01dc-688a-2607-57e500000000");
         let until = id("00000000-01dc-688b-0000-000000000000");
         let statements = [
-            clock(),
+            clock(7),
             list_ended(from, (at, Uuid::nil())),
             list_cdrs(from, until),
             fetch_cdrs(vec![from, until]),
@@ -231,7 +232,7 @@ mod tests {
         let bounds = "cdr_id >= '00000000-01dc-688a-2607-57e500000000' \
                       AND cdr_id < '00000000-01dc-688b-0000-000000000000' AND cdr_ended_at IS NOT NULL";
         let expected = [
-            "SELECT at, md5(at) FROM (SELECT <now> AS at) AS clock".to_owned(),
+            "SELECT at, md5(at || ' 7') FROM (SELECT <now> AS at) AS clock".to_owned(),
             "SELECT CAST(cdr_id AS text), <ended>, md5(<cdr>) FROM cdroutput \
              WHERE cdr_id >= '00000000-01dc-688a-2607-57e500000000' \
              AND cdr_ended_at >= to_timestamp(1765229546.706326) \

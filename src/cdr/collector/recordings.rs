@@ -2,7 +2,6 @@
 
 use tokio::time::Instant;
 
-use super::ids::hours_before;
 use super::ports::{CollectError, Source, Store};
 use super::queries::{self, LIST_ROWS};
 use super::reply::{key_page, one, parse};
@@ -60,8 +59,7 @@ impl<S: Source, T: Store> Collector<S, T> {
 
     /// The number before the first one to collect.
     async fn first_recording(&self, look: &Look) -> Result<i64, CollectError> {
-        let hours = self.settings.backfill_days.saturating_mul(24);
-        let statement = queries::first_recording(hours_before(look.clock, hours));
+        let statement = queries::first_recording(self.backfill_from(look));
         let name = statement.name();
         let [number] = one(&self.source, statement).await?;
         parse(name, &number)

@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use tokio::time::{Duration, Instant};
 use uuid::Uuid;
 
+use super::bucket::Reconciled;
 use super::ids::{floor_id, hour_of, hours_before, seconds_before};
 use super::ports::{CollectError, Source, Store};
 use super::{Collector, Look, SLICE};
@@ -87,14 +88,14 @@ impl<S: Source, T: Store> Collector<S, T> {
             let asked = Instant::now();
             let (hours_to, numbers_to) = (sweep.hours_to, sweep.numbers_to);
             let compared = if let Some((from, until)) = sweep.next_hour() {
-                self.reconcile::<Cdr>(from, until).await
+                self.compare_hour(&mut sweep, from, until).await
             } else if let Some((from, until)) = sweep.next_numbers() {
                 self.reconcile::<Recording>(from, until).await
             } else {
                 break true;
             };
             match compared {
-                Ok(garbled) => sweep.garbled += garbled,
+                Ok(compared) => sweep.garbled += compared.garbled,
                 Err(error) => {
                     // The same range again, at the next look.
                     (sweep.hours_to, sweep.numbers_to) = (hours_to, numbers_to);
@@ -122,6 +123,25 @@ impl<S: Source, T: Store> Collector<S, T> {
             ..Batch::default()
         })
         .await
+    }
+
+    /// Compares an hour. After an empty one the sweep goes on at the next that is not, however far below: after a
+    /// long downtime there may be many.
+    async fn compare_hour(
+        &mut self,
+        sweep: &mut Sweep,
+        from: Uuid,
+        until: Uuid,
+    ) -> Result<Reconciled, CollectError> {
+        let compared = self.reconcile::<Cdr>(from, until).await?;
+        if let Some(to) = sweep
+            .hours_to
+            .filter(|to| compared.rows == 0 && *to > sweep.hours_from)
+        {
+            let latest = self.latest(sweep.hours_from, to).await?;
+            sweep.hours_to = Some(latest.map_or(sweep.hours_from, |at| seconds_before(hour_of(at), -3_600)));
+        }
+        Ok(compared)
     }
 
     /// A new sweep, when the interval since the beginning of the latest one has passed by the source's clock.

@@ -35,8 +35,10 @@ impl<S: Source, T: Store> Collector<S, T> {
                 .map(|(place, _)| *place);
             let position = Position {
                 window: Some(rest.map_or(look.clock, |(ended_at, _)| ended_at.clamp(reached, look.clock))),
-                // What started before the first look of all is the backfill's.
+                // What started before the first look of all is the backfill's, what appears late after it the sweep's.
                 backfilled_to: look.position.backfilled_to.or(Some(look.clock)),
+                backfill_from: Some(self.backfill_from(look)),
+                swept_at: look.position.swept_at.or(Some(look.clock)),
                 ..look.position.clone()
             };
             let listed: Vec<_> = page.into_iter().map(|((_, id), digest)| (id, digest)).collect();

@@ -28,9 +28,12 @@ pub struct Position {
     pub window: Option<Timestamp>,
     /// The greatest recording number seen.
     pub recordings: Option<i64>,
-    /// The first backfill: hours of start before this still have to be read, down to the configured horizon.
+    /// The first backfill: hours of start before this still have to be read, down to `backfill_from`.
     pub backfilled_to: Option<Timestamp>,
-    /// When the latest complete sweep began.
+    /// Where the first backfill ends: fixed at the first look, so that a slow beginning costs no history.
+    #[serde(default)]
+    pub backfill_from: Option<Timestamp>,
+    /// When the latest complete sweep began; before it, when the first look did.
     pub swept_at: Option<Timestamp>,
 }
 

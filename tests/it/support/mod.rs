@@ -5,12 +5,14 @@ pub(crate) mod app;
 pub(crate) mod asterisk;
 #[cfg(feature = "peers")]
 mod asterisk_config;
+pub(crate) mod gateway;
 #[cfg(feature = "peers")]
 pub(crate) mod postgres;
 #[cfg(feature = "peers")]
 mod process;
 #[cfg(feature = "peers")]
 pub(crate) mod sipp;
+pub(crate) mod source;
 
 use std::time::Duration;
 

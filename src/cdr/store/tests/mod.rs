@@ -215,6 +215,7 @@ fn some_position(n: i64) -> Position {
         window: Some(jiff::Timestamp::from_microsecond(1_770_712_917_554_321 + n).unwrap()),
         recordings: Some(n),
         backfilled_to: None,
+        backfill_from: None,
         swept_at: Some(jiff::Timestamp::UNIX_EPOCH),
     }
 }
