@@ -11,12 +11,13 @@ use super::sweep::pause;
 use super::{Collector, Look, SLICE, queries};
 use crate::cdr::{Batch, Cdr};
 
-/// How many looks try for the whole of an hour, before one row that never arrives holds up all that are older.
-const TRIES: u32 = 20;
+/// Hours that may be left behind without all of their rows; with one more, the backfill waits.
+const MOST_HOLES: usize = 1_000;
 
 impl<S: Source, T: Store> Collector<S, T> {
     /// Goes on with the backfill for a slice of time; the position follows hour by hour. Hours without legs are
-    /// leapt over: each step asks for the latest leg below. An hour of which a row did not arrive is tried again.
+    /// leapt over: each step asks for the latest leg below. An hour of which a row did not arrive holds up none that
+    /// are older: it is noted as a hole, which the sweeps try again until it is whole.
     pub(super) async fn backfill(&mut self, look: &mut Look) -> Result<(), CollectError> {
         let slice = Instant::now() + SLICE;
         let horizon = self.backfill_from(look);
@@ -33,14 +34,13 @@ impl<S: Source, T: Store> Collector<S, T> {
                     let until = seconds_before(hour, -3_600).min(to);
                     let compared = self.reconcile::<Cdr>(floor_id(hour), floor_id(until)).await?;
                     if compared.garbled > 0 {
-                        self.backfill_tries += 1;
                         let rows = compared.garbled;
-                        if self.backfill_tries < TRIES {
+                        if look.position.holes.len() >= MOST_HOLES {
                             return Err(CollectError::Garbled { rows });
                         }
-                        tracing::error!(pbx = %self.pbx, %hour, rows, "the backfill leaves rows out");
+                        tracing::warn!(pbx = %self.pbx, %hour, rows, "the backfill leaves a hole for the sweeps");
+                        look.position.holes.push(hour);
                     }
-                    self.backfill_tries = 0;
                     hour
                 }
             };

@@ -69,8 +69,6 @@ struct Collector<S, T> {
     sweep: Option<Sweep>,
     /// When the latest sweep began, complete or not.
     swept_at: Option<Timestamp>,
-    /// Looks at the backfill's present hour that did not get all of it.
-    backfill_tries: u32,
     /// Rows stored since the start.
     stored: u64,
     /// The latest clock and position that are known.
@@ -117,7 +115,6 @@ impl<S: Source, T: Store> Collector<S, T> {
             settled: Settled::new(),
             sweep: None,
             swept_at: None,
-            backfill_tries: 0,
             stored: 0,
             known: None,
         }

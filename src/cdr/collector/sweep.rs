@@ -30,6 +30,8 @@ pub(super) struct Sweep {
     /// Recording numbers before this are still to be compared.
     numbers_to: i64,
     numbers_from: i64,
+    /// Hours that the backfill left without all of their rows, still to be tried again.
+    holes: Vec<Timestamp>,
     garbled: u64,
 }
 
@@ -46,6 +48,7 @@ impl Sweep {
             hours_from: hour_of(hours_before(since, horizon_h)),
             numbers_to,
             numbers_from: numbers_to.saturating_sub(RANGES * NUMBERS),
+            holes: position.holes.clone(),
             garbled: 0,
         }
     }
@@ -87,10 +90,14 @@ impl<S: Source, T: Store> Collector<S, T> {
         let done = loop {
             let asked = Instant::now();
             let (hours_to, numbers_to) = (sweep.hours_to, sweep.numbers_to);
+            let mut trying_hole = false;
             let compared = if let Some((from, until)) = sweep.next_hour() {
                 self.compare_hour(&mut sweep, from, until).await
             } else if let Some((from, until)) = sweep.next_numbers() {
                 self.reconcile::<Recording>(from, until).await
+            } else if let Some(hour) = sweep.holes.last().copied() {
+                trying_hole = true;
+                self.fill(look, hour).await
             } else {
                 break true;
             };
@@ -102,6 +109,9 @@ impl<S: Source, T: Store> Collector<S, T> {
                     self.sweep = Some(sweep);
                     return Err(error);
                 }
+            }
+            if trying_hole {
+                sweep.holes.pop();
             }
             pause(asked).await;
             if Instant::now() >= slice {
@@ -141,6 +151,22 @@ impl<S: Source, T: Store> Collector<S, T> {
             let latest = self.latest(sweep.hours_from, to).await?;
             sweep.hours_to = Some(latest.map_or(sweep.hours_from, |at| seconds_before(hour_of(at), -3_600)));
         }
+        Ok(compared)
+    }
+
+    /// Tries an hour again that the backfill left with a hole. What is still missing does not make the sweep
+    /// incomplete: the hole says so.
+    pub(super) async fn fill(
+        &mut self,
+        look: &mut Look,
+        hour: Timestamp,
+    ) -> Result<Reconciled, CollectError> {
+        let until = seconds_before(hour, -3_600);
+        let mut compared = self.reconcile::<Cdr>(floor_id(hour), floor_id(until)).await?;
+        if compared.garbled == 0 {
+            look.position.holes.retain(|hole| *hole != hour);
+        }
+        compared.garbled = 0;
         Ok(compared)
     }
 

@@ -21,6 +21,7 @@ struct Script {
     most_rows: usize,
     /// These lines arrive altered.
     garbled: Vec<i64>,
+    garbled_legs: Vec<Uuid>,
     /// A request that names this fails.
     fail_on: Option<String>,
     /// These alone are too large.
@@ -61,6 +62,16 @@ fn numbers(text: &str, before: &str, after: &str) -> Vec<i64> {
         .split(", ")
         .map(|number| number.parse().unwrap())
         .collect()
+}
+
+impl Script {
+    /// Legs whose ids lie in a statement's bounds, by id.
+    fn legs_in(&self, text: &str) -> BTreeMap<Uuid, String> {
+        let from: Uuid = between(text, "cdr_id >= '", "'").parse().unwrap();
+        let until: Uuid = between(text, "cdr_id < '", "'").parse().unwrap();
+        let legs = self.legs.iter().map(|((_, id), line)| (*id, line.clone()));
+        legs.filter(|(id, _)| (from..until).contains(id)).collect()
+    }
 }
 
 impl Source for Script {
@@ -105,7 +116,23 @@ impl Source for Script {
                     .legs
                     .iter()
                     .filter(|((_, id), _)| asked.contains(&id.to_string()));
-                legs.map(|((_, id), line)| vec![id.to_string(), line.clone(), digest(line)])
+                legs.map(|((_, id), line)| {
+                    let sent = if self.garbled_legs.contains(id) { "?" } else { line };
+                    vec![id.to_string(), sent.to_owned(), digest(line)]
+                })
+                .collect()
+            }
+            "latest_cdr" => {
+                let latest = self.legs_in(text).into_iter().last();
+                vec![vec![latest.map_or("none".to_owned(), |(id, _)| id.to_string())]]
+            }
+            "tally_cdrs" => {
+                let digests: Vec<String> = self.legs_in(text).iter().map(|(_, line)| digest(line)).collect();
+                vec![vec![digests.len().to_string(), digest(&digests.concat())]]
+            }
+            "list_cdrs" => {
+                let legs = self.legs_in(text).into_iter();
+                legs.map(|(id, line)| vec![id.to_string(), digest(&line)])
                     .collect()
             }
             "list_recordings" => {
@@ -363,4 +390,36 @@ async fn a_range_with_an_altered_row_is_not_settled() {
     collector.source.garbled.clear();
     assert_eq!(reconcile(&mut collector).await, 0);
     assert_eq!(stored(&collector).len(), 10);
+}
+
+#[tokio::test]
+async fn an_hour_that_does_not_arrive_whole_holds_up_no_older_one_and_is_filled_by_a_sweep() {
+    let mut script = Script::default();
+    for hour in 1..=5 {
+        let started_at = at("2026-02-10T08:00:00Z") - jiff::SignedDuration::from_hours(hour);
+        script.legs.extend([leg(started_at, started_at)]);
+    }
+    let lost = ids::floor_id(at("2026-02-10T05:00:00Z"));
+    script.garbled_legs = vec![lost];
+    let mut collector = collector(script);
+    let mut look = look_at("2026-02-10T08:00:00Z", None);
+    look.position.backfilled_to = Some(look.clock);
+    collector.backfill(&mut look).await.unwrap();
+    assert_eq!(collector.store.cdrs.borrow().len(), 4);
+    assert_eq!(
+        collector.store.position.borrow().holes,
+        [at("2026-02-10T05:00:00Z")]
+    );
+
+    // As the next day finds it: the hour is behind the horizon of the sweep, and the hole is not.
+    look.clock = at("2026-02-14T08:00:00Z");
+    look.position.swept_at = Some(look.clock);
+    let compared = collector.fill(&mut look, at("2026-02-10T05:00:00Z")).await;
+    assert!(compared.is_ok() && !look.position.holes.is_empty());
+    collector.source.garbled_legs.clear();
+    collector.source.lines.clear();
+    look.position.swept_at = Some(at("2026-02-14T07:00:00Z"));
+    collector.sweep(&mut look).await.unwrap();
+    assert_eq!(collector.store.cdrs.borrow().len(), 5);
+    assert!(collector.store.position.borrow().holes.is_empty());
 }

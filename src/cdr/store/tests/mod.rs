@@ -216,6 +216,7 @@ fn some_position(n: i64) -> Position {
         recordings: Some(n),
         backfilled_to: None,
         backfill_from: None,
+        holes: vec![jiff::Timestamp::UNIX_EPOCH],
         swept_at: Some(jiff::Timestamp::UNIX_EPOCH),
     }
 }
