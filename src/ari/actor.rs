@@ -34,6 +34,10 @@ const RESYNCHRONISE: Duration = Duration::from_secs(300);
 /// How soon to ask Asterisk about a call whose request was not answered.
 const ASK_ABOUT_UNKNOWN: Duration = Duration::from_secs(1);
 
+/// A connection that lasted less counts as one more failure: an Asterisk that takes a socket and drops it at once must
+/// not be tried several times a second.
+const STABLE: Duration = Duration::from_secs(10);
+
 /// At most about a dozen tries in a minute of an Asterisk that is down.
 const RECONNECT: Backoff = Backoff::constant(Duration::from_millis(500), Duration::from_secs(10));
 
@@ -65,8 +69,11 @@ pub struct AriActor {
     trunk: Option<Result<(), AriError>>,
     attempt: u32,
     connects: u64,
+    connected_at: Option<Instant>,
     /// Whether Asterisk is being asked what lives on it.
     reviewing: bool,
+    /// Whether something may have been missed since Asterisk was last asked.
+    stale: bool,
     health: Health,
 }
 
@@ -103,7 +110,9 @@ impl AriActor {
             trunk: None,
             attempt: 0,
             connects: 0,
+            connected_at: None,
             reviewing: false,
+            stale: false,
             settings,
             health,
         }
@@ -139,17 +148,24 @@ impl AriActor {
 
     /// `Connecting → Connected`: what lives on Asterisk first, then the events since the socket was opened.
     fn connected(&mut self, opened: Opened, ctx: &mut Context<Self>) {
-        self.attempt = 0;
         self.connects += 1;
+        self.connected_at = Some(Instant::now());
         self.trunk = Some(opened.trunk);
         self.reconcile(&opened.snapshot);
         ctx.add_stream(ReceiverStream::new(opened.frames));
         self.enter(Connection::Connected);
+        if self.stale {
+            self.resynchronise(ctx);
+        }
     }
 
     /// `Connecting | Connected | Replaced → Waiting`
     fn wait(&mut self, error: AriError, ctx: &mut Context<Self>) {
         tracing::warn!(actor = self.health.name(), %error, "no connection to Asterisk");
+        let lasted = self.connected_at.take().map(|since| since.elapsed());
+        if lasted.is_some_and(|lasted| lasted >= STABLE) {
+            self.attempt = 0;
+        }
         let delay = RECONNECT.delay(self.attempt);
         self.attempt = self.attempt.saturating_add(1);
         self.enter(Connection::Waiting(error));
@@ -189,21 +205,36 @@ impl AriActor {
         self.record(changed);
     }
 
-    /// Asks Asterisk what lives on it, unless that is under way.
+    /// Something may have been missed: what is under way may have been asked too early to show it.
+    fn missed(&mut self, ctx: &mut Context<Self>) {
+        self.stale = true;
+        self.resynchronise(ctx);
+    }
+
+    /// Asks Asterisk what lives on it, unless that is under way. Without our application too: our calls go on.
     fn resynchronise(&mut self, ctx: &mut Context<Self>) {
-        if self.reviewing || !matches!(self.connection, Connection::Connected) {
+        let answers = matches!(self.connection, Connection::Connected | Connection::Replaced);
+        if self.reviewing || !answers {
             return;
         }
         self.reviewing = true;
+        self.stale = false;
         ctx.spawn(
             connection::snapshot(self.client.clone())
                 .into_actor(self)
-                .map(|snapshot, actor, _| {
+                .map(|snapshot, actor, ctx| {
                     actor.reviewing = false;
                     match snapshot {
-                        Ok(snapshot) => actor.reconcile(&snapshot),
+                        Ok(snapshot) => {
+                            actor.reconcile(&snapshot);
+                            if actor.stale {
+                                actor.resynchronise(ctx);
+                            }
+                        }
                         Err(error) => {
-                            tracing::warn!(actor = actor.health.name(), %error, "resynchronisation failed")
+                            tracing::warn!(actor = actor.health.name(), %error, "resynchronisation failed");
+                            // The next review tries again.
+                            actor.stale = true;
                         }
                     }
                 }),
@@ -212,7 +243,8 @@ impl AriActor {
 
     /// The slow, regular look at what no event tells.
     fn review(&mut self, ctx: &mut Context<Self>) {
-        if self.calls.has_unseen() {
+        let blind = matches!(self.connection, Connection::Replaced);
+        if self.stale || blind || self.calls.has_unseen() {
             self.resynchronise(ctx);
         }
         let expired = self.calls.expire(Instant::now(), Timestamp::now());
@@ -225,8 +257,8 @@ impl AriActor {
 
     /// A trunk that was not there may have been configured since.
     fn look_for_trunk(&mut self, ctx: &mut Context<Self>) {
-        let (client, app) = (self.client.clone(), self.app.clone().unwrap_or_default());
-        let look = async move { connection::subscribe(&client, &app).await };
+        let Some(app) = self.app.clone() else { return };
+        let look = connection::look_for_trunk(self.client.clone(), app);
         ctx.spawn(look.into_actor(self).map(|found, actor, _| {
             if found.is_ok() {
                 actor.trunk = Some(found);
@@ -272,8 +304,8 @@ impl Actor for AriActor {
         let open_calls = recollect::open_calls(ledger, self.settings.name.clone());
         ctx.spawn(open_calls.into_actor(self).map(|calls, actor, ctx| {
             let settled_at = Instant::now() + actor.settings.asterisk.request_timeout();
-            actor.calls.adopt(calls, settled_at);
-            actor.resynchronise(ctx);
+            actor.calls.adopt(calls, Instant::now(), settled_at);
+            actor.missed(ctx);
         }));
         ctx.run_interval(REVIEW, Self::review);
         ctx.run_interval(RESYNCHRONISE, Self::resynchronise);
@@ -344,7 +376,7 @@ impl Handler<Settle> for AriActor {
 
     fn handle(&mut self, Settle { id, outcome }: Settle, ctx: &mut Self::Context) {
         if matches!(outcome, Outcome::Unknown(_)) {
-            ctx.run_later(ASK_ABOUT_UNKNOWN, Self::resynchronise);
+            ctx.run_later(ASK_ABOUT_UNKNOWN, Self::missed);
         }
         let changed = self.calls.settle(id, outcome, Timestamp::now(), Instant::now());
         self.record(changed);
@@ -357,7 +389,7 @@ impl StreamHandler<Received> for AriActor {
             Received::Frame(frame) => self.event(&frame),
             Received::Gap(missed) => {
                 tracing::warn!(actor = self.health.name(), missed, "events were dropped");
-                self.resynchronise(ctx);
+                self.missed(ctx);
             }
             Received::Closed(reason) => self.wait(AriError::NotConnected(reason), ctx),
         }

@@ -38,7 +38,7 @@ const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'~');
 
 /// Events that a call's life does not depend on: 53 of 82 of a bridged call are `ChannelVarset` alone.
-const UNWANTED: [&str; 9] = [
+pub(super) const UNWANTED: [&str; 9] = [
     "BridgeCreated",
     "BridgeDestroyed",
     "ChannelLeftBridge",
@@ -109,7 +109,7 @@ impl AriClient {
         let body = body.ok().and_then(Result::ok).unwrap_or_default();
         let message = words(&body);
         match status {
-            StatusCode::OK => Ok(serde_json::from_slice(&body).ok()),
+            status if status.is_success() => Ok(serde_json::from_slice(&body).ok()),
             StatusCode::UNAUTHORIZED => Err(AriError::Unauthorized),
             // Asterisk's own 500 for an originate; any other may come from something that gave up in between.
             StatusCode::INTERNAL_SERVER_ERROR if message != "Allocation failed" => {

@@ -5,9 +5,9 @@ use serde::Serialize;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
-use super::client::AriClient;
+use super::client::{AriClient, UNWANTED};
 use super::error::AriError;
-use super::event::{Bridge, Channel};
+use super::event::{Application, Bridge, Channel};
 use super::socket::{self, Received};
 use crate::actor::{Health, spawn_detached};
 use crate::settings::AsteriskSettings;
@@ -101,12 +101,16 @@ pub(super) async fn open(
     let (sender, frames) = socket::queue();
     // Given up half-way, `frames` is dropped, and the pump closes the socket.
     spawn_detached(&health, "event socket", socket::pump(socket, sender));
-    let trunk = match subscribe(&client, &app).await {
+    let shown = client.application(&app).await?;
+    let trunk = match subscribe(&client, &app, &shown).await {
         Ok(()) => Ok(()),
         Err(error @ AriError::UnknownTrunk(_)) => Err(error),
         Err(error) => return Err(error),
     };
-    client.filter_events(&app).await?;
+    let filtered = |kind: &&str| shown.events_disallowed.iter().any(|shown| shown.name == **kind);
+    if !UNWANTED.iter().all(filtered) {
+        client.filter_events(&app).await?;
+    }
     let snapshot = snapshot(client).await?;
     Ok(Opened {
         frames,
@@ -115,9 +119,14 @@ pub(super) async fn open(
     })
 }
 
+/// Looks again for a trunk that Asterisk did not know.
+pub(super) async fn look_for_trunk(client: AriClient, app: String) -> Result<(), AriError> {
+    let shown = client.application(&app).await?;
+    subscribe(&client, &app, &shown).await
+}
+
 /// Subscribes to the trunk and to bridges, unless subscriptions have outlived an earlier socket.
-pub(super) async fn subscribe(client: &AriClient, app: &str) -> Result<(), AriError> {
-    let subscribed = client.application(app).await?;
+async fn subscribe(client: &AriClient, app: &str, subscribed: &Application) -> Result<(), AriError> {
     if !subscribed.bridge_ids.iter().any(|id| id == ALL_BRIDGES) {
         client.subscribe_bridges(app).await?;
     }

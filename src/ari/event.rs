@@ -33,6 +33,16 @@ pub(super) struct Bridge {
 pub(super) struct Application {
     pub(super) bridge_ids: Vec<String>,
     pub(super) endpoint_ids: Vec<String>,
+    /// Its event filter. An Asterisk that does not show one gets it again.
+    #[serde(default)]
+    pub(super) events_disallowed: Vec<EventType>,
+}
+
+/// A type of events in a filter.
+#[derive(Debug, Clone, Deserialize)]
+pub(super) struct EventType {
+    #[serde(rename = "type")]
+    pub(super) name: String,
 }
 
 /// How a dial goes on (`main/dial.c`).

@@ -112,11 +112,12 @@ async fn read(
             None => return "connection lost".to_owned(),
         };
         heard.set(Instant::now());
+        // With any frame, if only a pong: after a storm there may be no event for a long time.
+        if dropped > 0 && queue.try_send(Received::Gap(dropped)).is_ok() {
+            dropped = 0;
+        }
         match frame {
             Frame::Text(text) => {
-                if dropped > 0 && queue.try_send(Received::Gap(dropped)).is_ok() {
-                    dropped = 0;
-                }
                 if queue.try_send(Received::Frame(text)).is_err() {
                     dropped += 1;
                     metrics::counter!(metric::ARI_FRAMES_DROPPED).increment(1);

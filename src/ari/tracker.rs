@@ -74,17 +74,18 @@ impl CallTracker {
         self.calls.values().any(|tracked| tracked.call.legs.is_empty())
     }
 
-    /// Takes over calls of an earlier life, as the ledger has them. A request of that life may still be under way
-    /// until `settled_at`.
-    pub(super) fn adopt(&mut self, calls: Vec<Call>, settled_at: Instant) {
+    /// Takes over calls of an earlier life, as the ledger has them at `now`. A request of that life may still be under
+    /// way until `settled_at`; not that of a call whose channel was seen.
+    pub(super) fn adopt(&mut self, calls: Vec<Call>, now: Instant, settled_at: Instant) {
         for call in calls {
             for leg in &call.legs {
                 self.channels.insert(leg.channel_id.clone(), call.id);
             }
             self.channels.insert(call.id.to_string(), call.id);
+            let heard_at = if call.legs.is_empty() { settled_at } else { now };
             self.calls.entry(call.id).or_insert(Tracked {
                 call,
-                heard_at: Some(settled_at),
+                heard_at: Some(heard_at),
             });
         }
     }
@@ -198,6 +199,16 @@ impl CallTracker {
             .iter()
             .map(|channel| (channel.id.as_str(), channel))
             .collect();
+        // A channel is in one bridge at most. Looked up, not searched for: the event socket waits meanwhile.
+        let bridge_of: HashMap<&str, &Bridge> = bridges
+            .iter()
+            .flat_map(|bridge| {
+                bridge
+                    .channels
+                    .iter()
+                    .map(move |channel| (channel.as_str(), bridge))
+            })
+            .collect();
         let ids: Vec<CallId> = self.calls.keys().copied().collect();
         for id in ids {
             let first = id.to_string();
@@ -210,7 +221,7 @@ impl CallTracker {
             } else if silent {
                 touched.extend(self.unseen(id, at));
             }
-            for bridge in bridges.iter().filter(|bridge| bridge.channels.contains(&first)) {
+            if let Some(bridge) = bridge_of.get(first.as_str()) {
                 for peer in bridge.channels.iter().filter(|peer| **peer != first) {
                     if let Some(channel) = live.get(peer.as_str()) {
                         self.channels.insert(peer.clone(), id);
@@ -378,7 +389,10 @@ impl CallTracker {
         let call = call.clone();
         if call.closed {
             self.calls.remove(&id);
-            self.channels.retain(|_, owner| *owner != id);
+            self.channels.remove(&id.to_string());
+            for leg in &call.legs {
+                self.channels.remove(&leg.channel_id);
+            }
         }
         Some(call)
     }

@@ -9,7 +9,7 @@ use serde::Serialize;
 use tokio::sync::OnceCell;
 use uuid::Uuid;
 
-use super::journal::Journal;
+use super::journal::{Journal, overlay};
 use super::messages::{Flush, GetCall, GetInstance, ListOpenCalls};
 use super::store::{self, LedgerStore};
 use crate::actor::{self, ActorHandle, Ask, Backoff, Health, Placement, Reply, RestartPolicy, Spawn};
@@ -189,8 +189,10 @@ impl Handler<Ask<ListOpenCalls>> for LedgerActor {
     fn handle(&mut self, ask: Ask<ListOpenCalls>, _: &mut Self::Context) -> Self::Result {
         let (store, journal) = (self.store(), self.settings.journal.clone());
         ask.run(|ListOpenCalls { integration }, _| async move {
+            // First: what is written meanwhile leaves the journal, and may come too late for what is read.
+            let known = journal.of_integration(&integration);
             let stored = store?.open_calls(&integration).await?;
-            Ok(journal.overlay(&integration, stored))
+            Ok(overlay(stored, known))
         })
     }
 }

@@ -57,16 +57,13 @@ impl Journal {
         calls.waiting.get(&id).or_else(|| calls.writing.get(&id)).cloned()
     }
 
-    /// Puts what the journal knows over what was read from disk.
-    pub(super) fn overlay(&self, integration: &str, stored: Vec<Call>) -> Vec<Call> {
-        let mut merged: BTreeMap<CallId, Call> = stored.into_iter().map(|call| (call.id, call)).collect();
+    /// What it knows of an integration's calls, the newest state of each last.
+    pub(super) fn of_integration(&self, integration: &str) -> Vec<Call> {
         let calls = self.calls();
-        for call in calls.writing.values().chain(calls.waiting.values()) {
-            if call.integration == integration {
-                merged.insert(call.id, call.clone());
-            }
-        }
-        merged.into_values().filter(|call| !call.closed).collect()
+        let all = calls.writing.values().chain(calls.waiting.values());
+        all.filter(|call| call.integration == integration)
+            .cloned()
+            .collect()
     }
 
     /// Waits until there is something to write.
@@ -138,6 +135,21 @@ impl Journal {
     }
 }
 
+/// Puts what the journal knew, before the disk was read, over what was read: a call that was written in between is in
+/// one of the two.
+pub(super) fn overlay(stored: Vec<Call>, known: Vec<Call>) -> Vec<Call> {
+    let mut merged: BTreeMap<CallId, Call> = BTreeMap::new();
+    for call in stored.into_iter().chain(known) {
+        let newer = merged
+            .get(&call.id)
+            .is_none_or(|other| other.revision <= call.revision);
+        if newer {
+            merged.insert(call.id, call);
+        }
+    }
+    merged.into_values().filter(|call| !call.closed).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -187,11 +199,11 @@ mod tests {
         journal.record(&closed);
         let mut stored = closed.clone();
         stored.closed = false;
-        let calls = journal.overlay(&open.integration, vec![open.clone(), stored]);
+        let calls = overlay(vec![open.clone(), stored], journal.of_integration(&open.integration));
         assert_eq!(calls, [open]);
         let mut elsewhere = call();
         elsewhere.integration = "asterisk.other".to_owned();
         journal.record(&elsewhere);
-        assert!(journal.overlay("asterisk.none", Vec::new()).is_empty());
+        assert!(journal.of_integration("asterisk.none").is_empty());
     }
 }

@@ -284,7 +284,7 @@ async fn a_call_of_an_earlier_life_is_found_again_by_its_bridge() {
     let sent = before.calls.remove(&id).unwrap().call;
 
     let mut tracker = tracker();
-    tracker.adopt(vec![sent], Instant::now());
+    tracker.adopt(vec![sent], Instant::now(), Instant::now());
     let channels = [
         channel(&first, ChannelState::Up),
         channel("second", ChannelState::Up),
@@ -317,4 +317,60 @@ async fn without_a_connection_unknown_calls_are_closed_in_time() {
     assert!(tracker.expire(Instant::now() + RING, at(59)).is_empty());
     let call = tracker.expire(Instant::now() + RING, at(61)).remove(0);
     assert_eq!((call.state, call.closed), (CallState::Unknown, true));
+}
+
+#[actix_rt::test]
+async fn a_call_of_an_earlier_life_whose_channel_was_seen_is_closed_by_the_first_look() {
+    let mut before = tracker();
+    let (id, first) = begin(&mut before);
+    accept(&mut before, id, &first);
+    let seen = before.calls.remove(&id).unwrap().call;
+    let (other, _) = begin(&mut before);
+    let sent = before.calls.remove(&other).unwrap().call;
+
+    let mut tracker = tracker();
+    let now = Instant::now();
+    tracker.adopt(vec![seen, sent], now, now + RING);
+    let closed = tracker.reconcile(&[], &[], now + RING / 2, at(7));
+    let closed: Vec<_> = closed.iter().map(|call| (call.id, call.state)).collect();
+    assert_eq!(
+        closed,
+        [(id, CallState::Ended)],
+        "the other's request may be under way"
+    );
+}
+
+#[actix_rt::test]
+async fn nothing_is_kept_of_calls_that_are_over_however_they_ended() {
+    let mut tracker = tracker();
+    for turn in 0..200 {
+        let (id, first) = begin(&mut tracker);
+        match turn % 5 {
+            0 => {
+                accept(&mut tracker, id, &first);
+                bridge(&mut tracker, &first);
+                tracker.apply(&destroyed("second", 16), at(9), Instant::now());
+                tracker.apply(&destroyed(&first, 16), at(9), Instant::now());
+            }
+            1 => {
+                accept(&mut tracker, id, &first);
+                tracker.apply(&destroyed(&first, 17), at(2), Instant::now());
+            }
+            2 => {
+                let refused = Outcome::Rejected("busy".to_owned());
+                tracker.settle(id, refused, at(1), Instant::now());
+            }
+            3 => {
+                accept(&mut tracker, id, &first);
+                bridge(&mut tracker, &first);
+                tracker.reconcile(&[], &[], Instant::now() + RING, at(50));
+            }
+            _ => {
+                let lost = Outcome::Unknown("lost".to_owned());
+                tracker.settle(id, lost, at(1), Instant::now());
+                tracker.expire(Instant::now() + RING, at(100));
+            }
+        }
+        assert_eq!((tracker.len(), tracker.channels.len()), (0, 0), "turn {turn}");
+    }
 }
