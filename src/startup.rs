@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use futures_util::future::join_all;
+use futures_util::join;
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::time::{Instant, timeout};
 use uuid::Uuid;
@@ -24,6 +25,9 @@ use crate::telemetry::{self, TelemetryError};
 
 /// How long the actors may take to be built. None of them waits for its integration.
 const BUILD_PATIENCE: Duration = Duration::from_secs(5);
+
+/// How long the stores may take to write what is left.
+const STORE_PATIENCE: Duration = Duration::from_secs(5);
 
 /// Why the gateway could not start.
 #[derive(Debug, thiserror::Error)]
@@ -162,16 +166,20 @@ impl Integrations {
         }
     }
 
-    /// Stops everything, what is asked before what asks it comes last: collectors, integrations, stores.
-    async fn stop(&self, deadline: Instant) {
-        join_all(self.collectors.values().map(|handle| handle.stop(deadline))).await;
-        join_all(self.asterisk.values().map(|handle| handle.stop(deadline))).await;
-        join_all(self.pac.values().map(|handle| handle.stop(deadline))).await;
+    /// Stops everything: what asks before what is asked, each with time of its own, so that one that hangs costs the
+    /// others nothing.
+    async fn stop(&self, patience: Duration) {
+        let deadline = Instant::now() + patience;
+        join!(
+            join_all(self.collectors.values().map(|handle| handle.stop(deadline))),
+            join_all(self.asterisk.values().map(|handle| handle.stop(deadline))),
+            join_all(self.pac.values().map(|handle| handle.stop(deadline))),
+        );
+        let deadline = Instant::now() + STORE_PATIENCE;
         if let Err(error) = self.stores.ledger.control(Flush, deadline).await {
             tracing::warn!(%error, "what became of the latest calls is not in the ledger");
         }
-        self.stores.ledger.stop(deadline).await;
-        self.stores.cdr.stop(deadline).await;
+        join!(self.stores.ledger.stop(deadline), self.stores.cdr.stop(deadline));
     }
 }
 
@@ -284,15 +292,16 @@ impl Application {
         let handle = server.handle();
         lifecycle.started();
         let mut served = actix_rt::spawn(server);
-        tokio::select! {
-            ended = &mut served => return ended.unwrap_or_else(|error| Err(io::Error::other(error))),
-            () = stop => {}
-        }
-        tracing::info!("stopping");
-        lifecycle.draining();
-        let deadline = Instant::now() + shutdown;
-        handle.stop(true).await;
-        integrations.stop(deadline + BUILD_PATIENCE).await;
-        Ok(())
+        let ended = tokio::select! {
+            ended = &mut served => ended.unwrap_or_else(|error| Err(io::Error::other(error))),
+            () = stop => {
+                tracing::info!("stopping");
+                lifecycle.draining();
+                handle.stop(true).await;
+                Ok(())
+            }
+        };
+        integrations.stop(shutdown).await;
+        ended
     }
 }

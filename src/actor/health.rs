@@ -44,8 +44,11 @@ pub struct HealthReport {
     /// What the actor itself publishes: connection, trunks, watermarks. No secrets, no phone numbers.
     #[serde(skip_serializing_if = "serde_json::Value::is_null")]
     pub detail: serde_json::Value,
-    /// Whether the actor says that it can do its work.
+    /// Whether the actor says that it can do its work; not before it says so.
     pub usable: bool,
+    /// How often it was built.
+    #[serde(skip)]
+    pub(super) life: u64,
 }
 
 /// What an actor has to do at the moment, and how much it may have.
@@ -65,6 +68,8 @@ pub struct Health {
     name: Arc<str>,
     report: Arc<watch::Sender<HealthReport>>,
     bulkhead: Option<Bulkhead>,
+    /// Which life of the actor this belongs to. What an earlier one left behind has nothing to say any more.
+    life: u64,
 }
 
 impl Health {
@@ -78,12 +83,26 @@ impl Health {
             panics: 0,
             last_error: None,
             detail: serde_json::Value::Null,
-            usable: true,
+            usable: false,
+            life: 0,
         };
         Self {
             name: name.into(),
             report: Arc::new(watch::Sender::new(report)),
             bulkhead: None,
+            life: 0,
+        }
+    }
+
+    /// The same for the actor's next life, of which nothing is known yet.
+    pub(super) fn next_life(&self) -> Self {
+        self.report.send_modify(|report| {
+            report.life += 1;
+            report.usable = false;
+        });
+        Self {
+            life: self.report.borrow().life,
+            ..self.clone()
         }
     }
 
@@ -130,9 +149,13 @@ impl Health {
     /// Publishes what the actor knows of its integration, and whether it can do its work.
     pub fn publish<T: Serialize>(&self, usable: bool, detail: &T) {
         let detail = serde_json::to_value(detail).unwrap_or_default();
-        self.report.send_modify(|report| {
-            report.usable = usable;
-            report.detail = detail;
+        self.report.send_if_modified(|report| {
+            let current = report.life == self.life;
+            if current {
+                report.usable = usable;
+                report.detail = detail;
+            }
+            current
         });
     }
 
@@ -183,5 +206,25 @@ impl HealthBoard {
     #[must_use]
     pub fn all(&self) -> Vec<Health> {
         self.entries().values().cloned().collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_actor_is_usable_when_it_says_so_and_an_earlier_life_has_no_say() {
+        let health = Health::new("probe");
+        let first = health.next_life();
+        assert!(!health.report().usable);
+        first.publish(true, &"up");
+        assert!(health.report().usable);
+        let second = health.next_life();
+        assert!(!health.report().usable);
+        first.publish(true, &"up, says what is left of the first");
+        assert!(!health.report().usable);
+        second.publish(true, &"up");
+        assert!(health.report().usable);
     }
 }

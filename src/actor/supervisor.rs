@@ -151,8 +151,8 @@ where
     A: Actor<Context = Context<A>>,
     F: Fn(&Health) -> A,
 {
-    let health = handle.health();
-    let actor = match catch_unwind(AssertUnwindSafe(|| build(health))) {
+    let health = handle.health().next_life();
+    let actor = match catch_unwind(AssertUnwindSafe(|| build(&health))) {
         Ok(actor) => actor,
         Err(panic) => return Ended::Panicked(panic_message(panic.as_ref())),
     };
@@ -164,6 +164,8 @@ where
     health.enter(State::Running);
     let turn = async {
         tokio::select! {
+            // What waits in the mailbox comes before the wish to stop.
+            biased;
             () = &mut life => Ended::ByItself,
             () = handle.stop_requested().cancelled() => Ended::Stopped,
             () = handle.drill_requested() => panic!("a drill"),

@@ -296,13 +296,17 @@ impl Actor for AriActor {
             self.settings.ledger.clone(),
             self.settings.asterisk.app_prefix().to_owned(),
         );
-        let instance = recollect::instance(ledger.clone());
-        ctx.spawn(instance.into_actor(self).map(move |instance, actor, ctx| {
+        let (name, born) = (self.settings.name.clone(), Timestamp::now());
+        let instance = recollect::instance(ledger.clone()).into_actor(self);
+        let recollection = instance.then(move |instance, actor, ctx| {
+            actor.calls.name_instance(&instance);
             actor.app = Some(format!("{prefix}-{instance}"));
             actor.connect(ctx);
-        }));
-        let open_calls = recollect::open_calls(ledger, self.settings.name.clone());
-        ctx.spawn(open_calls.into_actor(self).map(|calls, actor, ctx| {
+            recollect::open_calls(ledger, name, instance).into_actor(actor)
+        });
+        ctx.spawn(recollection.map(move |mut calls, actor, ctx| {
+            // What this life began it knows better.
+            calls.retain(|call| call.sent_at < born);
             let settled_at = Instant::now() + actor.settings.asterisk.request_timeout();
             actor.calls.adopt(calls, Instant::now(), settled_at);
             actor.missed(ctx);

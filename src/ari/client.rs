@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use awc::error::SendRequestError;
+use awc::error::{ConnectError, SendRequestError};
 use awc::http::{Method, StatusCode};
 use awc::{Client, ClientRequest, Connector};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
@@ -20,8 +20,8 @@ use crate::settings::AsteriskSettings;
 /// Asterisk closes a connection that was idle for 15 s (`session_keep_alive`): ours are gone before.
 const IDLE: Duration = Duration::from_secs(10);
 
-/// How long a TCP connection may take; well below any request's time, so that a request that was never sent is
-/// known as such.
+/// How long a TCP connection may take at most; and half of a request's time at most, so that a request that was never
+/// sent is known as such.
 const CONNECT: Duration = Duration::from_secs(2);
 
 /// The largest answer that is read. A channel takes about 1 kB.
@@ -60,7 +60,7 @@ pub(super) struct AriClient {
 impl AriClient {
     pub(super) fn new(settings: &AsteriskSettings) -> Self {
         let connector = Connector::new()
-            .timeout(CONNECT)
+            .timeout(CONNECT.min(settings.request_timeout() / 2))
             .conn_keep_alive(IDLE)
             .limit(settings.limits.in_flight + OWN_CONNECTIONS);
         let client = Client::builder()
@@ -111,17 +111,20 @@ impl AriClient {
         match status {
             status if status.is_success() => Ok(serde_json::from_slice(&body).ok()),
             StatusCode::UNAUTHORIZED => Err(AriError::Unauthorized),
-            // Asterisk's own 500 for an originate; any other may come from something that gave up in between.
-            StatusCode::INTERNAL_SERVER_ERROR if message != "Allocation failed" => {
-                Err(AriError::OutcomeUnknown(format!("answered 500 {message}")))
-            }
-            StatusCode::BAD_GATEWAY | StatusCode::GATEWAY_TIMEOUT => {
-                Err(AriError::OutcomeUnknown(format!("answered {status}")))
-            }
-            _ => Err(AriError::Rejected {
+            // Asterisk's own 500 for an originate; any other may come from something in between that gave up.
+            StatusCode::INTERNAL_SERVER_ERROR if message == "Allocation failed" => Err(AriError::Rejected {
                 status: status.as_u16(),
                 message,
             }),
+            // The id was made for this one request: where it exists already, something sent the request twice.
+            StatusCode::CONFLICT | StatusCode::REQUEST_TIMEOUT => {
+                Err(AriError::OutcomeUnknown(format!("answered {status}")))
+            }
+            status if status.is_client_error() => Err(AriError::Rejected {
+                status: status.as_u16(),
+                message,
+            }),
+            _ => Err(AriError::OutcomeUnknown(format!("answered {status}"))),
         }
     }
 
@@ -234,14 +237,24 @@ impl AriClient {
 }
 
 /// Why a request surely never left; None when it may have.
+///
+/// `ConnectError::Disconnected` is not among these, whatever its name: awc answers it too when the request was written
+/// and the peer then closed without an answer (awc 3.11, `client/h1proto.rs`).
 fn not_sent(error: &SendRequestError) -> Option<String> {
-    if let SendRequestError::Connect(error) = error {
-        Some(error.to_string())
-    } else if let SendRequestError::Url(error) = error {
-        Some(error.to_string())
-    } else {
-        None
+    if let SendRequestError::Url(error) = error {
+        return Some(error.to_string());
     }
+    if let SendRequestError::Connect(
+        error @ (ConnectError::Resolver(_)
+        | ConnectError::NoRecords
+        | ConnectError::Timeout
+        | ConnectError::Unresolved
+        | ConnectError::Io(_)),
+    ) = error
+    {
+        return Some(error.to_string());
+    }
+    None
 }
 
 /// Asterisk's words in an answer: `{"message": …}` or `{"error": …}`.
@@ -280,3 +293,6 @@ pub async fn probe(settings: &AsteriskSettings) -> Result<String, AriError> {
         .unwrap_or("of an unknown version");
     Ok(format!("Asterisk {version}"))
 }
+
+#[cfg(test)]
+mod tests;

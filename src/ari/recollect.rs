@@ -35,12 +35,13 @@ pub(super) async fn instance(ledger: LedgerHandle) -> String {
     passing
 }
 
-/// The calls that were not over when the gateway, or the actor, last ended.
-pub(super) async fn open_calls(ledger: LedgerHandle, integration: String) -> Vec<Call> {
+/// The calls of this gateway that were not over when it, or the actor, last ended.
+pub(super) async fn open_calls(ledger: LedgerHandle, integration: String, instance: String) -> Vec<Call> {
     let mut attempt = 0;
     loop {
         let question = ListOpenCalls {
             integration: integration.clone(),
+            instance: instance.clone(),
         };
         match ledger.ask(question, Instant::now() + PATIENCE).await {
             Ok(calls) => return calls,

@@ -21,6 +21,8 @@ const MARGIN: Duration = Duration::from_secs(30);
 #[derive(Debug)]
 pub(super) struct CallTracker {
     integration: String,
+    /// This gateway among those on the same ledger; empty until it is known, and then nothing has left yet.
+    instance: String,
     ring_timeout: Duration,
     calls: HashMap<CallId, Tracked>,
     /// Which call a channel belongs to.
@@ -58,10 +60,16 @@ impl CallTracker {
     pub(super) fn new(integration: &str, ring_timeout: Duration) -> Self {
         Self {
             integration: integration.to_owned(),
+            instance: String::new(),
             ring_timeout,
             calls: HashMap::new(),
             channels: HashMap::new(),
         }
+    }
+
+    /// From now on, calls are this gateway's.
+    pub(super) fn name_instance(&mut self, instance: &str) {
+        self.instance = instance.to_owned();
     }
 
     /// How many calls are not over.
@@ -95,6 +103,7 @@ impl CallTracker {
         let call = Call {
             id: CallId::mint(),
             integration: self.integration.clone(),
+            instance: self.instance.clone(),
             extension: extension.to_string(),
             number: number.to_string(),
             state: CallState::Sent,
@@ -222,12 +231,7 @@ impl CallTracker {
                 touched.extend(self.unseen(id, at));
             }
             if let Some(bridge) = bridge_of.get(first.as_str()) {
-                for peer in bridge.channels.iter().filter(|peer| **peer != first) {
-                    if let Some(channel) = live.get(peer.as_str()) {
-                        self.channels.insert(peer.clone(), id);
-                        touched.extend(self.observe(id, channel, at));
-                    }
-                }
+                touched.extend(self.recognise_peer(id, bridge, &live, at));
                 touched.extend(self.bridged(id, bridge, at));
             }
             if silent {
@@ -237,6 +241,25 @@ impl CallTracker {
         touched.sort_unstable();
         touched.dedup();
         touched.into_iter().filter_map(|id| self.changed(id)).collect()
+    }
+
+    /// The second leg, where its `Dial` was missed: the one other channel in the bridge, unless it is another call's.
+    /// More than two are a conference, which tells nothing.
+    fn recognise_peer(
+        &mut self,
+        id: CallId,
+        bridge: &Bridge,
+        live: &HashMap<&str, &Channel>,
+        at: Timestamp,
+    ) -> Option<CallId> {
+        let first = id.to_string();
+        let [one, other] = bridge.channels.as_slice() else {
+            return None;
+        };
+        let peer = if *one == first { other } else { one };
+        let channel = live.get(peer.as_str())?;
+        let owner = *self.channels.entry(peer.clone()).or_insert(id);
+        (owner == id).then(|| self.observe(id, channel, at)).flatten()
     }
 
     /// A channel of the call is alive and in this state.

@@ -7,6 +7,7 @@ use std::time::Duration;
 use actix::fut::wrap_future;
 use actix::{Actor, ActorFutureExt as _, AsyncContext as _, Context, Handler, ResponseFuture};
 use serde::Serialize;
+use tokio::sync::Semaphore;
 
 use super::messages::{Apply, GetLastCallId, GetPosition, ListDigests, SearchAfterCallId};
 use super::pages;
@@ -18,8 +19,7 @@ use crate::settings::StoreSettings;
 /// How often an open store is looked at.
 const PROBE_INTERVAL: Duration = Duration::from_secs(5);
 /// The waits before a store that cannot be opened, or does not answer, is tried again.
-const FIRST_RETRY: Duration = Duration::from_millis(200);
-const LAST_RETRY: Duration = Duration::from_secs(10);
+const RETRY: Backoff = Backoff::constant(Duration::from_millis(200), Duration::from_secs(10));
 
 /// The way to the CDR store.
 pub type CdrHandle = ActorHandle<CdrActor>;
@@ -37,7 +37,9 @@ pub fn spawn_cdr(spawn: Spawn, settings: StoreSettings) -> CdrHandle {
 pub struct CdrActor {
     settings: StoreSettings,
     health: Health,
-    retry: Backoff,
+    /// Answers of more than one page wait for their readers: they get half of the permits, so that slow readers keep
+    /// neither the collector nor short answers out.
+    long_answers: Arc<Semaphore>,
     /// The store, or why there is none yet.
     store: Result<Arc<dyn CdrStore>, StoreError>,
 }
@@ -61,16 +63,14 @@ impl fmt::Debug for CdrActor {
 
 impl CdrActor {
     fn new(settings: StoreSettings, health: Health) -> Self {
-        #[expect(clippy::expect_used, reason = "the bounds are the constants above")]
-        let retry = Backoff::try_new(FIRST_RETRY, LAST_RETRY).expect("the first is below the last");
         let opening = StoreError::Unavailable("it is being opened".to_owned());
         // Before the actor runs, so that nobody is told that it is usable before it is.
         let error = Some(opening.to_string());
         health.publish(false, &StoreHealth { seq: None, error });
         Self {
+            long_answers: Arc::new(Semaphore::new((settings.limits.in_flight / 2).max(1))),
             settings,
             health,
-            retry,
             store: Err(opening),
         }
     }
@@ -94,7 +94,7 @@ impl CdrActor {
         let look = wrap_future(look).map(move |found, actor: &mut Self, context: &mut Context<Self>| {
             let (failures, wait) = match actor.publish(found) {
                 Ok(()) => (0, PROBE_INTERVAL),
-                Err(_) => (failures.saturating_add(1), actor.retry.delay(failures)),
+                Err(_) => (failures.saturating_add(1), RETRY.delay(failures)),
             };
             context.run_later(wait, move |actor, context| actor.probe(failures, context));
         });
@@ -103,6 +103,10 @@ impl CdrActor {
 
     /// Keeps and publishes what was found. A store that is open stays so: its pool connects again by itself.
     fn publish(&mut self, found: Result<(Arc<dyn CdrStore>, i64), StoreError>) -> Result<(), StoreError> {
+        // Busy is not down.
+        if matches!((&self.store, &found), (Ok(_), Err(StoreError::PoolTimeout))) {
+            return Ok(());
+        }
         let (seq, failure) = match found {
             Ok((store, seq)) => {
                 self.store = Ok(store);
@@ -173,8 +177,9 @@ impl Handler<Ask<SearchAfterCallId>> for CdrActor {
 
     fn handle(&mut self, ask: Ask<SearchAfterCallId>, _: &mut Context<Self>) -> Self::Result {
         let (store, health) = (self.store(), self.health.clone());
+        let long_answers = Arc::clone(&self.long_answers);
         ask.run_with_permit(|message, _, permit| async move {
-            pages::search(store?, message, permit, &health).await
+            pages::search(store?, message, permit, long_answers, &health).await
         })
     }
 }

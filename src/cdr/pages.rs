@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::Semaphore;
 use tokio::sync::mpsc::{self, OwnedPermit};
 use tokio::time::timeout;
 use uuid::Uuid;
@@ -24,7 +25,7 @@ const WHOLE: Duration = Duration::from_secs(300);
 type Page = Result<Vec<LegacyRow>, StoreError>;
 
 /// Reads the first page; if there are more, a detached task reads them for whoever holds the [`CdrPages`], and keeps
-/// `permit` until it ends.
+/// `permit` and a place among the `long_answers` until it ends.
 ///
 /// # Cancel safety
 /// Dropping the future ends everything and gives the permit back.
@@ -32,14 +33,18 @@ pub(super) async fn search(
     store: Arc<dyn CdrStore>,
     request: SearchAfterCallId,
     permit: Option<Permit>,
+    long_answers: Arc<Semaphore>,
     health: &Health,
 ) -> Result<CdrPages, StoreError> {
     let first = page(store.as_ref(), &request, None).await?;
     // One place more than pages may wait: the reason of an early end always finds room.
     let (pages, rest) = mpsc::channel(PAGES_AHEAD + 1);
     if let Some(after) = more_after(&first) {
+        let Ok(place) = long_answers.try_acquire_owned() else {
+            return Err(StoreError::PoolTimeout);
+        };
         let feed = async move {
-            let _permit = permit;
+            let _held = (permit, place);
             let Ok(place) = pages.clone().try_reserve_owned() else {
                 // The reader is gone already.
                 return;

@@ -7,11 +7,16 @@ mod sqlite;
 #[cfg(test)]
 pub(crate) mod testing;
 
+use std::time::Duration;
+
 pub use error::StoreError;
 pub(crate) use postgres::Postgres;
 pub(crate) use sqlite::Connections;
 
+/// How long bringing a schema up to date may take: an index over a large table takes minutes.
+const MIGRATION: Duration = Duration::from_secs(1_800);
+
 /// An error of a migration, which quotes no values either.
-pub(crate) fn migration(error: &refinery::Error) -> StoreError {
+fn migration(error: &refinery::Error) -> StoreError {
     StoreError::Unavailable(format!("its schema cannot be brought up to date: {error}"))
 }

@@ -7,8 +7,10 @@ use actix::fut::WrapFuture as _;
 use actix::{Actor, ActorFutureExt as _, AsyncContext as _, Context, Handler};
 use serde::Serialize;
 use tokio::sync::OnceCell;
+use tokio::time::{sleep, timeout};
 use uuid::Uuid;
 
+use super::call::Call;
 use super::journal::{Journal, overlay};
 use super::messages::{Flush, GetCall, GetInstance, ListOpenCalls};
 use super::store::{self, LedgerStore};
@@ -25,6 +27,9 @@ const GATHER: Duration = Duration::from_millis(5);
 
 /// Between two tries of a store that does not work.
 const RETRY: Backoff = Backoff::constant(Duration::from_millis(50), Duration::from_secs(5));
+
+/// How long the ledger may lie idle before it is looked at.
+const PROBE: Duration = Duration::from_secs(5);
 
 /// A handle to the ledger.
 pub type LedgerHandle = ActorHandle<LedgerActor>;
@@ -102,41 +107,45 @@ impl Actor for LedgerActor {
 
 /// Opens the store, then writes the journal for ever.
 async fn write_behind(settings: LedgerSettings, cell: Arc<OnceCell<Store>>, health: Health) {
-    let mut attempt = 0;
+    let mut failures = 0;
     let store = loop {
-        match cell.get_or_try_init(|| store::open(&settings.store)).await {
+        let opened = cell.get_or_try_init(|| store::open(&settings.store)).await;
+        report(&health, opened.as_ref().err());
+        match opened {
             Ok(store) => break Arc::clone(store),
-            Err(error) => {
-                report(&health, Some(&error));
-                tokio::time::sleep(RETRY.delay(attempt)).await;
-                attempt += 1;
+            Err(_) => {
+                sleep(RETRY.delay(failures)).await;
+                failures += 1;
             }
         }
     };
-    report(&health, None);
-    let mut attempt = 0;
+    let mut failures = 0;
     loop {
-        settings.journal.news().await;
-        tokio::time::sleep(GATHER).await;
-        match write_once(&settings.journal, store.as_ref()).await {
-            Ok(()) => {
-                if attempt > 0 {
-                    report(&health, None);
-                }
-                attempt = 0;
-            }
-            Err(error) => {
-                report(&health, Some(&error));
-                tokio::time::sleep(RETRY.delay(attempt)).await;
-                attempt += 1;
+        let news = timeout(PROBE, settings.journal.news()).await.is_ok();
+        let done = if news {
+            sleep(GATHER).await;
+            write_once(&settings.journal, store.as_ref()).await
+        } else {
+            store.ping().await
+        };
+        report(&health, done.as_ref().err());
+        match done {
+            Ok(()) => failures = 0,
+            Err(_) => {
+                sleep(RETRY.delay(failures)).await;
+                failures += 1;
             }
         }
     }
 }
 
+/// Writes a group of calls. One that the store refuses is set aside, so that it does not hold up the others for ever.
 async fn write_once(journal: &Journal, store: &dyn LedgerStore) -> Result<(), StoreError> {
     let calls = journal.take(GROUP);
-    let written = store.save(calls).await;
+    let mut written = store.save(calls.clone()).await;
+    if matches!(written, Err(StoreError::Query(_))) {
+        written = write_each(calls, store).await;
+    }
     match written {
         Ok(()) => journal.written(),
         Err(_) => journal.put_back(),
@@ -144,6 +153,20 @@ async fn write_once(journal: &Journal, store: &dyn LedgerStore) -> Result<(), St
     #[expect(clippy::cast_precision_loss, reason = "a gauge, and never near 2^52")]
     metrics::gauge!(metric::LEDGER_UNWRITTEN).set(journal.len() as f64);
     written
+}
+
+async fn write_each(calls: Vec<Call>, store: &dyn LedgerStore) -> Result<(), StoreError> {
+    for call in calls {
+        let id = call.id;
+        match store.save(vec![call]).await {
+            Err(error @ StoreError::Query(_)) => {
+                tracing::error!(call = %id, %error, "the ledger refuses a call: its record is given up");
+                metrics::counter!(metric::LEDGER_LOST).increment(1);
+            }
+            written => written?,
+        }
+    }
+    Ok(())
 }
 
 fn report(health: &Health, error: Option<&StoreError>) {
@@ -188,12 +211,18 @@ impl Handler<Ask<ListOpenCalls>> for LedgerActor {
 
     fn handle(&mut self, ask: Ask<ListOpenCalls>, _: &mut Self::Context) -> Self::Result {
         let (store, journal) = (self.store(), self.settings.journal.clone());
-        ask.run(|ListOpenCalls { integration }, _| async move {
-            // First: what is written meanwhile leaves the journal, and may come too late for what is read.
-            let known = journal.of_integration(&integration);
-            let stored = store?.open_calls(&integration).await?;
-            Ok(overlay(stored, known))
-        })
+        ask.run(
+            |ListOpenCalls {
+                 integration,
+                 instance,
+             },
+             _| async move {
+                // First: what is written meanwhile leaves the journal, and may come too late for what is read.
+                let known = journal.of_integration(&integration);
+                let stored = store?.open_calls(&integration, &instance).await?;
+                Ok(overlay(stored, known))
+            },
+        )
     }
 }
 
@@ -223,4 +252,65 @@ impl Handler<Ask<Flush>> for LedgerActor {
 pub fn propose_instance() -> String {
     let (high, _) = Uuid::new_v4().as_u64_pair();
     format!("{:08x}", high >> 32)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use async_trait::async_trait;
+
+    use super::*;
+    use crate::ledger::call::CallId;
+    use crate::ledger::call::tests::call;
+
+    /// Refuses one call, for what it is.
+    struct Picky {
+        refused: CallId,
+        saved: Mutex<Vec<CallId>>,
+    }
+
+    #[async_trait]
+    impl LedgerStore for Picky {
+        async fn save(&self, calls: Vec<Call>) -> Result<(), StoreError> {
+            if calls.iter().any(|call| call.id == self.refused) {
+                return Err(StoreError::Query("SQLSTATE 22021".to_owned()));
+            }
+            self.saved
+                .lock()
+                .unwrap()
+                .extend(calls.iter().map(|call| call.id));
+            Ok(())
+        }
+
+        async fn call(&self, _: CallId) -> Result<Option<Call>, StoreError> {
+            Ok(None)
+        }
+
+        async fn open_calls(&self, _: &str, _: &str) -> Result<Vec<Call>, StoreError> {
+            Ok(Vec::new())
+        }
+
+        async fn ping(&self) -> Result<(), StoreError> {
+            Ok(())
+        }
+
+        async fn instance(&self, _: &str, proposal: &str) -> Result<String, StoreError> {
+            Ok(proposal.to_owned())
+        }
+    }
+
+    #[actix_rt::test]
+    async fn a_call_that_the_store_refuses_holds_up_no_other() {
+        let calls = [call(), call(), call()];
+        let store = Picky {
+            refused: calls[1].id,
+            saved: Mutex::default(),
+        };
+        let journal = Journal::default();
+        calls.iter().for_each(|call| journal.record(call));
+        assert_eq!(write_once(&journal, &store).await, Ok(()));
+        assert_eq!(*store.saved.lock().unwrap(), [calls[0].id, calls[2].id]);
+        assert_eq!(journal.len(), 0);
+    }
 }

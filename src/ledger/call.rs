@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::telephony::HangupCause;
+use crate::telephony::{HangupCause, mask};
 
 /// A call's id: a UUIDv7 of ours. On Asterisk it is the id of the call's first channel too.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -92,13 +92,15 @@ pub struct Leg {
     pub cause: Option<HangupCause>,
 }
 
-/// A call with all that is known of it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+/// A call with all that is known of it. `Debug` masks its numbers, for logs.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Call {
     /// Its id.
     pub id: CallId,
     /// The integration that carries it, such as `asterisk.main`.
     pub integration: String,
+    /// The gateway that placed it: others on the same ledger leave it alone.
+    pub instance: String,
     /// The extension that is called first.
     pub extension: String,
     /// The external subscriber's number.
@@ -127,6 +129,28 @@ pub struct Call {
     pub legs: Vec<Leg>,
 }
 
+impl fmt::Debug for Call {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Call")
+            .field("id", &self.id)
+            .field("integration", &self.integration)
+            .field("extension", &mask(&self.extension))
+            .field("number", &mask(&self.number))
+            .field("state", &self.state)
+            .field("closed", &self.closed)
+            .field("revision", &self.revision)
+            .field("sent_at", &self.sent_at)
+            .field("ringing_at", &self.ringing_at)
+            .field("answered_at", &self.answered_at)
+            .field("bridged_at", &self.bridged_at)
+            .field("ended_at", &self.ended_at)
+            .field("cause", &self.cause)
+            .field("error", &self.error)
+            .field("legs", &self.legs)
+            .finish_non_exhaustive()
+    }
+}
+
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
@@ -135,6 +159,7 @@ pub(super) mod tests {
         Call {
             id: CallId::mint(),
             integration: "asterisk.main".to_owned(),
+            instance: "0123abcd".to_owned(),
             extension: "102".to_owned(),
             number: "79102223311".to_owned(),
             state: CallState::Sent,
@@ -149,6 +174,15 @@ pub(super) mod tests {
             error: None,
             legs: Vec::new(),
         }
+    }
+
+    #[test]
+    fn logs_do_not_show_its_numbers() {
+        let shown = format!("{:?}", call());
+        assert!(
+            !shown.contains("79102223311") && shown.contains("7910*****11"),
+            "{shown}"
+        );
     }
 
     #[test]

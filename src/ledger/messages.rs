@@ -17,11 +17,13 @@ impl Request for GetCall {
     const OPERATION: &'static str = "get_call";
 }
 
-/// Request: the calls of an integration that are not over.
+/// Request: the calls of a gateway through an integration that are not over.
 #[derive(Debug, Clone)]
 pub struct ListOpenCalls {
     /// The integration.
     pub integration: String,
+    /// The gateway, see [`GetInstance`].
+    pub instance: String,
 }
 
 impl Request for ListOpenCalls {

@@ -123,11 +123,11 @@ impl Source for Script {
                 .collect()
             }
             "latest_cdr" => {
-                let latest = self.legs_in(text).into_iter().last();
+                let latest = self.legs_in(text).pop_last();
                 vec![vec![latest.map_or("none".to_owned(), |(id, _)| id.to_string())]]
             }
             "tally_cdrs" => {
-                let digests: Vec<String> = self.legs_in(text).iter().map(|(_, line)| digest(line)).collect();
+                let digests: Vec<String> = self.legs_in(text).values().map(|line| digest(line)).collect();
                 vec![vec![digests.len().to_string(), digest(&digests.concat())]]
             }
             "list_cdrs" => {

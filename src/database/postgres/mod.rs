@@ -6,12 +6,15 @@ use std::time::Duration;
 
 use deadpool_postgres::{Manager, ManagerConfig, Object, Pool, RecyclingMethod, Runtime};
 use refinery::Runner;
+use tokio::time::timeout;
 use tokio_postgres::NoTls;
 
-use super::{StoreError, migration};
+use super::{MIGRATION, StoreError, migration};
 
-/// Keeps gateways that start together from migrating together. The number is "mege.cdr" in ASCII.
-const MIGRATION_LOCK: &str = "SELECT pg_advisory_lock(7882820407049544818)";
+/// Keeps gateways that start together from migrating together, and lets a migration take its time. The number is
+/// "mege.cdr" in ASCII.
+const MIGRATION_SESSION: &str = "SET statement_timeout = 0; SET lock_timeout = 0; \
+     SET idle_in_transaction_session_timeout = 0; SELECT pg_advisory_lock(7882820407049544818)";
 
 /// A pool of connections to one database.
 #[derive(Debug)]
@@ -51,20 +54,26 @@ impl Postgres {
         Ok(Self { pool, timeout })
     }
 
-    /// Brings the schema up to date; `history` names the table of what was applied.
+    /// Brings the schema up to date; `history` names the table of what was applied. A migration is applied as a whole or
+    /// not at all, and may take longer than any request.
     pub(crate) async fn migrate(&self, mut migrations: Runner, history: &str) -> Result<(), StoreError> {
-        self.bounded(async {
-            // Taken out of the pool: the lock ends with the connection.
-            let mut client = Object::take(self.get().await?);
-            client.batch_execute(MIGRATION_LOCK).await?;
-            migrations.set_migration_table_name(history);
+        migrations.set_migration_table_name(history);
+        let migrations = migrations.set_grouped(true);
+        // Taken out of the pool: the lock and the loosened limits end with the connection.
+        let mut client = Object::take(self.get().await?);
+        let work = async {
+            client.batch_execute(MIGRATION_SESSION).await?;
             migrations
                 .run_async(&mut *client)
                 .await
                 .map_err(|error| migration(&error))?;
             Ok(())
+        };
+        timeout(MIGRATION, work).await.unwrap_or_else(|_| {
+            Err(StoreError::Unavailable(
+                "its schema was not up to date in time".to_owned(),
+            ))
         })
-        .await
     }
 
     /// A connection.
@@ -81,7 +90,7 @@ impl Postgres {
         &self,
         work: impl Future<Output = Result<T, StoreError>>,
     ) -> Result<T, StoreError> {
-        match tokio::time::timeout(self.timeout, work).await {
+        match timeout(self.timeout, work).await {
             Ok(done) => done,
             Err(_) => Err(StoreError::Unavailable("no answer in time".to_owned())),
         }

@@ -8,11 +8,12 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use refinery::Runner;
 use rusqlite::Connection;
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout_at};
 
-use crate::database::StoreError;
+use crate::database::{MIGRATION, StoreError, migration};
 
 /// How many of SQLite's steps lie between two looks at the clock: well under a millisecond.
 const STEPS_BETWEEN_LOOKS: i32 = 1_000;
@@ -59,8 +60,27 @@ impl Connections {
         T: Send + 'static,
         F: FnOnce(&mut Connection) -> Result<T, StoreError> + Send + 'static,
     {
+        self.until(Instant::now() + self.0.timeout, work).await
+    }
+
+    /// Brings the schema up to date; `history` names the table of what was applied. A migration is applied as a whole or
+    /// not at all, and may take longer than any request.
+    pub(crate) async fn migrate(&self, mut migrations: Runner, history: &str) -> Result<(), StoreError> {
+        migrations.set_migration_table_name(history);
+        let migrations = migrations.set_grouped(true);
+        self.until(Instant::now() + MIGRATION, move |connection| {
+            migrations.run(connection).map_err(|error| migration(&error))?;
+            Ok(())
+        })
+        .await
+    }
+
+    async fn until<T, F>(&self, deadline: Instant, work: F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&mut Connection) -> Result<T, StoreError> + Send + 'static,
+    {
         let inner = Arc::clone(&self.0);
-        let deadline = Instant::now() + inner.timeout;
         let Ok(Ok(place)) = timeout_at(deadline, Arc::clone(&inner.free).acquire_owned()).await else {
             return Err(StoreError::PoolTimeout);
         };

@@ -1,9 +1,11 @@
 //! `POST cdr`: every stored leg of a call with a greater id, page by page.
 
+use std::time::Duration;
+
 use actix_web::{HttpRequest, HttpResponse, web};
 use bytes::Bytes;
 use futures_util::stream::{self, Stream};
-use tokio::time::{Instant, timeout_at};
+use tokio::time::timeout;
 
 use crate::cdr::{CdrPages, LegacyRow};
 use crate::database::StoreError;
@@ -33,7 +35,7 @@ async fn search(
     let array = Array {
         pages,
         recordings: state.recordings.clone(),
-        deadline,
+        patience: state.timeout,
         begun: false,
         part: Part::First,
     };
@@ -90,7 +92,8 @@ enum Part {
 struct Array {
     pages: CdrPages,
     recordings: Option<String>,
-    deadline: Instant,
+    /// How long one page may take; the whole is bounded where it is read.
+    patience: Duration,
     begun: bool,
     part: Part,
 }
@@ -119,7 +122,7 @@ impl Array {
                 Ok(Some(text.into()))
             }
             Part::Rest => loop {
-                let page = timeout_at(self.deadline, self.pages.rest.recv())
+                let page = timeout(self.patience, self.pages.rest.recv())
                     .await
                     .map_err(|_| BrokenOff::DeadlineExceeded)?;
                 let Some(page) = page else {

@@ -29,8 +29,11 @@ pub(super) trait LedgerStore: Send + Sync {
     /// One call.
     async fn call(&self, id: CallId) -> Result<Option<Call>, StoreError>;
 
-    /// The calls of an integration that are not closed, oldest first.
-    async fn open_calls(&self, integration: &str) -> Result<Vec<Call>, StoreError>;
+    /// The calls of a gateway through an integration that are not closed, oldest first.
+    async fn open_calls(&self, integration: &str, instance: &str) -> Result<Vec<Call>, StoreError>;
+
+    /// Whether the store answers.
+    async fn ping(&self) -> Result<(), StoreError>;
 
     /// The id of the gateway on this host: `proposal`, unless an earlier start left another.
     async fn instance(&self, host: &str, proposal: &str) -> Result<String, StoreError>;

@@ -59,22 +59,28 @@ impl LedgerStore for PostgresLedger {
         self.0.bounded(read).await
     }
 
-    async fn open_calls(&self, integration: &str) -> Result<Vec<Call>, StoreError> {
+    async fn open_calls(&self, integration: &str, instance: &str) -> Result<Vec<Call>, StoreError> {
         let read = async {
             let connection = self.0.get().await?;
             let statement = connection
                 .prepare_cached(&format!(
-                    "{CALL} WHERE c.integration = $1 AND NOT c.closed ORDER BY c.id"
+                    "{CALL} WHERE c.integration = $1 AND c.instance = $2 AND NOT c.closed ORDER BY c.id"
                 ))
                 .await?;
             connection
-                .query(&statement, &[&integration])
+                .query(&statement, &[&integration, &instance])
                 .await?
                 .iter()
                 .map(read_call)
                 .collect()
         };
         self.0.bounded(read).await
+    }
+
+    async fn ping(&self) -> Result<(), StoreError> {
+        self.0
+            .bounded(async { Ok(self.0.get().await?.batch_execute("SELECT 1").await?) })
+            .await
     }
 
     async fn instance(&self, host: &str, proposal: &str) -> Result<String, StoreError> {

@@ -10,7 +10,7 @@ use rusqlite::{Connection, OptionalExtension as _, Row, Transaction, Transaction
 use uuid::Uuid;
 
 use super::LedgerStore;
-use crate::database::{Connections, StoreError, migration};
+use crate::database::{Connections, StoreError};
 use crate::ledger::call::{Call, CallId, CallState, Leg};
 
 use crate::telephony::HangupCause;
@@ -20,7 +20,7 @@ mod migrations {
 }
 
 const CALL: &str = "SELECT id, integration, extension, number, state, closed, revision, sent_at, ringing_at, \
-                    answered_at, bridged_at, ended_at, cause, error FROM ledger_call";
+                    answered_at, bridged_at, ended_at, cause, error, instance FROM ledger_call";
 
 /// The ledger in a SQLite file: one connection that writes, several that only read.
 #[derive(Debug)]
@@ -38,12 +38,7 @@ impl SqliteLedger {
             connection.pragma_update(None, "foreign_keys", true)
         });
         writer
-            .with(|connection| {
-                let mut runner = migrations::migrations::runner();
-                runner.set_migration_table_name("ledger_schema_history");
-                runner.run(connection).map_err(|error| migration(&error))?;
-                Ok(())
-            })
+            .migrate(migrations::migrations::runner(), "ledger_schema_history")
             .await?;
         let readers = Connections::new(path, readers, timeout, |connection| {
             connection.pragma_update(None, "query_only", true)
@@ -76,14 +71,14 @@ impl LedgerStore for SqliteLedger {
         self.readers.with(read).await
     }
 
-    async fn open_calls(&self, integration: &str) -> Result<Vec<Call>, StoreError> {
-        let integration = integration.to_owned();
+    async fn open_calls(&self, integration: &str, instance: &str) -> Result<Vec<Call>, StoreError> {
+        let key = [integration.to_owned(), instance.to_owned()];
         let read = move |connection: &mut Connection| {
             let calls: Vec<Call> = connection
                 .prepare_cached(&format!(
-                    "{CALL} WHERE integration = ?1 AND NOT closed ORDER BY id"
+                    "{CALL} WHERE integration = ?1 AND instance = ?2 AND NOT closed ORDER BY id"
                 ))?
-                .query_map([integration], read_call)?
+                .query_map(key, read_call)?
                 .collect::<rusqlite::Result<_>>()?;
             Ok(calls
                 .into_iter()
@@ -91,6 +86,12 @@ impl LedgerStore for SqliteLedger {
                 .collect::<rusqlite::Result<_>>()?)
         };
         self.readers.with(read).await
+    }
+
+    async fn ping(&self) -> Result<(), StoreError> {
+        self.writer
+            .with(|connection| Ok(connection.query_row("SELECT 1", [], |_| Ok(()))?))
+            .await
     }
 
     async fn instance(&self, host: &str, proposal: &str) -> Result<String, StoreError> {
@@ -112,8 +113,8 @@ fn save_call(transaction: &Transaction<'_>, call: &Call) -> rusqlite::Result<()>
     let changed = transaction
         .prepare_cached(
             "INSERT INTO ledger_call (id, integration, extension, number, state, closed, revision, sent_at, \
-             ringing_at, answered_at, bridged_at, ended_at, cause, error) \
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14) \
+             ringing_at, answered_at, bridged_at, ended_at, cause, error, instance) \
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15) \
              ON CONFLICT (id) DO UPDATE SET state = excluded.state, closed = excluded.closed, \
              revision = excluded.revision, ringing_at = excluded.ringing_at, answered_at = excluded.answered_at, \
              bridged_at = excluded.bridged_at, ended_at = excluded.ended_at, cause = excluded.cause, \
@@ -135,6 +136,7 @@ fn save_call(transaction: &Transaction<'_>, call: &Call) -> rusqlite::Result<()>
             micros(call.ended_at),
             call.cause.map(|cause| cause.0),
             call.error,
+            call.instance,
         ])?;
     if changed == 0 {
         return Ok(());
@@ -167,6 +169,7 @@ fn read_call(row: &Row<'_>) -> rusqlite::Result<Call> {
     Ok(Call {
         id: CallId(Uuid::try_parse(&id).map_err(|error| nonsense(0, error))?),
         integration: row.get(1)?,
+        instance: row.get(14)?,
         extension: row.get(2)?,
         number: row.get(3)?,
         state: CallState::from_name(&state).ok_or_else(|| nonsense(4, "a state unknown to this version"))?,

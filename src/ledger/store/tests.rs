@@ -55,8 +55,13 @@ async fn keeps_the_contract(store: Arc<dyn LedgerStore>) {
     // Open calls are those that are not closed, of one integration.
     let mut elsewhere = call();
     elsewhere.integration = "asterisk.other".to_owned();
-    store.save(vec![elsewhere]).await.unwrap();
-    assert_eq!(store.open_calls("asterisk.main").await.unwrap(), [second]);
+    let mut of_another_gateway = call();
+    of_another_gateway.instance = "4567cdef".to_owned();
+    store.save(vec![elsewhere, of_another_gateway]).await.unwrap();
+    assert_eq!(
+        store.open_calls("asterisk.main", "0123abcd").await.unwrap(),
+        [second]
+    );
 
     // The first proposal of an instance stays.
     assert_eq!(store.instance("host:1", "a").await.unwrap(), "a");
@@ -74,7 +79,10 @@ async fn sqlite_keeps_the_contract() {
     keeps_the_contract(Arc::new(SqliteLedger::open(&file, 2, TIMEOUT).await.unwrap())).await;
     // Opened again, it is all still there.
     let store = SqliteLedger::open(&file, 2, TIMEOUT).await.unwrap();
-    assert_eq!(store.open_calls("asterisk.main").await.unwrap().len(), 1);
+    assert_eq!(
+        store.open_calls("asterisk.main", "0123abcd").await.unwrap().len(),
+        1
+    );
 }
 
 #[cfg(feature = "peers")]
@@ -86,7 +94,10 @@ async fn postgres_keeps_the_contract() {
     ))
     .await;
     let store = PostgresLedger::open(&database, 4, TIMEOUT).await.unwrap();
-    assert_eq!(store.open_calls("asterisk.main").await.unwrap().len(), 1);
+    assert_eq!(
+        store.open_calls("asterisk.main", "0123abcd").await.unwrap().len(),
+        1
+    );
 }
 
 #[actix_rt::test]

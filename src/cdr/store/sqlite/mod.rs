@@ -15,7 +15,7 @@ use super::tombstone::TombstoneKey;
 use super::{Batch, CdrRange, CdrStore, Changes, LegacyRow, Position, sql};
 
 use crate::cdr::record::{Cdr, Recording, Sourced};
-use crate::database::{Connections, StoreError, migration};
+use crate::database::{Connections, StoreError};
 
 mod embedded {
     refinery::embed_migrations!("src/cdr/store/migrations/sqlite");
@@ -39,15 +39,14 @@ impl SqliteCdrs {
             connection.pragma_update(None, "synchronous", "normal")?;
             connection.pragma_update(None, "journal_size_limit", 64 << 20)
         });
-        let migrate = |connection: &mut Connection| {
-            embedded::migrations::runner()
-                .set_migration_table_name("cdr_schema_history")
-                .run(connection)
-                .map_err(|error| migration(&error))?;
+        writer
+            .migrate(embedded::migrations::runner(), "cdr_schema_history")
+            .await?;
+        let key = |connection: &mut Connection| {
             let key: Vec<u8> = connection.query_row(sql::TOMBSTONE_KEY, [], |row| row.get(0))?;
             TombstoneKey::new(&key)
         };
-        let tombstone_key = writer.with(migrate).await?.into();
+        let tombstone_key = writer.with(key).await?.into();
         let readers = Connections::new(file, readers, timeout, |connection| {
             connection.pragma_update(None, "query_only", true)
         });

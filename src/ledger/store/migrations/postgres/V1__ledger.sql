@@ -1,6 +1,7 @@
 CREATE TABLE ledger_call (
     id          uuid        NOT NULL PRIMARY KEY,
     integration text        NOT NULL,
+    instance    text        NOT NULL,
     extension   text        NOT NULL,
     number      text        NOT NULL,
     state       text        NOT NULL,
@@ -16,7 +17,7 @@ CREATE TABLE ledger_call (
 );
 
 -- What a restarted gateway looks up.
-CREATE INDEX ledger_call_open ON ledger_call (integration, id) WHERE NOT closed;
+CREATE INDEX ledger_call_open ON ledger_call (instance, integration, id) WHERE NOT closed;
 
 CREATE TABLE ledger_leg (
     call_id     uuid        NOT NULL REFERENCES ledger_call (id) ON DELETE CASCADE,

@@ -3,6 +3,7 @@
 CREATE TABLE ledger_call (
     id          TEXT    NOT NULL PRIMARY KEY,
     integration TEXT    NOT NULL,
+    instance    TEXT    NOT NULL,
     extension   TEXT    NOT NULL,
     number      TEXT    NOT NULL,
     state       TEXT    NOT NULL,
@@ -18,7 +19,7 @@ CREATE TABLE ledger_call (
 ) STRICT;
 
 -- What a restarted gateway looks up.
-CREATE INDEX ledger_call_open ON ledger_call (integration, id) WHERE NOT closed;
+CREATE INDEX ledger_call_open ON ledger_call (instance, integration, id) WHERE NOT closed;
 
 CREATE TABLE ledger_leg (
     call_id     TEXT    NOT NULL REFERENCES ledger_call (id) ON DELETE CASCADE,
