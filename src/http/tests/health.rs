@@ -5,7 +5,7 @@ use actix_web::http::StatusCode;
 use serde_json::{Value, json};
 
 use super::support::{FakeGateway, TestApp};
-use crate::actor::{ActorHandle, Limits, Placement, RestartPolicy, Spawn, State, spawn};
+use crate::actor::{ActorHandle, Health, Limits, Placement, RestartPolicy, Spawn, State, spawn};
 
 struct Idle;
 
@@ -13,16 +13,22 @@ impl Actor for Idle {
     type Context = Context<Self>;
 }
 
-async fn idle(name: &str) -> ActorHandle<Idle> {
+/// An actor that is up and says so, and what it says it with.
+async fn idle(name: &str) -> (ActorHandle<Idle>, Health) {
     let how = Spawn {
         name: name.to_owned(),
         limits: Limits::default(),
         placement: Placement::Current,
         restart: RestartPolicy::default(),
     };
-    let handle = spawn(how, |_| Idle);
+    let (told, own) = std::sync::mpsc::channel();
+    let handle = spawn(how, move |health| {
+        health.publish(true, &Value::Null);
+        told.send(health.clone()).unwrap();
+        Idle
+    });
     handle.health().reached(State::Running).await;
-    handle
+    (handle, own.try_recv().unwrap())
 }
 
 async fn readiness(app: &TestApp) -> (u16, Value) {
@@ -32,7 +38,7 @@ async fn readiness(app: &TestApp) -> (u16, Value) {
 
 #[actix_web::test]
 async fn ready_means_started_not_draining_and_the_stores_usable() {
-    let store = idle("cdr").await;
+    let (store, own) = idle("cdr").await;
     let app = TestApp::start_with(
         FakeGateway::default(),
         &[("API_PREFIX", "api")],
@@ -42,9 +48,9 @@ async fn ready_means_started_not_draining_and_the_stores_usable() {
     assert_eq!(readiness(&app).await, not_ready("starting"));
     app.lifecycle.started();
     assert_eq!(readiness(&app).await, (200, json!({"status": "ready"})));
-    store.health().publish(false, &json!({"error": "disk full"}));
+    own.publish(false, &json!({"error": "disk full"}));
     assert_eq!(readiness(&app).await, not_ready("store"));
-    store.health().publish(true, &Value::Null);
+    own.publish(true, &Value::Null);
     assert_eq!(readiness(&app).await.0, 200);
     app.lifecycle.draining();
     app.lifecycle.started();
@@ -54,16 +60,14 @@ async fn ready_means_started_not_draining_and_the_stores_usable() {
 
 #[actix_web::test]
 async fn status_shows_each_actor_with_its_load() {
-    let (asterisk, store) = (idle("asterisk.main").await, idle("cdr").await);
+    let ((asterisk, own), (store, _)) = (idle("asterisk.main").await, idle("cdr").await);
     let healths = [asterisk.health().clone(), store.health().clone()];
     let app = TestApp::start_with(FakeGateway::default(), &[], &healths);
     let status = app.get("/status").await.json();
     assert_eq!(status["status"], "ok");
     assert_eq!(status["version"], env!("CARGO_PKG_VERSION"));
 
-    asterisk
-        .health()
-        .publish(false, &json!({"connection": "backing_off"}));
+    own.publish(false, &json!({"connection": "backing_off"}));
     let answer = app.get("/status").await;
     assert_eq!(answer.status, StatusCode::OK);
     let mut status = answer.json();
