@@ -1,9 +1,13 @@
 //! The integration tests: one binary, so that it is linked once.
 #![expect(clippy::expect_used, reason = "a test whose set-up fails says why and ends")]
 
+mod bad_input;
 mod contract;
+mod isolation;
 #[cfg(feature = "peers")]
 mod peers;
 #[cfg(feature = "peers")]
 mod real_call;
+mod start;
 mod support;
+mod survival;

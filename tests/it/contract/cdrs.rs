@@ -168,6 +168,7 @@ async fn an_empty_store_has_an_empty_id_and_no_rows(store: &Store) {
     let (_simulator, app) = gateway(store, &[]).await;
     assert_eq!(last_call_id(&app).await, r#"{"call_id":""}"#);
     assert_eq!(after(&app, "0").await, "[]");
+    app.stop().await;
 }
 
 async fn rows_are_rendered_ordered_and_compared_as_the_original_does(store: &Store) {

@@ -9,6 +9,7 @@ mod asterisk_config;
 pub(crate) mod postgres;
 #[cfg(feature = "peers")]
 mod process;
+pub(crate) mod program;
 #[cfg(feature = "peers")]
 pub(crate) mod sipp;
 
