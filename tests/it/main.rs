@@ -1,10 +1,15 @@
 //! The integration tests: one binary, so that it is linked once.
 #![expect(clippy::expect_used, reason = "a test whose set-up fails says why and ends")]
 
+mod bad_input;
 mod collector;
+mod contract;
+mod isolation;
 mod no_lost_cdr;
 #[cfg(feature = "peers")]
 mod peers;
 #[cfg(feature = "peers")]
 mod real_call;
+mod start;
 mod support;
+mod survival;

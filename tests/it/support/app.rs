@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
-use awc::Client;
-use awc::http::StatusCode;
+use awc::http::header::HeaderMap;
+use awc::http::{Method, StatusCode};
+use awc::{Client, Connector};
 use mege_gateway::actor::Placement;
 use mege_gateway::settings::{Settings, Sources};
 use mege_gateway::simulator::{Pace, Simulator, SimulatorSettings};
@@ -22,7 +23,10 @@ pub(crate) const LIMIT: Duration = Duration::from_secs(20);
 
 /// A running gateway.
 pub(crate) struct TestApp {
+    /// `http://…` with the API's prefix.
     pub(crate) root: String,
+    /// `http://…` without it.
+    pub(crate) origin: String,
     pub(crate) integrations: Integrations,
     client: Client,
     stop: Option<oneshot::Sender<()>>,
@@ -36,6 +40,7 @@ pub(crate) struct Reply {
     pub(crate) status: StatusCode,
     pub(crate) body: String,
     pub(crate) retry_after: Option<u64>,
+    pub(crate) headers: HeaderMap,
 }
 
 impl Reply {
@@ -80,7 +85,7 @@ impl TestApp {
         let application = Application::build(settings, Placement::Dedicated)
             .await
             .expect("a start");
-        let root = format!("http://127.0.0.1:{}", application.port());
+        let origin = format!("http://127.0.0.1:{}", application.port());
         let integrations = application.integrations().clone();
         let (stop, stopped) = oneshot::channel();
         let served = actix_rt::spawn(async move {
@@ -90,10 +95,12 @@ impl TestApp {
                 .await
                 .expect("a server that ends in order");
         });
-        let client = Client::builder().timeout(LIMIT).finish();
-        let root = format!("{root}{prefix}");
+        // As many connections as a test has requests under way.
+        let connector = Connector::new().limit(0);
+        let client = Client::builder().connector(connector).timeout(LIMIT).finish();
         TestApp {
-            root,
+            root: format!("{origin}{prefix}"),
+            origin,
             integrations,
             client,
             stop: Some(stop),
@@ -112,8 +119,38 @@ impl TestApp {
         .await;
     }
 
+    /// Waits until `/readyz` says that requests may come.
+    pub(crate) async fn ready(&self) {
+        eventually("ready", LIMIT, async || {
+            let ready = self.send(Method::GET, "/readyz", &[], "").await;
+            (ready.status == StatusCode::OK).then_some(())
+        })
+        .await;
+    }
+
     pub(crate) async fn get(&self, path: &str) -> Reply {
         read(self.client.get(format!("{}{path}", self.root)).send()).await
+    }
+
+    /// Asks below no prefix, with any method and headers.
+    pub(crate) async fn send(
+        &self,
+        method: Method,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: impl Into<bytes::Bytes>,
+    ) -> Reply {
+        let request = self.client.request(method, format!("{}{path}", self.origin));
+        let request = headers.iter().fold(request, |request, (name, value)| {
+            request.insert_header((*name, *value))
+        });
+        read(request.send_body(body.into())).await
+    }
+
+    /// `/status`, about one actor.
+    pub(crate) async fn status_of(&self, actor: &str) -> Value {
+        let reply = self.send(Method::GET, "/status", &[], "").await;
+        reply.json()["actors"][actor].take()
     }
 
     /// Posts a JSON text, whatever it is.
@@ -166,5 +203,6 @@ async fn read(reply: awc::SendClientRequest) -> Reply {
         status: reply.status(),
         body,
         retry_after,
+        headers: reply.headers().clone(),
     }
 }

@@ -10,6 +10,7 @@ pub(crate) mod gateway;
 pub(crate) mod postgres;
 #[cfg(feature = "peers")]
 mod process;
+pub(crate) mod program;
 #[cfg(feature = "peers")]
 pub(crate) mod sipp;
 pub(crate) mod source;

@@ -1,0 +1,159 @@
+//! Every actor is made to panic under load: the others notice nothing, and it answers again in under a second.
+
+mod ledger_down;
+mod load;
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use awc::http::StatusCode;
+use mege_gateway::ledger::GetInstance;
+use mege_gateway::simulator::Simulator;
+use tokio::time::Instant;
+
+use self::load::{Kind, Load, ask_pac};
+use crate::support::app::{LIMIT, TestApp, simulated, simulator};
+use crate::support::eventually;
+
+/// The promise: how soon an actor answers again.
+const PROMISED: Duration = Duration::from_secs(1);
+
+/// How long the load goes on before and after a drill.
+const AROUND: Duration = Duration::from_millis(400);
+
+async fn gateway() -> (Simulator, std::rc::Rc<TestApp>) {
+    let simulator = simulator().await;
+    let app = TestApp::start(&simulated(&simulator)).await;
+    app.ready().await;
+    app.connected().await;
+    (simulator, app.into())
+}
+
+/// Drills one actor under load and waits until `again` is true; checks what everybody else saw.
+async fn survive(
+    actor: &str,
+    hurt: &[Kind],
+    drill: impl Fn(&TestApp),
+    again: impl AsyncFn(&TestApp) -> bool,
+) {
+    let (simulator, app) = gateway().await;
+    let load = Load::start(&app);
+    tokio::time::sleep(AROUND).await;
+
+    let begun = Instant::now();
+    drill(&app);
+    eventually("it panicked", LIMIT, async || {
+        (app.status_of(actor).await["panics"] == 1).then_some(())
+    })
+    .await;
+    eventually("it answers again", LIMIT, async || {
+        again(&app).await.then_some(())
+    })
+    .await;
+    let away = begun.elapsed();
+    tokio::time::sleep(AROUND).await;
+    let seen = load.stop().await;
+
+    assert!(away < PROMISED, "{actor} was away for {away:?}");
+    let status = app.status_of(actor).await;
+    assert_eq!(
+        (&status["restarts"], &status["state"]),
+        (&1.into(), &"running".into()),
+        "{status}"
+    );
+    for kind in Kind::ALL {
+        let of_kind = seen.iter().filter(|seen| seen.kind == kind);
+        let (well, ill): (Vec<_>, Vec<_>) = of_kind.partition(|seen| seen.outcome.is_ok());
+        assert!(
+            well.len() > 20,
+            "too little load of {kind:?} to show anything: {}",
+            well.len()
+        );
+        assert!(
+            hurt.contains(&kind) || ill.is_empty(),
+            "{kind:?} without {actor}: {ill:?}"
+        );
+    }
+    assert_nothing_twice(&simulator, &seen);
+}
+
+/// Holds each answer to a make-call against what reached Asterisk; every call has a number of its own.
+fn assert_nothing_twice(simulator: &Simulator, seen: &[load::Seen]) {
+    let mut placed: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for call in simulator.asterisk().originates() {
+        let number = call.extension.expect("a number");
+        placed
+            .entry(number)
+            .or_default()
+            .push(call.channel_id.expect("an id"));
+    }
+    let calls = seen.iter().filter(|seen| seen.kind == Kind::MakeCall);
+    let mut answered = 0;
+    for call in calls {
+        answered += 1;
+        let placed = placed.get(&call.number).map(Vec::as_slice).unwrap_or_default();
+        match &call.outcome {
+            Ok(id) => assert_eq!(placed, std::slice::from_ref(id), "a success is one call"),
+            Err(error) if error.outcome == "not_placed" => {
+                assert!(placed.is_empty(), "{error:?}, and it was placed");
+            }
+            Err(error) => {
+                assert_eq!(error.outcome, "unknown", "{error:?}");
+                assert!(!error.retryable && placed.len() <= 1, "{error:?}: {placed:?}");
+            }
+        }
+    }
+    assert!(
+        placed.len() <= answered,
+        "nothing was placed that nobody asked for"
+    );
+}
+
+#[actix_rt::test]
+async fn the_actor_of_an_asterisk_survives_and_no_call_is_placed_twice() {
+    let drill = |app: &TestApp| app.integrations.asterisk["main"].drill();
+    survive("asterisk.main", &[Kind::MakeCall], drill, async |app| {
+        app.make_call(102, 78_000_000_000).await.status == StatusCode::OK
+    })
+    .await;
+}
+
+#[actix_rt::test]
+async fn the_actor_of_a_pac_survives() {
+    let drill = |app: &TestApp| app.integrations.pac["main"].drill();
+    survive("pac.main", &[Kind::Pac], drill, async |app| {
+        ask_pac(app).await.is_ok()
+    })
+    .await;
+}
+
+#[actix_rt::test]
+async fn the_actor_of_the_cdr_store_survives() {
+    let drill = |app: &TestApp| app.integrations.stores.cdr.drill();
+    survive("cdr", &[Kind::LastCallId, Kind::Cdr], drill, async |app| {
+        app.get("/pbx-api/last-call-id").await.status == StatusCode::OK
+            && app.post("/pbx-api/cdr", r#"{"call_id":"0"}"#).await.status == StatusCode::OK
+    })
+    .await;
+}
+
+#[actix_rt::test]
+async fn the_ledgers_actor_survives_and_calls_do_not_need_it() {
+    let drill = |app: &TestApp| app.integrations.stores.ledger.drill();
+    survive("ledger", &[], drill, async |app| {
+        let ledger = &app.integrations.stores.ledger;
+        ledger.ask(GetInstance, Instant::now() + LIMIT).await.is_ok()
+    })
+    .await;
+}
+
+#[actix_rt::test]
+async fn a_collector_survives() {
+    let drill = |app: &TestApp| app.integrations.collectors["main"].drill();
+    survive("collector.main", &[], drill, async |app| {
+        // It is asked nothing: what a collector does is look, and a rebuilt one has not until it says so.
+        let status = app.status_of("collector.main").await;
+        status["restarts"] == 1 && status["detail"]["last_success"].is_string()
+    })
+    .await;
+}

@@ -1,0 +1,78 @@
+//! Calls do not wait for the ledger's disk, and are in it once it is back.
+
+use awc::http::StatusCode;
+use mege_gateway::ledger::{CallId, CallState, GetCall};
+use rusqlite::Connection;
+use tokio::time::Instant;
+
+use crate::support::app::{LIMIT, TestApp, simulated, simulator};
+use crate::support::eventually;
+
+fn id_of(body: &serde_json::Value) -> CallId {
+    CallId(
+        body["uniqueid"]
+            .as_str()
+            .and_then(|id| id.parse().ok())
+            .expect("an id"),
+    )
+}
+
+#[actix_rt::test]
+async fn calls_are_placed_while_the_ledger_is_locked_and_are_in_it_afterwards() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("mege.sqlite");
+    let simulator = simulator().await;
+    let mut variables = simulated(&simulator);
+    variables.push(("DATABASE_URL", format!("sqlite:{}", file.display())));
+    variables.push(("MEGE__STORE__TIMEOUT_MS", "100".to_owned()));
+    let app = TestApp::start(&variables).await;
+    app.ready().await;
+    app.connected().await;
+
+    let lock = Connection::open(folder.path().join("mege-ledger.sqlite")).expect("the ledger's file");
+    lock.execute_batch("BEGIN IMMEDIATE").expect("a lock");
+    let first = app.make_call(102, 79_990_000_001).await;
+    assert_eq!(first.status, StatusCode::OK, "{}", first.body);
+    eventually("/status says that the ledger is down", LIMIT, async || {
+        (app.status_of("ledger").await["usable"] == false).then_some(())
+    })
+    .await;
+    let second = app.make_call(102, 79_990_000_002).await;
+    assert_eq!(second.status, StatusCode::OK, "{}", second.body);
+
+    lock.execute_batch("ROLLBACK").expect("the end of the lock");
+    app.ready().await;
+    for reply in [first, second] {
+        let id = id_of(&reply.json());
+        let ended = format!("SELECT state FROM ledger_call WHERE id = '{id}'");
+        eventually("the call's end is on disk", LIMIT, async || {
+            let state: Option<String> = lock.query_row(&ended, [], |row| row.get(0)).ok();
+            (state.as_deref() == Some("ended")).then_some(())
+        })
+        .await;
+        let ledger = &app.integrations.stores.ledger;
+        let call = ledger.ask(GetCall(id), Instant::now() + LIMIT).await;
+        assert_eq!(call.expect("a ledger").expect("a call").state, CallState::Ended);
+    }
+}
+
+#[actix_rt::test]
+async fn calls_are_placed_without_a_ledger_from_the_start() {
+    let folder = tempfile::tempdir().expect("a folder");
+    // A directory where the ledger's file should be.
+    std::fs::create_dir(folder.path().join("mege-ledger.sqlite")).expect("a directory");
+    let simulator = simulator().await;
+    let mut variables = simulated(&simulator);
+    let file = folder.path().join("mege.sqlite");
+    variables.push(("DATABASE_URL", format!("sqlite:{}", file.display())));
+    let app = TestApp::start(&variables).await;
+    // A few seconds: it waits a while for the name that the ledger has for it.
+    app.connected().await;
+    let reply = app.make_call(102, 79_990_000_001).await;
+    assert_eq!(reply.status, StatusCode::OK, "{}", reply.body);
+    let status = app.status_of("ledger").await;
+    assert_eq!(
+        (&status["usable"], &status["detail"]["store"]),
+        (&false.into(), &"down".into())
+    );
+}
