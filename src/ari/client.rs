@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use awc::error::SendRequestError;
+use awc::error::{ConnectError, SendRequestError};
 use awc::http::{Method, StatusCode};
 use awc::{Client, ClientRequest, Connector};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
@@ -233,15 +233,21 @@ impl AriClient {
     }
 }
 
-/// Why a request surely never left; None when it may have.
+/// Why a request surely never left; None when it may have. awc says `Connect(Disconnected)` of a connection that was
+/// closed instead of an answer, too: only what can go wrong before there is a connection counts.
 fn not_sent(error: &SendRequestError) -> Option<String> {
-    if let SendRequestError::Connect(error) = error {
-        Some(error.to_string())
-    } else if let SendRequestError::Url(error) = error {
-        Some(error.to_string())
-    } else {
-        None
-    }
+    let never_connected = matches!(
+        error,
+        SendRequestError::Url(_)
+            | SendRequestError::Connect(
+                ConnectError::Resolver(_)
+                    | ConnectError::NoRecords
+                    | ConnectError::Unresolved
+                    | ConnectError::Timeout
+                    | ConnectError::Io(_)
+            )
+    );
+    never_connected.then(|| error.to_string())
 }
 
 /// Asterisk's words in an answer: `{"message": …}` or `{"error": …}`.
