@@ -1,6 +1,6 @@
 //! Channels, bridges and applications, and the events that tell of them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
 
@@ -15,6 +15,8 @@ pub(super) struct State {
     /// The channels of each bridge.
     pub(super) bridges: BTreeMap<String, Vec<String>>,
     pub(super) applications: BTreeMap<String, Application>,
+    /// The PJSIP endpoints that are configured.
+    pub(super) trunks: BTreeSet<String>,
 }
 
 impl State {
@@ -25,9 +27,7 @@ impl State {
                 continue;
             };
             for _ in 0..application.copies(event) {
-                if socket.frames.try_send(event.text(name)).is_err() {
-                    tracing::debug!(application = name, "a simulated event socket is too far behind");
-                }
+                socket.send(event.text(name));
             }
         }
     }
