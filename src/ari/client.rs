@@ -236,25 +236,21 @@ impl AriClient {
     }
 }
 
-/// Why a request surely never left; None when it may have.
-///
-/// `ConnectError::Disconnected` is not among these, whatever its name: awc answers it too when the request was written
-/// and the peer then closed without an answer (awc 3.11, `client/h1proto.rs`).
+/// Why a request surely never left; None when it may have. awc says `Connect(Disconnected)` of a connection that was
+/// closed instead of an answer, too: only what can go wrong before there is a connection counts.
 fn not_sent(error: &SendRequestError) -> Option<String> {
-    if let SendRequestError::Url(error) = error {
-        return Some(error.to_string());
-    }
-    if let SendRequestError::Connect(
-        error @ (ConnectError::Resolver(_)
-        | ConnectError::NoRecords
-        | ConnectError::Timeout
-        | ConnectError::Unresolved
-        | ConnectError::Io(_)),
-    ) = error
-    {
-        return Some(error.to_string());
-    }
-    None
+    let never_connected = matches!(
+        error,
+        SendRequestError::Url(_)
+            | SendRequestError::Connect(
+                ConnectError::Resolver(_)
+                    | ConnectError::NoRecords
+                    | ConnectError::Unresolved
+                    | ConnectError::Timeout
+                    | ConnectError::Io(_)
+            )
+    );
+    never_connected.then(|| error.to_string())
 }
 
 /// Asterisk's words in an answer: `{"message": …}` or `{"error": …}`.

@@ -1,6 +1,7 @@
 //! The integration tests: one binary, so that it is linked once.
 #![expect(clippy::expect_used, reason = "a test whose set-up fails says why and ends")]
 
+mod ari;
 mod bad_input;
 mod collector;
 mod contract;

@@ -3,12 +3,13 @@
 use std::time::Duration;
 
 use awc::http::StatusCode;
-use mege_gateway::ledger::{Call, CallId, CallState, GetCall};
+use mege_gateway::ledger::CallState;
 use mege_gateway::telephony::HangupCause;
 use tokio::time::Instant;
 
-use crate::support::app::{LIMIT, Reply, TestApp};
+use crate::support::app::{LIMIT, TestApp};
 use crate::support::asterisk::{Asterisk, CONTEXT, TRUNK, USER};
+use crate::support::calls::{assert_refused, call_id, until};
 use crate::support::eventually;
 use crate::support::sipp::{Invite, Sipp};
 
@@ -24,31 +25,6 @@ fn through(asterisk: &Asterisk) -> Vec<(&'static str, String)> {
         ("ASTERISK_PBX3CX_OUTGOING_TIMEOUT", "20".to_owned()),
         ("MEGE__ASTERISK__MAIN__REQUEST_TIMEOUT_MS", "3000".to_owned()),
     ]
-}
-
-fn call_id(reply: &Reply) -> CallId {
-    assert_eq!(reply.status, StatusCode::OK, "{}", reply.body);
-    let body = reply.json();
-    assert_eq!(body["originateCallStatus"], "successful");
-    CallId(
-        body["uniqueid"]
-            .as_str()
-            .and_then(|id| id.parse().ok())
-            .expect("an id"),
-    )
-}
-
-async fn call(app: &TestApp, id: CallId) -> Call {
-    let ledger = &app.integrations.stores.ledger;
-    let call = ledger.ask(GetCall(id), Instant::now() + LIMIT).await;
-    call.expect("a ledger").expect("a call")
-}
-
-async fn until(app: &TestApp, id: CallId, state: CallState) -> Call {
-    eventually(&format!("{state:?}"), LIMIT, async || {
-        Some(call(app, id).await).filter(|call| call.state == state)
-    })
-    .await
 }
 
 #[actix_rt::test]
@@ -114,16 +90,6 @@ async fn asterisk_took_it_but_the_number_is_busy() {
     let call = until(&app, id, CallState::Ended).await;
     assert_eq!((call.cause, call.bridged_at), (Some(HangupCause::BUSY), None));
     assert_eq!(call.legs.len(), 2);
-}
-
-/// The error's part of a reply in the original's shape.
-fn assert_refused(reply: &Reply, status: u16, code: &str, outcome: &str, retryable: bool) {
-    assert_eq!(reply.status.as_u16(), status, "{}", reply.body);
-    let error = &reply.json()["error"];
-    assert_eq!(error["code"], code, "{}", reply.body);
-    assert_eq!(error["outcome"], outcome, "{}", reply.body);
-    assert_eq!(error["retryable"], retryable, "{}", reply.body);
-    assert_eq!(reply.retry_after.is_some(), status == 503, "Retry-After");
 }
 
 #[actix_rt::test]

@@ -31,7 +31,7 @@ pub(super) fn subscribe(exchange: &Exchange, name: &str, parameters: &Parameters
     let known = {
         let state = exchange.state();
         let sources = sources.as_ref().map(Vec::as_slice).unwrap_or_default();
-        sources.iter().all(|source| exists(exchange, &state, source))
+        sources.iter().all(|source| exists(&state, source))
     };
     change(exchange, name, |application| {
         let sources = sources?;
@@ -72,13 +72,13 @@ fn change(
     }
 }
 
-fn exists(exchange: &Exchange, state: &State, source: &Source) -> bool {
+fn exists(state: &State, source: &Source) -> bool {
     match source {
         Source::Channel(id) => state.channels.contains_key(id),
         Source::Bridge(id) => id == ALL_BRIDGES || state.bridges.contains_key(id),
         Source::Endpoint(id) => id
             .strip_prefix("PJSIP/")
-            .is_some_and(|id| exchange.settings.trunks.iter().any(|trunk| trunk == id)),
+            .is_some_and(|id| state.trunks.contains(id)),
     }
 }
 

@@ -46,6 +46,10 @@ impl Exchange {
         pbx: Arc<pac::Core>,
         runtime: Handle,
     ) -> Self {
+        let state = State {
+            trunks: settings.trunks.iter().cloned().collect(),
+            ..State::default()
+        };
         Self {
             settings,
             script,
@@ -53,7 +57,7 @@ impl Exchange {
             runtime,
             journal: Journal::default(),
             sockets: broadcast::channel(64).0,
-            state: Mutex::default(),
+            state: Mutex::new(state),
             serial: AtomicU64::default(),
         }
     }

@@ -23,6 +23,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use tokio::runtime::Handle;
 
 pub use faults::{AriFault, AriOperation, ReceivedOriginate};
@@ -110,6 +111,11 @@ impl SimulatedAsterisk {
         self.exchange.journal.faults.clear();
     }
 
+    /// Configures another trunk, as a reload of Asterisk's configuration does.
+    pub fn add_trunk(&self, trunk: &str) {
+        self.exchange.state().trunks.insert(trunk.to_owned());
+    }
+
     /// Closes the listener and all connections; calls go on.
     ///
     /// # Cancel safety
@@ -139,6 +145,11 @@ impl SimulatedAsterisk {
     /// Sends a text to every event socket that is open, whatever it is.
     pub fn send_raw(&self, text: impl Into<String>) {
         self.order(SocketOrder::Send(text.into()));
+    }
+
+    /// Sends a binary frame to every event socket that is open, which Asterisk never does.
+    pub fn send_binary(&self, bytes: impl Into<Bytes>) {
+        self.order(SocketOrder::SendBinary(bytes.into()));
     }
 
     /// Tells of so many events on a trunk, each about as large as Asterisk's. A socket for which more than 16,384 wait

@@ -56,7 +56,7 @@ pub(super) fn carry_out(
             let bridges = state.bridges.iter();
             reply::ok(&bridges.map(|(id, channels)| bridge_json(id, channels)).collect())
         }
-        Route::Endpoint(resource) if exchange.settings.trunks.contains(resource) => reply::ok(&json!({
+        Route::Endpoint(resource) if exchange.state().trunks.contains(resource) => reply::ok(&json!({
             "technology": "PJSIP", "resource": resource, "state": "unknown", "channel_ids": [],
         })),
         Route::Endpoint(_) => reply::not_found("Endpoint not found"),

@@ -104,7 +104,7 @@ pub(super) fn originate(exchange: &Arc<Exchange>, id: Option<&str>, parameters: 
 /// Who is called, and by which trunk; None when Asterisk cannot.
 fn reach(exchange: &Exchange, technology: &str, resource: &str) -> Option<(String, String)> {
     let (party, trunk) = resource.rsplit_once('@')?;
-    let known = exchange.settings.trunks.iter().any(|known| known == trunk);
+    let known = exchange.state().trunks.contains(trunk);
     (technology == "PJSIP" && known && !party.is_empty()).then(|| (party.to_owned(), trunk.to_owned()))
 }
 

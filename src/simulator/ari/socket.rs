@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use actix_web::{HttpRequest, HttpResponse, web};
 use actix_ws::{CloseCode, Message, MessageStream, Session};
+use bytes::Bytes;
 use futures_util::StreamExt as _;
 use tokio::sync::{broadcast, mpsc};
 use tokio::time::timeout;
@@ -29,6 +30,8 @@ pub(super) enum SocketOrder {
     Freeze,
     /// This text is sent as it is.
     Send(String),
+    /// As a binary frame.
+    SendBinary(Bytes),
 }
 
 /// The TCP connection that a request came by.
@@ -98,6 +101,13 @@ impl Serving {
                 biased;
                 order = orders.recv() => match order {
                     Ok(SocketOrder::Send(text)) => text,
+                    Ok(SocketOrder::SendBinary(bytes)) => {
+                        let limit = self.exchange.settings.event_write_timeout;
+                        match timeout(limit, session.binary(bytes)).await {
+                            Ok(Ok(())) => continue,
+                            Ok(Err(_)) | Err(_) => return,
+                        }
+                    }
                     Ok(SocketOrder::Freeze) => return self.freeze(orders).await,
                     Ok(SocketOrder::Cut) | Err(_) => return,
                 },
@@ -146,7 +156,7 @@ impl Serving {
         loop {
             match orders.recv().await {
                 Ok(SocketOrder::Cut) | Err(broadcast::error::RecvError::Closed) => return,
-                Ok(SocketOrder::Freeze | SocketOrder::Send(_))
+                Ok(SocketOrder::Freeze | SocketOrder::Send(_) | SocketOrder::SendBinary(_))
                 | Err(broadcast::error::RecvError::Lagged(_)) => {}
             }
         }

@@ -1,6 +1,6 @@
 //! Channels, bridges and applications, and the events that tell of them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
 
@@ -15,6 +15,8 @@ pub(super) struct State {
     /// The channels of each bridge.
     pub(super) bridges: BTreeMap<String, Vec<String>>,
     pub(super) applications: BTreeMap<String, Application>,
+    /// The PJSIP endpoints that are configured.
+    pub(super) trunks: BTreeSet<String>,
 }
 
 impl State {

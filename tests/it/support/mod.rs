@@ -5,6 +5,7 @@ pub(crate) mod app;
 pub(crate) mod asterisk;
 #[cfg(feature = "peers")]
 mod asterisk_config;
+pub(crate) mod calls;
 pub(crate) mod gateway;
 #[cfg(feature = "peers")]
 pub(crate) mod postgres;

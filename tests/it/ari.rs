@@ -1,0 +1,72 @@
+//! Asterisk's actor against a simulated Asterisk that fails in every way it can.
+
+mod life;
+mod requests;
+mod socket;
+
+use std::time::Duration;
+
+use awc::Client;
+use awc::http::StatusCode;
+use mege_gateway::ledger::CallId;
+use mege_gateway::simulator::{Pace, Simulator, SimulatorSettings};
+
+use crate::support::app::{LIMIT, TestApp};
+use crate::support::calls::detail;
+use crate::support::eventually;
+
+/// A call lasts as long as the test lets it.
+const LONG: Duration = Duration::from_secs(120);
+
+/// A simulator whose calls are answered in a moment and then last until somebody hangs up.
+async fn patient() -> Simulator {
+    talking(LONG).await
+}
+
+/// A simulator whose calls last so long.
+async fn talking(talk: Duration) -> Simulator {
+    let settings = SimulatorSettings {
+        pace: Pace {
+            ring: Duration::from_millis(10),
+            talk,
+            give_up: LONG,
+        },
+        ..SimulatorSettings::default()
+    };
+    Simulator::start(settings)
+        .await
+        .expect("a simulator on free ports")
+}
+
+/// Hangs up behind the gateway's back.
+async fn hang_up(simulator: &Simulator, id: CallId) {
+    let settings = SimulatorSettings::default();
+    let url = format!("http://{}/ari/channels/{id}", simulator.ari_address());
+    let request = Client::new()
+        .delete(url)
+        .basic_auth(settings.user, settings.password);
+    let reply = request.send().await.expect("a reply");
+    assert_eq!(reply.status(), StatusCode::NO_CONTENT);
+}
+
+/// How often a request came, as `GET /events`.
+fn count(simulator: &Simulator, request: &str) -> u64 {
+    let requests = simulator.asterisk().requests();
+    requests.get(request).copied().unwrap_or_default()
+}
+
+/// Waits for the connection number `connects`.
+async fn connected(app: &TestApp, connects: u64) {
+    eventually("connected again", LIMIT, async || {
+        let detail = detail(app);
+        (detail["connects"] == connects && detail["connection"] == "connected").then_some(())
+    })
+    .await;
+}
+
+async fn no_channels(simulator: &Simulator) {
+    eventually("no channel is left", LIMIT, async || {
+        (simulator.asterisk().live_channels() == 0).then_some(())
+    })
+    .await;
+}

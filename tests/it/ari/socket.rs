@@ -1,0 +1,206 @@
+//! The event socket: lost, half-open, taken over, flooded, full of nonsense.
+
+use std::time::Duration;
+
+use awc::Client;
+use mege_gateway::ledger::CallState;
+use mege_gateway::simulator::{AriFault, AriOperation, HowOften, SimulatorSettings};
+use mege_gateway::telephony::HangupCause;
+use tokio::time::{Instant, sleep};
+
+use super::{connected, count, hang_up, no_channels, patient, talking};
+use crate::support::app::{LIMIT, TestApp, simulated};
+use crate::support::calls::{assert_refused, call_id, detail, until};
+use crate::support::eventually;
+
+const NUMBER: u64 = 79_990_000_001;
+const CONNECT: &str = "GET /events";
+
+#[actix_rt::test]
+async fn a_call_that_ended_while_the_socket_was_down_is_closed_without_a_cause() {
+    let simulator = talking(Duration::from_secs(1)).await;
+    let app = TestApp::start(&simulated(&simulator)).await;
+    app.connected().await;
+    let id = call_id(&app.make_call(102, NUMBER).await);
+    until(&app, id, CallState::Bridged).await;
+    simulator.asterisk().stop_listening().await;
+    no_channels(&simulator).await;
+    simulator.asterisk().listen_again().expect("the same port");
+    let call = until(&app, id, CallState::Ended).await;
+    assert_eq!((call.cause, call.closed), (None, true));
+    assert!(call.error.is_some(), "it says that its end was not seen");
+    assert!(
+        call.legs
+            .iter()
+            .all(|leg| leg.ended_at.is_some() && leg.cause.is_none())
+    );
+}
+
+#[actix_rt::test]
+async fn a_call_that_outlives_its_socket_is_followed_and_nothing_is_set_twice() {
+    let simulator = patient().await;
+    let app = TestApp::start(&simulated(&simulator)).await;
+    app.connected().await;
+    let id = call_id(&app.make_call(102, NUMBER).await);
+    until(&app, id, CallState::Bridged).await;
+    simulator.asterisk().cut_event_sockets();
+    connected(&app, 2).await;
+    hang_up(&simulator, id).await;
+    let call = until(&app, id, CallState::Ended).await;
+    assert_eq!((call.legs.len(), call.cause), (2, Some(HangupCause::NORMAL)));
+    assert!(call.legs.iter().all(|leg| leg.ended_at.is_some()));
+    let set = [
+        "POST /applications/{name}/subscription",
+        "PUT /applications/{name}/eventFilter",
+        CONNECT,
+    ];
+    assert_eq!(set.map(|request| count(&simulator, request)), [2, 1, 2]);
+}
+
+#[actix_rt::test]
+async fn a_half_open_socket_is_found_and_what_it_did_not_say_is_read() {
+    let simulator = patient().await;
+    let app = TestApp::start(&simulated(&simulator)).await;
+    app.connected().await;
+    let id = call_id(&app.make_call(102, NUMBER).await);
+    until(&app, id, CallState::Bridged).await;
+    simulator.asterisk().freeze_event_sockets();
+    let frozen = Instant::now();
+    hang_up(&simulator, id).await;
+    connected(&app, 2).await;
+    // 15 s to find it, and the back-off before the next socket.
+    assert!(
+        frozen.elapsed() < Duration::from_secs(17),
+        "{:?}",
+        frozen.elapsed()
+    );
+    assert_eq!(until(&app, id, CallState::Ended).await.cause, None);
+}
+
+#[actix_rt::test]
+async fn sockets_that_are_refused_or_dropped_at_once_are_tried_ever_less_often() {
+    const WATCHED: Duration = Duration::from_secs(5);
+    let simulator = patient().await;
+    let app = TestApp::start(&simulated(&simulator)).await;
+    app.connected().await;
+    let asterisk = simulator.asterisk();
+    asterisk.fail(
+        AriOperation::Connect,
+        AriFault::ServerError,
+        HowOften::UntilCleared,
+    );
+    asterisk.cut_event_sockets();
+    let (before, begun) = (count(&simulator, CONNECT), Instant::now());
+    sleep(WATCHED / 2).await;
+    let refused = count(&simulator, CONNECT) - before;
+    asterisk.clear_faults();
+    while begun.elapsed() < WATCHED {
+        asterisk.cut_event_sockets();
+        sleep(Duration::from_millis(5)).await;
+    }
+    let all = count(&simulator, CONNECT) - before;
+    // The delays are at least 0.25, 0.5, 1 and 2 s.
+    assert!((1..=3).contains(&refused), "{refused} tries of a refused socket");
+    assert!(all <= 4, "{all} tries in {WATCHED:?}");
+    app.connected().await;
+}
+
+#[actix_rt::test]
+async fn another_gateway_that_takes_our_application_is_not_fought() {
+    let simulator = patient().await;
+    let app = TestApp::start(&simulated(&simulator)).await;
+    app.connected().await;
+    let id = call_id(&app.make_call(102, NUMBER).await);
+    until(&app, id, CallState::Bridged).await;
+
+    let name = detail(&app)["app"].as_str().expect("a name").to_owned();
+    let settings = SimulatorSettings::default();
+    let url = format!("http://{}/ari/events?app={name}", simulator.ari_address());
+    let other = Client::new()
+        .ws(url)
+        .basic_auth(settings.user, Some(&settings.password))
+        .connect();
+    let (_, other) = other.await.expect("a socket");
+    eventually("the loss is known", LIMIT, async || {
+        let status = app.get("/status").await.json();
+        (status["actors"]["asterisk.main"]["detail"]["connection"] == "replaced").then_some(())
+    })
+    .await;
+    let reply = app.make_call(102, NUMBER).await;
+    assert_refused(&reply, 503, "not_connected", "not_placed", true);
+
+    // No event tells us of it any more.
+    hang_up(&simulator, id).await;
+    assert_eq!(until(&app, id, CallState::Ended).await.cause, None);
+    assert_eq!(count(&simulator, CONNECT), 2, "ours and the other's");
+
+    drop(other);
+    simulator.asterisk().cut_event_sockets();
+    connected(&app, 2).await;
+    call_id(&app.make_call(102, NUMBER).await);
+}
+
+/// A counter of `/metrics`, all its labels together.
+async fn counter(app: &TestApp, name: &str) -> f64 {
+    let text = app.get("/metrics").await.body;
+    let lines = text.lines().filter(|line| line.starts_with(name));
+    lines
+        .filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok())
+        .sum()
+}
+
+#[actix_rt::test]
+async fn frames_that_make_no_sense_are_counted_and_passed_over() {
+    let simulator = patient().await;
+    let app = TestApp::start(&simulated(&simulator)).await;
+    app.connected().await;
+    let before = counter(&app, "mege_ari_bad_frames_total").await;
+    let asterisk = simulator.asterisk();
+    for text in [
+        "{not json",
+        "[]",
+        "{}",
+        r#"{"type":"ChannelDestroyed","cause":"x"}"#,
+    ] {
+        asterisk.send_raw(text);
+    }
+    asterisk.send_raw(r#"{"type":"OfALaterAsterisk","channel":7}"#);
+    asterisk.send_binary(vec![0_u8, 255, 7]);
+    let id = call_id(&app.make_call(102, NUMBER).await);
+    until(&app, id, CallState::Bridged).await;
+    let bad = counter(&app, "mege_ari_bad_frames_total").await - before;
+    assert!(bad >= 5.0, "{bad} were counted");
+    assert_eq!(detail(&app)["connects"], 1);
+}
+
+#[actix_rt::test]
+async fn a_frame_above_every_bound_costs_the_connection_and_nothing_else() {
+    let simulator = patient().await;
+    let app = TestApp::start(&simulated(&simulator)).await;
+    app.connected().await;
+    let id = call_id(&app.make_call(102, NUMBER).await);
+    until(&app, id, CallState::Bridged).await;
+    simulator.asterisk().send_raw("x".repeat(2 * 1024 * 1024));
+    connected(&app, 2).await;
+    hang_up(&simulator, id).await;
+    until(&app, id, CallState::Ended).await;
+}
+
+#[actix_rt::test]
+async fn a_storm_of_events_neither_hides_calls_nor_holds_asterisk_up() {
+    let simulator = patient().await;
+    let app = TestApp::start(&simulated(&simulator)).await;
+    app.connected().await;
+    let id = call_id(&app.make_call(102, NUMBER).await);
+    until(&app, id, CallState::Bridged).await;
+    for _ in 0..6 {
+        simulator.asterisk().flood("3cx", 10_000);
+        // Busy: told of behind the storm, on the same socket.
+        let id = call_id(&app.make_call(107, NUMBER).await);
+        until(&app, id, CallState::Ended).await;
+    }
+    hang_up(&simulator, id).await;
+    until(&app, id, CallState::Ended).await;
+    // The simulator closes a socket that it could not write to for 100 ms, or for which too much waits.
+    assert_eq!(detail(&app)["connects"], 1);
+}

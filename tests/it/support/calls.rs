@@ -1,0 +1,50 @@
+//! What became of calls, as callers and the ledger see it.
+
+use awc::http::StatusCode;
+use mege_gateway::ledger::{Call, CallId, CallState, GetCall};
+use serde_json::Value;
+use tokio::time::Instant;
+
+use super::app::{LIMIT, Reply, TestApp};
+use super::eventually;
+
+/// The id of a call that was placed.
+pub(crate) fn call_id(reply: &Reply) -> CallId {
+    assert_eq!(reply.status, StatusCode::OK, "{}", reply.body);
+    let body = reply.json();
+    assert_eq!(body["originateCallStatus"], "successful");
+    parse_id(body["uniqueid"].as_str().expect("an id"))
+}
+
+pub(crate) fn parse_id(text: &str) -> CallId {
+    CallId(text.parse().expect("a call's id"))
+}
+
+/// The error's part of a reply in the original's shape.
+pub(crate) fn assert_refused(reply: &Reply, status: u16, code: &str, outcome: &str, retryable: bool) {
+    assert_eq!(reply.status.as_u16(), status, "{}", reply.body);
+    let error = &reply.json()["error"];
+    assert_eq!(error["code"], code, "{}", reply.body);
+    assert_eq!(error["outcome"], outcome, "{}", reply.body);
+    assert_eq!(error["retryable"], retryable, "{}", reply.body);
+    assert_eq!(reply.retry_after.is_some(), status == 503, "Retry-After");
+}
+
+/// A call as the ledger has it.
+pub(crate) async fn call(app: &TestApp, id: CallId) -> Call {
+    let ledger = &app.integrations.stores.ledger;
+    let call = ledger.ask(GetCall(id), Instant::now() + LIMIT).await;
+    call.expect("a ledger").expect("a call")
+}
+
+pub(crate) async fn until(app: &TestApp, id: CallId, state: CallState) -> Call {
+    eventually(&format!("{state:?}"), LIMIT, async || {
+        Some(call(app, id).await).filter(|call| call.state == state)
+    })
+    .await
+}
+
+/// What the actor of the Asterisk named `main` says of itself.
+pub(crate) fn detail(app: &TestApp) -> Value {
+    app.integrations.asterisk["main"].health().report().detail
+}
