@@ -10,8 +10,9 @@ use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
 
 use super::ask::{Ask, AskError, Reply, Request};
-use super::bulkhead::{Bulkhead, Limits, Permit, Saturated};
+use super::bulkhead::{Bulkhead, Permit, Saturated};
 use super::health::{Health, State};
+use super::supervisor::Spawn;
 
 use crate::metric;
 
@@ -26,7 +27,13 @@ pub struct ActorHandle<A: Actor> {
     inner: Arc<Inner<A>>,
 }
 
+/// Makes an actor from its settings, now and after each failure.
+pub(super) type Build<A> = Box<dyn Fn(&Health) -> A + Send + Sync>;
+
 struct Inner<A: Actor> {
+    /// How the actor is started and made: with the handle rather than with the thread it runs on, which may be what hangs.
+    spawn: Spawn,
+    build: Build<A>,
     address: RwLock<Option<Addr<A>>>,
     bulkhead: Bulkhead,
     health: Health,
@@ -51,12 +58,14 @@ impl<A: Actor> fmt::Debug for ActorHandle<A> {
 }
 
 impl<A: Actor<Context = Context<A>>> ActorHandle<A> {
-    pub(super) fn new(name: &str, limits: Limits) -> Self {
-        let bulkhead = Bulkhead::new(limits);
+    pub(super) fn new(spawn: Spawn, build: Build<A>) -> Self {
+        let bulkhead = Bulkhead::new(spawn.limits);
         Self {
             inner: Arc::new(Inner {
                 address: RwLock::new(None),
-                health: Health::new(name).with_bulkhead(bulkhead.clone()),
+                health: Health::new(&spawn.name).with_bulkhead(bulkhead.clone()),
+                spawn,
+                build,
                 bulkhead,
                 stop: CancellationToken::new(),
                 drill: Notify::new(),
@@ -166,6 +175,15 @@ impl<A: Actor<Context = Context<A>>> ActorHandle<A> {
             .read()
             .unwrap_or_else(PoisonError::into_inner)
             .clone()
+    }
+
+    pub(super) fn spawn(&self) -> &Spawn {
+        &self.inner.spawn
+    }
+
+    /// Makes the actor for its next life.
+    pub(super) fn build(&self, health: &Health) -> A {
+        (self.inner.build)(health)
     }
 
     /// Puts another actor behind the handle, or none.

@@ -71,20 +71,21 @@ pub struct Spawn {
 pub fn spawn<A, F>(spawn: Spawn, build: F) -> ActorHandle<A>
 where
     A: Actor<Context = Context<A>>,
-    F: Fn(&Health) -> A + Send + 'static,
+    F: Fn(&Health) -> A + Send + Sync + 'static,
 {
-    let handle = ActorHandle::new(&spawn.name, spawn.limits);
+    let placement = spawn.placement;
+    let handle = ActorHandle::new(spawn, Box::new(build));
     let supervised = handle.clone();
-    match spawn.placement {
+    match placement {
         Placement::Current => {
-            actix_rt::spawn(supervise(supervised, spawn, build));
+            actix_rt::spawn(supervise(supervised));
         }
         Placement::Dedicated => {
             let arbiter = Arbiter::new();
             let own = arbiter.handle();
             arbiter.spawn_fn(move || {
                 actix_rt::spawn(async move {
-                    supervise(supervised, spawn, build).await;
+                    supervise(supervised).await;
                     own.stop();
                 });
             });
@@ -93,15 +94,12 @@ where
     handle
 }
 
-async fn supervise<A, F>(handle: ActorHandle<A>, spawn: Spawn, build: F)
-where
-    A: Actor<Context = Context<A>>,
-    F: Fn(&Health) -> A,
-{
+async fn supervise<A: Actor<Context = Context<A>>>(handle: ActorHandle<A>) {
+    let restart = handle.spawn().restart;
     let health = handle.health().clone();
     let mut failures: VecDeque<Instant> = VecDeque::new();
     loop {
-        let failure = match run_once(&handle, &spawn, &build).await {
+        let failure = match run_once(&handle).await {
             Ended::Stopped => {
                 health.enter(State::Stopped);
                 return;
@@ -116,8 +114,8 @@ where
             }
         };
         failures.push_back(failure);
-        failures.retain(|earlier| failure - *earlier <= spawn.restart.window);
-        if failures.len() > spawn.restart.budget {
+        failures.retain(|earlier| failure - *earlier <= restart.window);
+        if failures.len() > restart.budget {
             health.enter(State::Failed);
             tracing::error!(
                 actor = health.name(),
@@ -130,7 +128,7 @@ where
         health.enter(State::BackingOff);
         let attempt = u32::try_from(failures.len() - 1).unwrap_or(u32::MAX);
         tokio::select! {
-            () = tokio::time::sleep(spawn.restart.backoff.delay(attempt)) => health.count_restart(),
+            () = tokio::time::sleep(restart.backoff.delay(attempt)) => health.count_restart(),
             () = handle.stop_requested().cancelled() => {
                 health.enter(State::Stopped);
                 return;
@@ -146,18 +144,14 @@ enum Ended {
     Panicked(String),
 }
 
-async fn run_once<A, F>(handle: &ActorHandle<A>, spawn: &Spawn, build: &F) -> Ended
-where
-    A: Actor<Context = Context<A>>,
-    F: Fn(&Health) -> A,
-{
+async fn run_once<A: Actor<Context = Context<A>>>(handle: &ActorHandle<A>) -> Ended {
     let health = handle.health().next_life();
-    let actor = match catch_unwind(AssertUnwindSafe(|| build(&health))) {
+    let actor = match catch_unwind(AssertUnwindSafe(|| handle.build(&health))) {
         Ok(actor) => actor,
         Err(panic) => return Ended::Panicked(panic_message(panic.as_ref())),
     };
     let mut context = Context::new();
-    context.set_mailbox_capacity(spawn.limits.in_flight + MAILBOX_HEADROOM);
+    context.set_mailbox_capacity(handle.spawn().limits.in_flight + MAILBOX_HEADROOM);
     let address = context.address();
     let mut life: ContextFut<A, Context<A>> = context.into_future(actor);
     handle.replace_address(Some(address));
