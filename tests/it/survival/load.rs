@@ -11,6 +11,7 @@ use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 use crate::support::app::{LIMIT, Reply, TestApp};
+use crate::support::eventually;
 
 /// How many clients ask for each kind, and how long each of them waits between two requests.
 const CLIENTS: usize = 2;
@@ -80,6 +81,23 @@ impl Load {
             }));
         }
         load
+    }
+
+    /// Waits until `count` more requests of each kind have gone well.
+    pub(super) async fn goes_well(&self, count: usize) {
+        let from = self.seen.borrow().len();
+        eventually("the load goes on", LIMIT, async || {
+            let seen = self.seen.borrow();
+            let well = |kind| {
+                let of_kind = seen.iter().skip(from).filter(|seen| seen.kind == kind);
+                of_kind.filter(|seen| seen.outcome.is_ok()).count()
+            };
+            Kind::ALL
+                .into_iter()
+                .all(|kind| well(kind) >= count)
+                .then_some(())
+        })
+        .await;
     }
 
     /// Lets what is under way end. What was seen, in order.
