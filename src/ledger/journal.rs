@@ -197,7 +197,10 @@ mod tests {
         journal.record(&closed);
         let mut stored = closed.clone();
         stored.closed = false;
-        let calls = overlay(vec![open.clone(), stored], journal.of_integration(&open.integration));
+        let calls = overlay(
+            vec![open.clone(), stored],
+            journal.of_integration(&open.integration),
+        );
         assert_eq!(calls, [open]);
         let mut elsewhere = call();
         elsewhere.integration = "asterisk.other".to_owned();
