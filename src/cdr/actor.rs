@@ -64,9 +64,12 @@ impl CdrActor {
         #[expect(clippy::expect_used, reason = "the bounds are the constants above")]
         let retry = Backoff::try_new(FIRST_RETRY, LAST_RETRY).expect("the first is below the last");
         let opening = StoreError::Unavailable("it is being opened".to_owned());
-        // Before the actor runs, so that nobody is told that it is usable before it is.
-        let error = Some(opening.to_string());
-        health.publish(false, &StoreHealth { seq: None, error });
+        // Before the actor runs, so that nobody is told that it is usable before it is. Not an error yet.
+        let unopened = StoreHealth {
+            seq: None,
+            error: None,
+        };
+        health.publish(false, &unopened);
         Self {
             settings,
             health,
