@@ -3,6 +3,10 @@
 
 mod ari;
 #[cfg(feature = "peers")]
+mod ari_real;
+mod check;
+mod demo;
+#[cfg(feature = "peers")]
 mod peers;
 #[cfg(feature = "peers")]
 mod real_call;

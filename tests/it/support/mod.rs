@@ -8,8 +8,8 @@ mod asterisk_config;
 pub(crate) mod calls;
 #[cfg(feature = "peers")]
 pub(crate) mod postgres;
-#[cfg(feature = "peers")]
 mod process;
+pub(crate) mod program;
 #[cfg(feature = "peers")]
 pub(crate) mod sipp;
 

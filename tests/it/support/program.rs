@@ -1,0 +1,131 @@
+//! The program itself, run as its users run it.
+
+use std::path::PathBuf;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
+
+use tempfile::TempDir;
+
+use super::app::LIMIT;
+use super::{eventually, process};
+
+pub(crate) use super::process::free_tcp_port;
+
+/// A running `mege-gateway` in a folder of its own, with no variables but those given. Dropping it kills it.
+#[derive(Debug)]
+pub(crate) struct Program {
+    child: Child,
+    output: Said,
+    errors: Said,
+    readers: Vec<JoinHandle<()>>,
+    folder: TempDir,
+}
+
+/// How the program ended.
+#[derive(Debug)]
+pub(crate) struct Ended {
+    pub(crate) code: Option<i32>,
+    /// Its output, then its errors.
+    pub(crate) said: String,
+}
+
+impl Ended {
+    /// The line that begins with `name`.
+    pub(crate) fn line(&self, name: &str) -> &str {
+        let mut lines = self.said.lines();
+        let line = lines.find(|line| line.starts_with(name));
+        line.unwrap_or_else(|| panic!("no line of {name}: {}", self.said))
+    }
+}
+
+type Said = Arc<Mutex<String>>;
+
+impl Program {
+    pub(crate) fn start(arguments: &[&str], variables: &[(&str, String)]) -> Program {
+        let folder = tempfile::tempdir().expect("a folder");
+        std::fs::create_dir(folder.path().join("tmp")).expect("a folder");
+        let mut child = Command::new(env!("CARGO_BIN_EXE_mege-gateway"))
+            .args(arguments)
+            .env_clear()
+            .env("TMPDIR", folder.path().join("tmp"))
+            .envs(variables.iter().map(|(name, value)| (name, value)))
+            .current_dir(folder.path())
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the program starts");
+        let out = child.stdout.take().expect("its output");
+        let err = child.stderr.take().expect("its errors");
+        let (output, errors) = (Said::default(), Said::default());
+        let readers = vec![read(out, &output), read(err, &errors)];
+        Program {
+            child,
+            output,
+            errors,
+            readers,
+            folder,
+        }
+    }
+
+    /// What it has said so far: its output, then its errors.
+    pub(crate) fn said(&self) -> String {
+        [&self.output, &self.errors]
+            .map(|said| said.lock().expect("a reader that did not panic").clone())
+            .concat()
+    }
+
+    /// Its temporary folder.
+    pub(crate) fn temporary(&self) -> PathBuf {
+        self.folder.path().join("tmp")
+    }
+
+    /// Waits until it says `text`.
+    pub(crate) async fn says(&self, text: &str) {
+        eventually(&format!("it says {text}"), LIMIT, async || {
+            self.said().contains(text).then_some(())
+        })
+        .await;
+    }
+
+    /// Sends it a signal, such as `TERM`.
+    pub(crate) fn signal(&self, signal: &str) {
+        assert!(process::signal(self.child.id(), signal), "no signal {signal}");
+    }
+
+    /// Waits for its end.
+    pub(crate) async fn ended(&mut self) -> Ended {
+        let status: ExitStatus = eventually("it ends", LIMIT, async || {
+            self.child.try_wait().expect("its state")
+        })
+        .await;
+        for reader in self.readers.drain(..) {
+            reader.join().expect("a reader that did not panic");
+        }
+        Ended {
+            code: status.code(),
+            said: self.said(),
+        }
+    }
+}
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        // It may have ended on its own: then there is nothing to do.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Collects what comes, in a thread: a pipe that is not read would stop the program.
+fn read(mut pipe: impl std::io::Read + Send + 'static, said: &Said) -> JoinHandle<()> {
+    let said = Arc::clone(said);
+    std::thread::spawn(move || {
+        let mut bytes = [0; 4096];
+        while let Ok(count @ 1..) = pipe.read(&mut bytes) {
+            let text = String::from_utf8_lossy(&bytes[..count]);
+            said.lock().expect("nobody panicked").push_str(&text);
+        }
+    })
+}
