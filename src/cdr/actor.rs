@@ -64,9 +64,12 @@ impl fmt::Debug for CdrActor {
 impl CdrActor {
     fn new(settings: StoreSettings, health: Health) -> Self {
         let opening = StoreError::Unavailable("it is being opened".to_owned());
-        // Before the actor runs, so that nobody is told that it is usable before it is.
-        let error = Some(opening.to_string());
-        health.publish(false, &StoreHealth { seq: None, error });
+        // Before the actor runs, so that nobody is told that it is usable before it is. Not an error yet.
+        let unopened = StoreHealth {
+            seq: None,
+            error: None,
+        };
+        health.publish(false, &unopened);
         Self {
             long_answers: Arc::new(Semaphore::new((settings.limits.in_flight / 2).max(1))),
             settings,

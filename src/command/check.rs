@@ -4,82 +4,122 @@ use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use futures_util::future::join_all;
-use tokio::time::{Instant, sleep};
+use futures_util::StreamExt as _;
+use futures_util::future::LocalBoxFuture;
+use futures_util::stream::FuturesOrdered;
+use tokio::time::{sleep, timeout};
 
 use super::{CommandError, say, settings};
-use crate::actor::{Health, Placement};
-use crate::ari;
+use crate::actor::{Health, HealthReport, Placement};
+use crate::settings::Settings;
 use crate::startup::Stores;
-use crate::{pac, settings::Settings};
+use crate::{ari, pac};
 
-/// How long each integration may take to answer.
+/// How long each store and integration may take to answer.
 const PATIENCE: Duration = Duration::from_secs(10);
+
+/// How long one that failed may go on trying: the first try of a connection may be unlucky.
+const SECOND_CHANCE: Duration = Duration::from_secs(1);
 
 /// Between two looks at an actor's health.
 const LOOK: Duration = Duration::from_millis(50);
 
-/// Checks the configuration, then tries each integration without disturbing a gateway that runs: no event socket is
-/// opened, no call placed, no CDR collected. The stores are opened as at a start, and their schema brought up to date.
+/// What was found, in words; or what is wrong.
+type Found = Result<String, String>;
+
+type Trial<'a> = LocalBoxFuture<'a, (String, Found)>;
+
+/// Checks the configuration, then tries everything that it names, all at the same time, without disturbing a gateway
+/// that runs: no event socket is opened, no call placed, no CDR collected. The stores are opened as at a start, and
+/// their schema brought up to date.
 ///
 /// # Errors
 /// When the configuration cannot be used, or something that it names does not work.
 pub async fn check(file: Option<PathBuf>) -> Result<(), CommandError> {
     let settings = settings(file)?;
     say("configuration: ok")?;
-    let mut works = true;
     let stores = Stores::spawn(&settings, Placement::Dedicated);
+    let mut trials: FuturesOrdered<Trial<'_>> = FuturesOrdered::new();
     for health in [stores.cdr.health(), stores.ledger.health()] {
-        works &= tell(health.name(), usable(health).await)?;
+        trials.push_back(Box::pin(async {
+            (health.name().to_owned(), usable(health).await)
+        }));
     }
-    works &= integrations(&settings).await?;
+    integrations(&settings, &mut trials);
+    let mut works = true;
+    while let Some((name, found)) = trials.next().await {
+        works &= tell(&name, &found)?;
+    }
+    for (kind, none) in [
+        ("asterisk", settings.asterisk.is_empty()),
+        ("pac", settings.pac.is_empty()),
+    ] {
+        if none {
+            say(&format!("{kind}: none is configured"))?;
+        }
+    }
     if works { Ok(()) } else { Err(CommandError::Check) }
 }
 
-async fn integrations(settings: &Settings) -> Result<bool, CommandError> {
-    let asterisks = settings.asterisk.iter().map(async |(name, node)| {
-        let found = ari::probe(node).await.map_err(|error| error.to_string());
-        (format!("asterisk.{name}"), found)
-    });
-    let pacs = settings.pac.iter().map(async |(name, pbx)| {
-        let found = match pac::spawn(name, pbx.clone(), Placement::Dedicated) {
-            Ok(handle) => usable(handle.health()).await,
-            Err(error) => Err(error.to_string()),
-        };
-        (format!("pac.{name}"), found)
-    });
-    let (asterisks, pacs) = futures_util::join!(join_all(asterisks), join_all(pacs));
-    let mut works = true;
-    for (name, found) in asterisks.into_iter().chain(pacs) {
-        works &= tell(&name, found)?;
+fn integrations<'a>(settings: &'a Settings, trials: &mut FuturesOrdered<Trial<'a>>) {
+    for (name, node) in &settings.asterisk {
+        trials.push_back(Box::pin(async move {
+            let found = match timeout(PATIENCE, ari::probe(node)).await {
+                Ok(found) => found.map_err(|error| error.to_string()),
+                Err(_) => Err("no answer in time".to_owned()),
+            };
+            (format!("asterisk.{name}"), found)
+        }));
     }
-    Ok(works)
+    for (name, pbx) in &settings.pac {
+        trials.push_back(Box::pin(async move {
+            let found = match pac::spawn(name, pbx.clone(), Placement::Dedicated) {
+                Ok(handle) => usable(handle.health()).await,
+                Err(error) => Err(error.to_string()),
+            };
+            (format!("pac.{name}"), found)
+        }));
+    }
 }
 
 /// Waits for an actor to say that it can do its work; its words, if it does not.
-async fn usable(health: &Health) -> Result<String, String> {
-    let deadline = Instant::now() + PATIENCE;
-    loop {
-        let report = health.report();
-        if report.usable && !report.detail.is_null() {
-            return Ok(String::new());
+async fn usable(health: &Health) -> Found {
+    let works = async || {
+        loop {
+            let report = health.report();
+            if report.usable && !report.detail.is_null() {
+                return;
+            }
+            sleep(LOOK).await;
         }
-        if Instant::now() >= deadline {
-            let error = report
-                .detail
-                .get("error")
-                .or_else(|| report.detail.get("last_error"));
-            let words = error.and_then(|error| error.as_str()).map(str::to_owned);
-            return Err(words
-                .or(report.last_error)
-                .unwrap_or_else(|| "no answer".to_owned()));
+    };
+    let failed = async {
+        while complaint(&health.report()).is_none() {
+            sleep(LOOK).await;
         }
-        sleep(LOOK).await;
+        sleep(SECOND_CHANCE).await;
+    };
+    let patience = async {
+        let _ = timeout(PATIENCE, failed).await;
+    };
+    tokio::select! {
+        () = works() => Ok(String::new()),
+        () = patience => {
+            let words = complaint(&health.report());
+            Err(words.unwrap_or_else(|| "no answer in time".to_owned()))
+        }
     }
 }
 
-fn tell(name: &str, found: Result<String, String>) -> io::Result<bool> {
-    match &found {
+/// Why an actor cannot do its work, once it has tried.
+fn complaint(report: &HealthReport) -> Option<String> {
+    let words = |key| report.detail.get(key).and_then(|words| words.as_str());
+    let words = words("error").or_else(|| words("last_error"));
+    words.map(str::to_owned).or_else(|| report.last_error.clone())
+}
+
+fn tell(name: &str, found: &Found) -> io::Result<bool> {
+    match found {
         Ok(words) if words.is_empty() => say(&format!("{name}: ok"))?,
         Ok(words) => say(&format!("{name}: ok ({words})"))?,
         Err(error) => say(&format!("{name}: failed: {error}"))?,

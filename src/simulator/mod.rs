@@ -15,7 +15,7 @@ mod settings;
 mod tests;
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
@@ -152,6 +152,12 @@ fn start_parts(settings: SimulatorSettings) -> io::Result<Parts> {
     let asterisk = SimulatedAsterisk::start(settings, script, Arc::clone(&core), runtime)?;
     let pbx = SimulatedPbx::new(core, server);
     Ok(Parts { asterisk, pbx })
+}
+
+/// Takes an address, and says which one could not be had.
+fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    TcpListener::bind(address)
+        .map_err(|error| io::Error::new(error.kind(), format!("cannot listen on {address}: {error}")))
 }
 
 /// Locks; a panic elsewhere leaves nothing half done here.

@@ -2,9 +2,13 @@
 #![expect(clippy::expect_used, reason = "a test whose set-up fails says why and ends")]
 
 mod ari;
+#[cfg(feature = "peers")]
+mod ari_real;
 mod bad_input;
+mod check;
 mod collector;
 mod contract;
+mod demo;
 mod isolation;
 mod no_lost_cdr;
 #[cfg(feature = "peers")]

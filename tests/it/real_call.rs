@@ -14,7 +14,7 @@ use crate::support::eventually;
 use crate::support::sipp::{Invite, Sipp};
 
 /// The variables that lead a gateway to an Asterisk.
-fn through(asterisk: &Asterisk) -> Vec<(&'static str, String)> {
+pub(crate) fn through(asterisk: &Asterisk) -> Vec<(&'static str, String)> {
     vec![
         ("ASTERISK_ARI_HOST", asterisk.host().to_owned()),
         ("ASTERISK_ARI_PORT", asterisk.port().to_string()),

@@ -30,15 +30,15 @@ fn shutdown() -> (&'static str, String) {
 /// Ends it with SIGTERM: by itself, in time and in order.
 async fn end(mut program: Program) {
     let begun = Instant::now();
-    program.terminate();
-    let status = program.ended().await;
+    program.signal("TERM");
+    let ended = program.ended().await;
     let slack = Duration::from_secs(2);
     assert!(
         begun.elapsed() < SHUTDOWN + ACTORS + slack,
         "it took {:?}",
         begun.elapsed()
     );
-    assert_eq!(status.code(), Some(0), "{}", program.log());
+    assert_eq!(ended.code, Some(0), "{}", ended.said);
 }
 
 #[actix_rt::test]

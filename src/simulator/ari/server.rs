@@ -13,7 +13,7 @@ use actix_web::{App, HttpServer, web};
 use super::exchange::Exchange;
 use super::requests::answer;
 use super::socket::Wire;
-use crate::simulator::locked;
+use crate::simulator::{listen, locked};
 
 /// As Asterisk's `session_keep_alive`.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
@@ -28,7 +28,7 @@ pub(super) struct Server {
 impl Server {
     /// Listens. To be called on the simulator's own runtime.
     pub(super) fn start(exchange: Arc<Exchange>, address: SocketAddr) -> io::Result<Self> {
-        let listener = TcpListener::bind(address)?;
+        let listener = listen(address)?;
         let address = listener.local_addr()?;
         let handle = serve(&exchange, listener)?;
         Ok(Self {
@@ -55,7 +55,7 @@ impl Server {
         let mut running = locked(&self.running);
         if running.is_none() {
             let _runtime = self.exchange.runtime.enter();
-            *running = Some(serve(&self.exchange, TcpListener::bind(self.address)?)?);
+            *running = Some(serve(&self.exchange, listen(self.address)?)?);
         }
         Ok(())
     }

@@ -18,7 +18,8 @@ use super::core::Core;
 use super::sql_service::SqlService;
 use crate::pac::proto::call::call_pbx_service_server::CallPbxServiceServer;
 use crate::pac::proto::sql::sql_service_pbx_service_server::SqlServicePbxServiceServer;
-use crate::simulator::locked;
+
+use crate::simulator::{self, locked};
 
 /// How many requests at once on one connection: Kestrel's default.
 const MAX_STREAMS: u32 = 100;
@@ -77,7 +78,7 @@ impl Server {
 }
 
 fn listen(address: SocketAddr) -> io::Result<TcpListener> {
-    let listener = std::net::TcpListener::bind(address)?;
+    let listener = simulator::listen(address)?;
     listener.set_nonblocking(true)?;
     TcpListener::from_std(listener)
 }

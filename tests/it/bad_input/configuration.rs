@@ -112,12 +112,12 @@ async fn what_is_wrong_is_named_and_nothing_starts() {
             .collect();
         for command in ["serve", "check"] {
             let output = run(&[command], &variables, &[("config/local.toml", file)]).await;
-            let errors = String::from_utf8_lossy(&output.stderr);
-            assert_eq!(output.status.code(), Some(2), "{command} {variables:?}: {errors}");
+            let errors = &output.errors;
+            assert_eq!(output.code, Some(2), "{command} {variables:?}: {errors}");
             for words in said {
                 assert!(errors.contains(words), "{words} is not in: {errors}");
             }
-            let printed = String::from_utf8_lossy(&output.stdout);
+            let printed = &output.output;
             assert!(
                 !errors.contains(SECRET) && !printed.contains(SECRET),
                 "{errors}{printed}"
@@ -134,8 +134,8 @@ async fn everything_that_is_wrong_is_said_at_once() {
         ("MEGE__LOG__FORMAT", "xml".to_owned()),
     ];
     let output = run(&["check"], &variables, &[(".env", "MEGE__HTTP__COLOUR=red\n")]).await;
-    let errors = String::from_utf8_lossy(&output.stderr);
-    assert_eq!(output.status.code(), Some(2), "{errors}");
+    let errors = &output.errors;
+    assert_eq!(output.code, Some(2), "{errors}");
     for words in [
         "http.port",
         "pac.main.extension_length",

@@ -9,7 +9,6 @@ pub(crate) mod calls;
 pub(crate) mod gateway;
 #[cfg(feature = "peers")]
 pub(crate) mod postgres;
-#[cfg(feature = "peers")]
 mod process;
 pub(crate) mod program;
 #[cfg(feature = "peers")]

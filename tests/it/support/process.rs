@@ -1,22 +1,30 @@
 //! Child processes and ports of a test.
 
+#[cfg(feature = "peers")]
 use std::fs::File;
-use std::net::{TcpListener, UdpSocket};
+use std::net::TcpListener;
+#[cfg(feature = "peers")]
+use std::net::UdpSocket;
+#[cfg(feature = "peers")]
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
+#[cfg(feature = "peers")]
+use std::process::{Child, Stdio};
 
 /// A TCP port of loopback that nobody has at the moment.
-pub(super) fn free_tcp_port() -> u16 {
+pub(crate) fn free_tcp_port() -> u16 {
     let socket = TcpListener::bind(("127.0.0.1", 0)).expect("a free TCP port");
     socket.local_addr().expect("a bound socket has an address").port()
 }
 
+#[cfg(feature = "peers")]
 /// A UDP port of loopback that nobody has at the moment.
 pub(super) fn free_udp_port() -> u16 {
     let socket = UdpSocket::bind(("127.0.0.1", 0)).expect("a free UDP port");
     socket.local_addr().expect("a bound socket has an address").port()
 }
 
+#[cfg(feature = "peers")]
 /// Starts `program`, its output in `log`. It dies with the calling thread: a test that is killed leaves nothing.
 pub(super) fn spawn<'a>(program: &str, arguments: impl IntoIterator<Item = &'a str>, log: &Path) -> Child {
     let output = File::create(log).expect("a log file");
@@ -40,6 +48,7 @@ pub(super) fn signal(pid: u32, signal: &str) -> bool {
         .is_ok_and(|status| status.success())
 }
 
+#[cfg(feature = "peers")]
 /// The one child process of `pid`, if it has one.
 pub(super) fn only_child(pid: u32) -> Option<u32> {
     let children = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).ok()?;

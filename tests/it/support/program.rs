@@ -1,116 +1,175 @@
-//! The program itself as a child process.
+//! The program itself, run as its users run it.
 
-use std::fs::{self, File};
-use std::process::{Child, Command, ExitStatus, Output, Stdio};
-use std::time::Duration;
+use std::path::PathBuf;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
 
 use serde_json::Value;
 use tempfile::TempDir;
 
-use super::eventually;
+use super::app::LIMIT;
+use super::{eventually, process};
 
-/// How long the program may take to start or to end.
-const LIMIT: Duration = Duration::from_secs(30);
+pub(crate) use super::process::free_tcp_port;
 
-/// A program under way, in a directory of its own. Dropping it kills it.
+/// A running `mege-gateway` in a folder of its own, with no variables but those given. Dropping it kills it.
 #[derive(Debug)]
 pub(crate) struct Program {
-    process: Child,
-    directory: TempDir,
+    child: Child,
+    output: Said,
+    errors: Said,
+    readers: Vec<JoinHandle<()>>,
+    folder: TempDir,
 }
 
-/// The program with nothing of this process's environment, in `directory`.
-fn command(directory: &TempDir, arguments: &[&str], variables: &[(&str, String)]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_mege-gateway"));
-    command
-        .args(arguments)
-        .env_clear()
-        .envs(variables.iter().map(|(name, value)| (*name, value)))
-        .current_dir(directory.path())
-        .stdin(Stdio::null());
-    command
+/// How the program ended.
+#[derive(Debug)]
+pub(crate) struct Ended {
+    pub(crate) code: Option<i32>,
+    /// Its output, then its errors.
+    pub(crate) said: String,
+    pub(crate) output: String,
+    pub(crate) errors: String,
 }
+
+impl Ended {
+    /// The line that begins with `name`.
+    pub(crate) fn line(&self, name: &str) -> &str {
+        let mut lines = self.said.lines();
+        let line = lines.find(|line| line.starts_with(name));
+        line.unwrap_or_else(|| panic!("no line of {name}: {}", self.said))
+    }
+}
+
+type Said = Arc<Mutex<String>>;
 
 /// Runs the program to its end, with these files beside it.
-pub(crate) async fn run(arguments: &[&str], variables: &[(&str, String)], files: &[(&str, &str)]) -> Output {
-    let directory = tempfile::tempdir().expect("a directory");
+pub(crate) async fn run(arguments: &[&str], variables: &[(&str, String)], files: &[(&str, &str)]) -> Ended {
+    let folder = tempfile::tempdir().expect("a folder");
     for (name, text) in files {
-        let path = directory.path().join(name);
-        fs::create_dir_all(path.parent().expect("a parent")).expect("a directory");
-        fs::write(path, text).expect("a file");
+        let path = folder.path().join(name);
+        std::fs::create_dir_all(path.parent().expect("a parent")).expect("a folder");
+        std::fs::write(path, text).expect("a file");
     }
-    let mut command = command(&directory, arguments, variables);
-    let mut process = command
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .expect("the program");
-    // What it writes fits into the pipes.
-    eventually("the program ends", LIMIT, async || {
-        process.try_wait().expect("its state")
-    })
-    .await;
-    process.wait_with_output().expect("its output")
+    Program::start_in(folder, arguments, variables).ended().await
 }
 
 impl Program {
+    pub(crate) fn start(arguments: &[&str], variables: &[(&str, String)]) -> Program {
+        Self::start_in(tempfile::tempdir().expect("a folder"), arguments, variables)
+    }
+
     /// Starts `mege-gateway serve` on a free port.
-    pub(crate) fn serve(variables: &[(&str, String)]) -> Self {
-        let directory = tempfile::tempdir().expect("a directory");
-        let log = File::create(directory.path().join("log")).expect("a log file");
-        let process = command(&directory, &["serve"], variables)
-            .env("APP_PORT", "0")
-            .env("MEGE__LOG__FORMAT", "json")
-            .stdout(Stdio::null())
-            .stderr(log)
+    pub(crate) fn serve(variables: &[(&str, String)]) -> Program {
+        let mut variables = variables.to_vec();
+        variables.push(("APP_PORT", "0".to_owned()));
+        variables.push(("MEGE__LOG__FORMAT", "json".to_owned()));
+        Self::start(&["serve"], &variables)
+    }
+
+    fn start_in(folder: TempDir, arguments: &[&str], variables: &[(&str, String)]) -> Program {
+        std::fs::create_dir(folder.path().join("tmp")).expect("a folder");
+        let mut child = Command::new(env!("CARGO_BIN_EXE_mege-gateway"))
+            .args(arguments)
+            .env_clear()
+            .env("TMPDIR", folder.path().join("tmp"))
+            .envs(variables.iter().map(|(name, value)| (name, value)))
+            .current_dir(folder.path())
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
             .spawn()
-            .expect("the program");
-        Self { process, directory }
+            .expect("the program starts");
+        let out = child.stdout.take().expect("its output");
+        let err = child.stderr.take().expect("its errors");
+        let (output, errors) = (Said::default(), Said::default());
+        let readers = vec![read(out, &output), read(err, &errors)];
+        Program {
+            child,
+            output,
+            errors,
+            readers,
+            folder,
+        }
     }
 
-    /// What it has logged.
-    pub(crate) fn log(&self) -> String {
-        fs::read_to_string(self.directory.path().join("log")).expect("the log")
+    /// What it has said so far: its output, then its errors.
+    pub(crate) fn said(&self) -> String {
+        [&self.output, &self.errors]
+            .map(|said| said.lock().expect("a reader that did not panic").clone())
+            .concat()
     }
 
-    /// Where it listens, once it does.
+    /// Its temporary folder.
+    pub(crate) fn temporary(&self) -> PathBuf {
+        self.folder.path().join("tmp")
+    }
+
+    /// Waits until it says `text`.
+    pub(crate) async fn says(&self, text: &str) {
+        eventually(&format!("it says {text}"), LIMIT, async || {
+            self.said().contains(text).then_some(())
+        })
+        .await;
+    }
+
+    /// Where it listens, once it says so in its log.
     pub(crate) async fn origin(&mut self) -> String {
         let port = eventually("it listens", LIMIT, async || {
-            if let Some(status) = self.process.try_wait().expect("its state") {
-                panic!("it ended with {status}: {}", self.log());
+            if let Some(status) = self.child.try_wait().expect("its state") {
+                panic!("it ended with {status}: {}", self.said());
             }
-            let log = self.log();
-            let mut lines = log
+            let said = self.said();
+            let mut lines = said
                 .lines()
                 .filter_map(|line| serde_json::from_str::<Value>(line).ok());
-            lines.find_map(|line| line["fields"]["port"].as_u64().or_else(|| line["port"].as_u64()))
+            lines.find_map(|line| line["fields"]["port"].as_u64())
         })
         .await;
         format!("http://127.0.0.1:{port}")
     }
 
-    /// Sends it SIGTERM.
-    pub(crate) fn terminate(&self) {
-        let pid = self.process.id().to_string();
-        // The shell's own `kill`: no crate and no unsafe code for one signal.
-        let mut shell = Command::new("sh");
-        let sent = shell.args(["-c", "kill -s TERM \"$1\"", "sh", &pid]).status();
-        assert!(sent.is_ok_and(|status| status.success()), "SIGTERM is not sent");
+    /// Sends it a signal, such as `TERM`.
+    pub(crate) fn signal(&self, signal: &str) {
+        assert!(process::signal(self.child.id(), signal), "no signal {signal}");
     }
 
     /// Waits for its end.
-    pub(crate) async fn ended(&mut self) -> ExitStatus {
-        eventually("it ends", LIMIT, async || {
-            self.process.try_wait().expect("its state")
+    pub(crate) async fn ended(&mut self) -> Ended {
+        let status: ExitStatus = eventually("it ends", LIMIT, async || {
+            self.child.try_wait().expect("its state")
         })
-        .await
+        .await;
+        for reader in self.readers.drain(..) {
+            reader.join().expect("a reader that did not panic");
+        }
+        let text = |said: &Said| said.lock().expect("a reader that did not panic").clone();
+        Ended {
+            code: status.code(),
+            said: self.said(),
+            output: text(&self.output),
+            errors: text(&self.errors),
+        }
     }
 }
 
 impl Drop for Program {
     fn drop(&mut self) {
         // It may have ended on its own: then there is nothing to do.
-        let _ = self.process.kill();
-        let _ = self.process.wait();
+        let _ = self.child.kill();
+        let _ = self.child.wait();
     }
+}
+
+/// Collects what comes, in a thread: a pipe that is not read would stop the program.
+fn read(mut pipe: impl std::io::Read + Send + 'static, said: &Said) -> JoinHandle<()> {
+    let said = Arc::clone(said);
+    std::thread::spawn(move || {
+        let mut bytes = [0; 4096];
+        while let Ok(count @ 1..) = pipe.read(&mut bytes) {
+            let text = String::from_utf8_lossy(&bytes[..count]);
+            said.lock().expect("nobody panicked").push_str(&text);
+        }
+    })
 }

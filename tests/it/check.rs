@@ -1,0 +1,135 @@
+//! `mege-gateway check`, as an administrator runs it before a start.
+
+use mege_gateway::simulator::{AriFault, AriOperation, HowOften, Simulator};
+use tokio::time::Instant;
+
+use crate::support::app::{TestApp, simulated, simulator};
+use crate::support::calls::{call_id, detail};
+use crate::support::program::{Ended, Program, free_tcp_port};
+
+/// Runs it with these variables over those that lead to the simulator. No secret is ever said.
+async fn check(simulator: &Simulator, others: &[(&'static str, &str)]) -> Ended {
+    let mut variables = simulated(simulator);
+    variables.extend(others.iter().map(|(name, value)| (*name, (*value).to_owned())));
+    let begun = Instant::now();
+    let ended = Program::start(&["check"], &variables).ended().await;
+    assert!(begun.elapsed().as_secs() < 15, "{:?}", begun.elapsed());
+    for secret in ["hidden", "s3cret"] {
+        assert!(!ended.said.contains(secret), "{}", ended.said);
+    }
+    ended
+}
+
+/// The name of each line of a check of one of each.
+const LINES: [&str; 5] = ["configuration", "cdr", "ledger", "asterisk.main", "pac.main"];
+
+#[actix_rt::test]
+async fn all_that_works_has_a_line_of_its_own() {
+    let simulator = simulator().await;
+    let ended = check(&simulator, &[]).await;
+    assert_eq!(ended.code, Some(0), "{}", ended.said);
+    let lines: Vec<_> = ended.said.lines().collect();
+    assert_eq!(
+        lines,
+        [
+            "configuration: ok",
+            "cdr: ok",
+            "ledger: ok",
+            "asterisk.main: ok (Asterisk 22.10.1)",
+            "pac.main: ok"
+        ]
+    );
+}
+
+#[actix_rt::test]
+async fn what_does_not_work_is_named_with_its_reason_and_the_rest_is_tried() {
+    let simulator = simulator().await;
+    let nowhere = format!("127.0.0.1:{}", free_tcp_port());
+    let postgres = format!("postgres://mege:s3cret@{nowhere}/mege");
+    let port = free_tcp_port().to_string();
+    let cases: [(&str, &str, &[&str], &str); 6] = [
+        (
+            "ASTERISK_ARI_CALL_PASSWORD",
+            "hidden",
+            &["asterisk.main"],
+            "refused the user or password",
+        ),
+        (
+            "ASTERISK_PBX3CX_TRUNK_ID",
+            "nowhere",
+            &["asterisk.main"],
+            "does not know the trunk nowhere",
+        ),
+        (
+            "ASTERISK_ARI_PORT",
+            &port,
+            &["asterisk.main"],
+            "did not reach Asterisk",
+        ),
+        ("PAC_HOST", &nowhere, &["pac.main"], "failed: "),
+        (
+            "DATABASE_URL",
+            "sqlite:/nowhere/at/all/mege.sqlite",
+            &["cdr", "ledger"],
+            "failed: ",
+        ),
+        ("DATABASE_URL", &postgres, &["cdr", "ledger"], "failed: "),
+    ];
+    for (name, value, broken, reason) in cases {
+        let ended = check(&simulator, &[(name, value)]).await;
+        assert_eq!(ended.code, Some(1), "{}", ended.said);
+        for line in LINES {
+            let said = ended.line(&format!("{line}: "));
+            let expected = if broken.contains(&line) { reason } else { "ok" };
+            assert!(said.contains(expected), "{name}: {}", ended.said);
+            assert!(!said.contains("being opened"), "{said}");
+        }
+    }
+}
+
+#[actix_rt::test]
+async fn an_asterisk_that_does_not_answer_is_not_waited_for_long() {
+    let simulator = simulator().await;
+    let asterisk = simulator.asterisk();
+    asterisk.fail(AriOperation::Other, AriFault::Hang, HowOften::UntilCleared);
+    let ended = check(&simulator, &[("MEGE__ASTERISK__MAIN__REQUEST_TIMEOUT_MS", "500")]).await;
+    assert_eq!(ended.code, Some(1), "{}", ended.said);
+    assert!(
+        ended.line("asterisk.main: ").contains("no answer in time"),
+        "{}",
+        ended.said
+    );
+}
+
+#[actix_rt::test]
+async fn a_configuration_that_cannot_be_used_is_another_exit_code() {
+    let simulator = simulator().await;
+    let ended = check(&simulator, &[("ASTERISK_ARI_PORT", "many")]).await;
+    assert_eq!(ended.code, Some(2), "{}", ended.said);
+    assert!(ended.said.contains("asterisk.main.port"), "{}", ended.said);
+}
+
+#[actix_rt::test]
+async fn a_gateway_without_integrations_is_said_to_have_none() {
+    let ended = Program::start(&["check"], &[]).ended().await;
+    assert_eq!(ended.code, Some(0), "{}", ended.said);
+    assert_eq!(ended.line("asterisk"), "asterisk: none is configured");
+    assert_eq!(ended.line("pac"), "pac: none is configured");
+}
+
+#[actix_rt::test]
+async fn a_gateway_that_runs_is_not_disturbed() {
+    let simulator = simulator().await;
+    let app = TestApp::start(&simulated(&simulator)).await;
+    app.connected().await;
+    assert_eq!(check(&simulator, &[]).await.code, Some(0));
+    let detail = detail(&app);
+    assert_eq!(
+        (&detail["connection"], &detail["connects"]),
+        (&"connected".into(), &1.into())
+    );
+    let requests = simulator.asterisk().requests();
+    assert_eq!(requests["GET /events"], 1, "no socket but the gateway's");
+    assert!(simulator.asterisk().originates().is_empty());
+    call_id(&app.make_call(102, 79_990_000_001).await);
+}

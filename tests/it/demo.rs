@@ -1,0 +1,117 @@
+//! `mege-gateway demo` and `simulate`, as somebody tries them for the first time.
+
+use std::net::TcpListener;
+use std::path::Path;
+
+use serde_json::Value;
+use tokio::process::Command;
+
+use crate::support::app::LIMIT;
+use crate::support::eventually;
+use crate::support::program::{Program, free_tcp_port};
+
+/// Runs a line of a shell and gives what it printed.
+async fn sh(line: &str) -> String {
+    let output = Command::new("sh").args(["-c", line]).output();
+    let output = tokio::time::timeout(LIMIT, output).await.expect("an end in time");
+    let output = output.expect("a shell");
+    assert!(output.status.success(), "{line}: {output:?}");
+    String::from_utf8(output.stdout).expect("text")
+}
+
+fn json(text: &str) -> Value {
+    serde_json::from_str(text).unwrap_or_else(|_| panic!("not JSON: {text}"))
+}
+
+fn is_empty(folder: &Path) -> bool {
+    folder.read_dir().expect("a folder").next().is_none()
+}
+
+#[actix_rt::test]
+async fn the_demo_prints_lines_that_work_and_leaves_nothing() {
+    // A real PBX that is configured is not touched.
+    let variables = [
+        ("APP_PORT", free_tcp_port().to_string()),
+        ("API_PREFIX", "v0".to_owned()),
+        ("PAC_HOST", format!("127.0.0.1:{}", free_tcp_port())),
+        ("DATABASE_URL", "sqlite:/nowhere/at/all.sqlite".to_owned()),
+    ];
+    let mut demo = Program::start(&["demo"], &variables);
+    demo.says("after its end.").await;
+    let said = demo.said().replace("\\\n", " ");
+    let lines: Vec<&str> = said.lines().filter(|line| line.starts_with("curl ")).collect();
+    assert_eq!(lines.len(), 5, "{said}");
+    let line = |part: &str| {
+        let found = lines.iter().find(|line| line.contains(part));
+        *found.unwrap_or_else(|| panic!("no line with {part}: {said}"))
+    };
+
+    eventually("a call is placed", LIMIT, async || {
+        let placed = json(&sh(line("make-call")).await);
+        (placed["originateCallStatus"] == "successful").then_some(())
+    })
+    .await;
+    let status = json(&sh(line("/status")).await);
+    assert_eq!(
+        status["actors"]["asterisk.main"]["detail"]["connection"],
+        "connected"
+    );
+    assert!(sh(line("/metrics")).await.contains("mege_ask_seconds"));
+    eventually("CDRs are there", LIMIT, async || {
+        let last = json(&sh(line("last-call-id")).await);
+        last["call_id"]
+            .as_str()
+            .filter(|id| !id.is_empty())
+            .map(str::to_owned)
+    })
+    .await;
+    let cdrs = json(&sh(line("/cdr")).await);
+    assert!(cdrs[0]["cdr_id"].is_string(), "{cdrs}");
+
+    assert!(
+        !is_empty(&demo.temporary()),
+        "it stores into the temporary folder"
+    );
+    demo.signal("TERM");
+    let ended = demo.ended().await;
+    assert_eq!(ended.code, Some(0), "{}", ended.said);
+    assert!(is_empty(&demo.temporary()), "nothing is left");
+}
+
+#[actix_rt::test]
+async fn a_demo_that_cannot_start_says_why_and_leaves_nothing() {
+    let taken = TcpListener::bind(("127.0.0.1", 0)).expect("a port");
+    let port = taken.local_addr().expect("an address").port();
+    let mut demo = Program::start(&["demo"], &[("APP_PORT", port.to_string())]);
+    let ended = demo.ended().await;
+    assert_eq!(ended.code, Some(1), "{}", ended.said);
+    let line = ended.line("mege-gateway: ");
+    assert!(
+        line.contains(&format!("cannot listen on 127.0.0.1:{port}")),
+        "{line}"
+    );
+    assert!(is_empty(&demo.temporary()), "nothing is left");
+}
+
+#[actix_rt::test]
+async fn the_simulator_prints_what_a_gateway_needs_or_which_port_is_taken() {
+    // Its ports are those of real PBXs: whoever has this one, it is taken.
+    let taken = TcpListener::bind(("127.0.0.1", 8088));
+    let ended = Program::start(&["simulate"], &[]).ended().await;
+    assert_eq!(ended.code, Some(1), "{}", ended.said);
+    assert_eq!(
+        ended.line("mege-gateway: "),
+        "mege-gateway: cannot listen on 127.0.0.1:8088: Address already in use (os error 98)"
+    );
+    drop(taken);
+    let mut simulate = Program::start(&["simulate"], &[]);
+    eventually("it runs, or cannot", LIMIT, async || {
+        let said = simulate.said();
+        (said.contains("PAC_HOST=") || said.contains("cannot listen on")).then_some(())
+    })
+    .await;
+    if simulate.said().contains("PAC_HOST=") {
+        simulate.signal("TERM");
+        assert_eq!(simulate.ended().await.code, Some(0));
+    }
+}
