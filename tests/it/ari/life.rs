@@ -1,14 +1,17 @@
 //! Calls outlive the gateway that placed them, and its actor.
 
+use awc::Client;
 use mege_gateway::ledger::CallState;
 use mege_gateway::simulator::{AriFault, AriOperation, HowOften, Simulator};
 use mege_gateway::telephony::HangupCause;
+use serde_json::Value;
 use tempfile::TempDir;
 
 use super::{connected, count, hang_up, patient};
 use crate::support::app::{LIMIT, TestApp, simulated};
 use crate::support::calls::{call, call_id, detail, parse_id, until};
 use crate::support::eventually;
+use crate::support::program::{Program, free_tcp_port};
 
 const NUMBER: u64 = 79_990_000_001;
 
@@ -72,11 +75,58 @@ async fn a_gateway_that_comes_back_finds_out_about_its_calls_of_unknown_outcome(
     app.stop().await;
 
     let app = TestApp::start(&variables).await;
+    app.connected().await;
     let found = until(&app, id, CallState::Bridged).await;
     assert_eq!((found.legs.len(), found.error), (2, None));
     hang_up(&simulator, id).await;
     until(&app, id, CallState::Ended).await;
     assert_eq!(asterisk.originates().len(), 1, "never dialled again");
+}
+
+#[actix_rt::test]
+async fn a_gateway_that_was_killed_follows_its_calls_when_it_is_back() {
+    let simulator = patient().await;
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut variables = kept(&simulator, &folder);
+    // Its port is a part of what a gateway is known by.
+    let port = free_tcp_port();
+    variables.push(("APP_PORT", port.to_string()));
+    let program = Program::start(&["serve"], &variables);
+    program.says("listening").await;
+    let root = format!("http://127.0.0.1:{port}");
+    let url = format!("{root}/pbx-api/make-call");
+    let id = eventually("a call is placed", LIMIT, async || {
+        let body = serde_json::json!({ "source_caller_id": NUMBER, "caller_id": 102 });
+        let mut reply = Client::new().post(&url).send_json(&body).await.ok()?;
+        let body: Value = reply.json().await.ok()?;
+        body["uniqueid"].as_str().map(parse_id)
+    })
+    .await;
+    eventually("both legs are there", LIMIT, async || {
+        (simulator.asterisk().live_channels() == 2).then_some(())
+    })
+    .await;
+    // What is placed and killed within a few milliseconds may not be on disk yet.
+    eventually("the ledger has written", LIMIT, async || {
+        let mut reply = Client::new().get(format!("{root}/metrics")).send().await.ok()?;
+        let body = reply.body().await.ok()?;
+        std::str::from_utf8(&body)
+            .ok()?
+            .contains("mege_ledger_unwritten 0")
+            .then_some(())
+    })
+    .await;
+    program.signal("KILL");
+    drop(program);
+
+    let app = TestApp::start(&variables).await;
+    app.connected().await;
+    let found = until(&app, id, CallState::Bridged).await;
+    assert_eq!(found.legs.len(), 2);
+    hang_up(&simulator, id).await;
+    let call = until(&app, id, CallState::Ended).await;
+    assert_eq!(call.cause, Some(HangupCause::NORMAL));
+    assert_eq!(simulator.asterisk().originates().len(), 1, "never dialled again");
 }
 
 #[actix_rt::test]

@@ -8,7 +8,7 @@ use mege_gateway::simulator::{AriFault, AriOperation, HowOften, Simulator};
 use mege_gateway::telephony::HangupCause;
 use tokio::time::Instant;
 
-use super::{count, hang_up, no_channels, patient};
+use super::{connected, count, hang_up, no_channels, patient};
 use crate::support::app::{LIMIT, TestApp, simulated, simulator};
 use crate::support::calls::{assert_refused, call, call_id, detail, parse_id, until};
 use crate::support::eventually;
@@ -75,6 +75,7 @@ async fn a_call_of_unknown_outcome_is_found_by_its_channel_when_no_event_tells_o
     let found = until(&app, id, CallState::Bridged).await;
     assert_eq!((found.legs.len(), found.error), (2, None));
     hang_up(&simulator, id).await;
+    asterisk.cut_event_sockets();
     let ended = until(&app, id, CallState::Ended).await;
     assert!(ended.legs.iter().all(|leg| leg.ended_at.is_some()));
 }
@@ -211,6 +212,9 @@ async fn two_hundred_calls_that_end_in_every_way_leave_nothing_behind() {
         assert!(call(&app, id).await.closed);
     }
     no_channels(&simulator).await;
+    // It counts its calls when it connects.
+    simulator.asterisk().cut_event_sockets();
+    connected(&app, 2).await;
     eventually("no call is open", LIMIT, async || {
         (detail(&app)["open_calls"] == 0).then_some(())
     })
