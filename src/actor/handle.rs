@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 use super::ask::{Ask, AskError, Reply, Request};
 use super::bulkhead::{Bulkhead, Permit, Saturated};
 use super::health::{Health, State};
-use super::supervisor::Spawn;
+use super::policy::Spawn;
 
 use crate::metric;
 

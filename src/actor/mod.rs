@@ -19,6 +19,7 @@ mod backoff;
 mod bulkhead;
 mod handle;
 mod health;
+mod policy;
 mod supervisor;
 #[cfg(test)]
 mod tests;
@@ -28,4 +29,5 @@ pub use backoff::{Backoff, InvalidBackoff};
 pub use bulkhead::{Bulkhead, Limits, Permit};
 pub use handle::ActorHandle;
 pub use health::{Health, HealthBoard, HealthReport, Load, State};
-pub use supervisor::{Placement, RestartPolicy, Spawn, notify, spawn, spawn_detached};
+pub use policy::{Placement, RestartPolicy, Spawn};
+pub use supervisor::{notify, spawn, spawn_detached};

@@ -2,7 +2,6 @@
 
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::time::Duration;
 
 use actix::dev::ContextFut;
 use actix::{Actor, ActorContext as _, Addr, AsyncContext as _, Context, Handler, Message};
@@ -11,58 +10,12 @@ use futures_util::FutureExt as _;
 use tokio::time::Instant;
 
 use super::ask::panic_message;
-use super::backoff::Backoff;
-use super::bulkhead::Limits;
 use super::handle::ActorHandle;
 use super::health::{Health, State};
+use super::policy::{Placement, Spawn};
 
 /// Room in a mailbox for control messages and notes beside the asks, which permits already bound.
 const MAILBOX_HEADROOM: usize = 256;
-
-/// Which thread an actor lives on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Placement {
-    /// A thread of its own: a blocked or busy actor blocks nobody else. For production.
-    Dedicated,
-    /// The caller's: the only place where tokio's paused clock reaches it. For tests.
-    Current,
-}
-
-/// When a failed actor is rebuilt, and when no more.
-#[derive(Debug, Clone, Copy)]
-pub struct RestartPolicy {
-    /// The wait before each rebuild, by the number of failures within the window.
-    pub backoff: Backoff,
-    /// Failures allowed within the window; one more and the actor stays down. OTP calls this the intensity.
-    pub budget: usize,
-    /// The window of the budget.
-    pub window: Duration,
-}
-
-impl Default for RestartPolicy {
-    /// Five failures in 30 s, rebuilt after 50 ms to 5 s.
-    fn default() -> Self {
-        const BACKOFF: Backoff = Backoff::constant(Duration::from_millis(50), Duration::from_secs(5));
-        Self {
-            backoff: BACKOFF,
-            budget: 5,
-            window: Duration::from_secs(30),
-        }
-    }
-}
-
-/// How to start an actor.
-#[derive(Debug, Clone)]
-pub struct Spawn {
-    /// The name on `/status`, in metrics and logs.
-    pub name: String,
-    /// The bound on its work.
-    pub limits: Limits,
-    /// Its thread.
-    pub placement: Placement,
-    /// Its restarts.
-    pub restart: RestartPolicy,
-}
 
 /// Starts an actor under supervision. `build` makes it, now and after each failure, from its settings.
 ///

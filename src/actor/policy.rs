@@ -1,0 +1,51 @@
+//! How an actor is started, and when it is started again.
+
+use std::time::Duration;
+
+use super::backoff::Backoff;
+use super::bulkhead::Limits;
+
+/// Which thread an actor lives on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Placement {
+    /// A thread of its own: a blocked or busy actor blocks nobody else. For production.
+    Dedicated,
+    /// The caller's: the only place where tokio's paused clock reaches it. For tests.
+    Current,
+}
+
+/// When a failed actor is rebuilt, and when no more.
+#[derive(Debug, Clone, Copy)]
+pub struct RestartPolicy {
+    /// The wait before each rebuild, by the number of failures within the window.
+    pub backoff: Backoff,
+    /// Failures allowed within the window; one more and the actor stays down. OTP calls this the intensity.
+    pub budget: usize,
+    /// The window of the budget.
+    pub window: Duration,
+}
+
+impl Default for RestartPolicy {
+    /// Five failures in 30 s, rebuilt after 50 ms to 5 s.
+    fn default() -> Self {
+        const BACKOFF: Backoff = Backoff::constant(Duration::from_millis(50), Duration::from_secs(5));
+        Self {
+            backoff: BACKOFF,
+            budget: 5,
+            window: Duration::from_secs(30),
+        }
+    }
+}
+
+/// How to start an actor.
+#[derive(Debug, Clone)]
+pub struct Spawn {
+    /// The name on `/status`, in metrics and logs.
+    pub name: String,
+    /// The bound on its work.
+    pub limits: Limits,
+    /// Its thread.
+    pub placement: Placement,
+    /// Its restarts.
+    pub restart: RestartPolicy,
+}
