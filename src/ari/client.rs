@@ -24,6 +24,9 @@ const IDLE: Duration = Duration::from_secs(10);
 /// sent is known as such.
 const CONNECT: Duration = Duration::from_secs(2);
 
+/// With less time than this to its deadline an originate is not sent.
+const LEAST: Duration = Duration::from_millis(50);
+
 /// The largest answer that is read. A channel takes about 1 kB.
 const MAX_ANSWER: usize = 16 * 1024 * 1024;
 
@@ -86,6 +89,11 @@ impl AriClient {
         message: &Originate,
         deadline: Instant,
     ) -> Result<Option<Channel>, AriError> {
+        let limit = self.limit(deadline);
+        if limit < Instant::now() + LEAST {
+            // It would leave, and nobody would wait for the answer.
+            return Err(AriError::RequestNotSent("too little time was left".to_owned()));
+        }
         let body = json!({
             "endpoint": format!("PJSIP/{}@{}", message.extension, self.settings.trunk),
             "extension": message.number.as_str(),
@@ -96,7 +104,7 @@ impl AriClient {
         let request = self
             .request(Method::POST, &["channels", &call.to_string()])
             .send_json(&body);
-        let Ok(sent) = timeout_at(self.limit(deadline), request).await else {
+        let Ok(sent) = timeout_at(limit, request).await else {
             return Err(AriError::OutcomeUnknown("no answer in time".to_owned()));
         };
         let mut answer = sent.map_err(|error| match not_sent(&error) {
@@ -105,7 +113,7 @@ impl AriClient {
         })?;
         let status = answer.status();
         // The status is the answer. The body only helps to explain a refusal, and to keep the connection.
-        let body = timeout_at(self.limit(deadline), answer.body().limit(MAX_ANSWER)).await;
+        let body = timeout_at(limit, answer.body().limit(MAX_ANSWER)).await;
         let body = body.ok().and_then(Result::ok).unwrap_or_default();
         let message = words(&body);
         match status {
@@ -222,7 +230,7 @@ impl AriClient {
     }
 
     fn request(&self, method: Method, path: &[&str]) -> ClientRequest {
-        let mut url = format!("http://{}:{}/ari", self.settings.host, self.settings.port);
+        let mut url = self.settings.ari_url();
         for segment in path {
             url.push('/');
             url.extend(utf8_percent_encode(segment, SEGMENT));

@@ -54,9 +54,8 @@ type Socket = Framed<BoxedSocket, Codec>;
 /// Opens the socket of an application.
 pub(super) async fn open(settings: &AsteriskSettings, app: &str) -> Result<Socket, AriError> {
     let url = format!(
-        "http://{}:{}/ari/events?app={}",
-        settings.host,
-        settings.port,
+        "{}/events?app={}",
+        settings.ari_url(),
         utf8_percent_encode(app, NON_ALPHANUMERIC)
     );
     // A client of its own: a socket must not take a connection from the requests.

@@ -40,6 +40,17 @@ pub struct AsteriskSettings {
 }
 
 impl AsteriskSettings {
+    /// Where ARI is, as a URL's beginning.
+    #[must_use]
+    pub fn ari_url(&self) -> String {
+        // A bare IPv6 address has colons of its own.
+        if self.host.contains(':') {
+            format!("http://[{}]:{}/ari", self.host, self.port)
+        } else {
+            format!("http://{}:{}/ari", self.host, self.port)
+        }
+    }
+
     /// How long the first party may ring.
     #[must_use]
     pub fn ring_timeout(&self) -> Duration {

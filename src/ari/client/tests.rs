@@ -112,6 +112,21 @@ async fn an_answer_that_does_not_come_in_time_leaves_it_unknown() {
 }
 
 #[actix_rt::test]
+async fn with_no_time_left_nothing_is_sent() {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+    let client = client(listener.local_addr().unwrap().port());
+    let message = Originate {
+        extension: Extension::parse("102", None).unwrap(),
+        number: PhoneNumber::parse("79102223311").unwrap(),
+    };
+    let deadline = Instant::now() + LEAST / 2;
+    let placed = client.originate(CallId::mint(), &message, deadline).await;
+    assert!(matches!(placed, Err(AriError::RequestNotSent(_))), "{placed:?}");
+    let connected = tokio::time::timeout(LEAST, listener.accept()).await;
+    assert!(connected.is_err(), "nobody came");
+}
+
+#[actix_rt::test]
 async fn a_peer_that_is_not_there_was_sent_nothing() {
     let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
     let client = client(listener.local_addr().unwrap().port());
