@@ -63,9 +63,10 @@ pub fn spawn(
         placement,
         restart: RestartPolicy::default(),
     };
+    let name = name.to_owned();
     // Built on the actor's own thread, so that the connection lives and dies there.
     Ok(actor::spawn(spawn, move |health| PacActor {
-        client: Client::new(&settings, &endpoint, health),
+        client: Client::new(&name, &settings, &endpoint, health),
         health: health.clone(),
         probe: None,
     }))

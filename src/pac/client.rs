@@ -44,9 +44,9 @@ struct Inner {
 
 impl Client {
     /// Prepares the connection, which is made with the first request and again whenever it was lost.
-    pub(super) fn new(settings: &PacSettings, endpoint: &Endpoint, health: &Health) -> Self {
+    pub(super) fn new(name: &str, settings: &PacSettings, endpoint: &Endpoint, health: &Health) -> Self {
         Self(Rc::new(Inner {
-            name: health.name().to_owned(),
+            name: name.to_owned(),
             channel: endpoint.connect_lazy(),
             token: settings.jwt.clone().map(Token::new),
             timeout: settings.request_timeout(),
@@ -68,6 +68,9 @@ impl Client {
             Ok(reply) => rows::parse(&reply).map_err(AskError::Reply),
             Err(failure) => Err(failure.of_read()),
         };
+        if let Err(error) = &reply {
+            tracing::debug!(pac = self.0.name, statement = statement.name(), %error, "statement failed");
+        }
         self.count(ExecuteSql::OPERATION, &reply);
         reply
     }
@@ -97,7 +100,7 @@ impl Client {
         reply
     }
 
-    /// Sees whether PAC and its database answer. The outcome shows in the actor's health.
+    /// Sees whether PAC answers, be it with an error. The outcome shows in the actor's health.
     pub(super) async fn probe(&self) -> bool {
         let until = Instant::now() + PROBE_TIMEOUT.min(self.0.timeout);
         let reply = self.sql("SELECT 1".to_owned(), until).await;

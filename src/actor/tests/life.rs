@@ -176,6 +176,26 @@ async fn stop_lets_work_end_and_nothing_more_in() {
 }
 
 #[actix_rt::test]
+async fn nothing_is_let_in_between_the_last_work_and_the_end() {
+    let (handle, _) = start(Placement::Dedicated);
+    answers(&handle, 0).await;
+    // Past the bulkhead, so nothing is in flight, and yet the actor cannot end.
+    let deadline = Instant::now() + 5 * SECOND;
+    let busy = handle.control(Do(1, Act::Block(100 * MILLI)), deadline);
+    let stop = async {
+        sleep(10 * MILLI).await;
+        handle.stop(deadline).await;
+    };
+    let late = async {
+        sleep(50 * MILLI).await;
+        ask(&handle, 2, Act::Answer).await
+    };
+    let (_, (), late) = tokio::join!(busy, stop, late);
+    assert!(matches!(late, Err(AskError::Saturated { .. })), "{late:?}");
+    assert_eq!(handle.health().report().state, State::Stopped);
+}
+
+#[actix_rt::test]
 async fn stop_does_not_wait_for_ever_for_work_that_does_not_end() {
     let (handle, world) = start(Placement::Dedicated);
     answers(&handle, 0).await;

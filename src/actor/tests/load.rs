@@ -142,6 +142,11 @@ async fn a_message_goes_to_its_actor_or_back_to_its_caller_and_never_to_both() {
     assert!(!caller.abandon(), "not begun");
     assert_eq!(work.await, Err(AskError::DeadlineExceeded { begun: false }));
 
+    // Its caller's timer is late.
+    let (ask, _caller) = Ask::new(Do(0, Act::Answer), Instant::now(), None, Health::new("probe"));
+    let reply = ask.run(here).await;
+    assert_eq!(reply, Err(AskError::DeadlineExceeded { begun: false }));
+
     let (ask, caller) = message();
     assert!(ask.run(here).await.is_ok());
     assert!(caller.abandon(), "begun");

@@ -192,3 +192,14 @@ async fn a_connection_that_went_dead_is_found_by_its_pings() {
     );
     assert!(asked.elapsed() < 12 * SECOND, "after {:?}", asked.elapsed());
 }
+
+#[actix_rt::test]
+async fn an_actor_that_panicked_is_rebuilt_with_a_connection_of_its_own() {
+    let server = Server::start(ok());
+    let pac = start(&server.address());
+    read(&pac, 5 * SECOND).await.unwrap();
+    pac.drill();
+    until("rebuilt", async || pac.health().report().restarts == 1).await;
+    assert!(read(&pac, 5 * SECOND).await.is_ok());
+    assert_eq!(server.seen.connections.load(Ordering::SeqCst), 2);
+}

@@ -127,7 +127,7 @@ async fn outcomes_are_counted() {
         let text = metrics.render();
         ["ok", "deadline"].iter().all(|outcome| {
             text.contains(&format!(
-                r#"mege_pac_requests_total{{pac="pac.test",operation="execute_sql",outcome="{outcome}"}} 1"#
+                r#"mege_pac_requests_total{{pac="test",operation="execute_sql",outcome="{outcome}"}} 1"#
             ))
         })
     })
