@@ -16,7 +16,7 @@ use uuid::Uuid;
 use crate::actor::{HealthBoard, Placement, RestartPolicy, Spawn, State};
 use crate::ari::{self, AriHandle, AriSettings, Originate, Originated};
 use crate::cdr::collector::{self, CollectorHandle};
-use crate::cdr::{self, CdrHandle, CdrPages, GetLastCallId, SearchAfterCallId};
+use crate::cdr::{self, CdrHandle, CdrPages, GetLastCallId, SearchAfterCallId, digest};
 use crate::http::{self, AppState, Failure, Gateway, Lifecycle};
 use crate::ledger::{self, Flush, Journal, LedgerHandle, LedgerSettings};
 use crate::pac::{self, InvalidPacAddress, PacHandle};
@@ -65,11 +65,7 @@ impl Stores {
     pub fn spawn(settings: &Settings, placement: Placement) -> Self {
         let journal = Journal::default();
         let store = settings.store.clone();
-        let host = format!(
-            "{}:{}",
-            gethostname::gethostname().to_string_lossy(),
-            settings.http.port
-        );
+        let host = host(settings);
         let ledger = LedgerSettings {
             store: store.clone(),
             journal: journal.clone(),
@@ -87,6 +83,15 @@ impl Stores {
             journal,
         }
     }
+}
+
+/// This gateway among those on the same ledger.
+fn host(settings: &Settings) -> String {
+    format!(
+        "{}:{}",
+        gethostname::gethostname().to_string_lossy(),
+        settings.http.port
+    )
 }
 
 /// Every actor of the gateway.
@@ -118,6 +123,7 @@ impl Integrations {
                 name: format!("asterisk.{name}"),
                 asterisk: node.clone(),
                 ledger: stores.ledger.clone(),
+                passing_instance: format!("p{}", &digest(&host(settings))[..8]),
                 journal: stores.journal.clone(),
             };
             asterisk.insert(name.clone(), ari::spawn(node, placement));

@@ -53,6 +53,8 @@ pub struct AriSettings {
     pub asterisk: AsteriskSettings,
     /// Where calls of an earlier life, and the instance, are kept.
     pub ledger: LedgerHandle,
+    /// The instance while the ledger does not say. The same at each start: Asterisk keeps what it subscribed to.
+    pub passing_instance: String,
     /// Where what becomes of calls is put.
     pub journal: Journal,
 }
@@ -297,7 +299,8 @@ impl Actor for AriActor {
             self.settings.asterisk.app_prefix().to_owned(),
         );
         let (name, born) = (self.settings.name.clone(), Timestamp::now());
-        let instance = recollect::instance(ledger.clone()).into_actor(self);
+        let instance =
+            recollect::instance(ledger.clone(), self.settings.passing_instance.clone()).into_actor(self);
         let recollection = instance.then(move |instance, actor, ctx| {
             actor.calls.name_instance(&instance);
             actor.app = Some(format!("{prefix}-{instance}"));

@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep};
 
 use crate::actor::Backoff;
-use crate::ledger::{Call, GetInstance, LedgerHandle, ListOpenCalls, propose_instance};
+use crate::ledger::{Call, GetInstance, LedgerHandle, ListOpenCalls};
 
 /// How long one question may take.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -15,8 +15,8 @@ const INSTANCE_PATIENCE: Duration = Duration::from_secs(5);
 
 const RETRY: Backoff = Backoff::constant(Duration::from_millis(20), Duration::from_secs(5));
 
-/// Which gateway this is. Without the ledger a passing answer does: calls must not wait for a disk.
-pub(super) async fn instance(ledger: LedgerHandle) -> String {
+/// Which gateway this is. Without the ledger the name for such a time does: calls must not wait for a disk.
+pub(super) async fn instance(ledger: LedgerHandle, passing: String) -> String {
     let give_up = Instant::now() + INSTANCE_PATIENCE;
     let mut attempt = 0;
     while Instant::now() < give_up {
@@ -27,7 +27,6 @@ pub(super) async fn instance(ledger: LedgerHandle) -> String {
         sleep(RETRY.delay(attempt)).await;
         attempt += 1;
     }
-    let passing = propose_instance();
     tracing::warn!(
         instance = passing,
         "the ledger is not usable: this gateway goes by a passing name"

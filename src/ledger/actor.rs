@@ -249,7 +249,7 @@ impl Handler<Ask<Flush>> for LedgerActor {
 }
 
 /// Eight hexadecimal digits: short enough for a Stasis application's name, random enough for a few gateways.
-pub fn propose_instance() -> String {
+fn propose_instance() -> String {
     let (high, _) = Uuid::new_v4().as_u64_pair();
     format!("{:08x}", high >> 32)
 }

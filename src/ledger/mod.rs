@@ -6,7 +6,7 @@ mod journal;
 mod messages;
 mod store;
 
-pub use actor::{LedgerActor, LedgerHandle, LedgerSettings, propose_instance, spawn};
+pub use actor::{LedgerActor, LedgerHandle, LedgerSettings, spawn};
 pub use call::{Call, CallId, CallState, Leg};
 pub use journal::Journal;
 pub use messages::{Flush, GetCall, GetInstance, ListOpenCalls};
