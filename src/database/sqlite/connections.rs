@@ -128,11 +128,13 @@ mod tests {
 
     use super::*;
 
-    const TIMEOUT: Duration = Duration::from_millis(200);
+    /// Short where it is to pass, long where it is not.
+    const SHORT: Duration = Duration::from_millis(200);
+    const LONG: Duration = Duration::from_secs(30);
 
-    fn one() -> (Connections, tempfile::TempDir) {
+    fn one(timeout: Duration) -> (Connections, tempfile::TempDir) {
         let directory = tempfile::tempdir().unwrap();
-        let connections = Connections::new(&directory.path().join("db"), 1, TIMEOUT, |_| Ok(()));
+        let connections = Connections::new(&directory.path().join("db"), 1, timeout, |_| Ok(()));
         (connections, directory)
     }
 
@@ -153,7 +155,7 @@ mod tests {
 
     #[tokio::test]
     async fn whoever_finds_all_connections_busy_leaves_at_the_time_out() {
-        let (connections, _directory) = one();
+        let (connections, _directory) = one(SHORT);
         let (release, held) = std::sync::mpsc::channel::<()>();
         let first = connections.with(move |_| {
             let _ = held.recv();
@@ -172,7 +174,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_statement_without_end_is_cut_off() {
-        let (connections, _directory) = one();
+        let (connections, _directory) = one(SHORT);
         let endless = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT max(i) FROM n";
         let done = connections
             .with(move |connection| Ok(connection.query_row(endless, [], |row| row.get::<_, i64>(0))?))
@@ -183,7 +185,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_panic_reaches_its_caller_and_nobody_else() {
-        let (connections, _directory) = one();
+        let (connections, _directory) = one(LONG);
         let work = connections.with(|_| -> Result<(), StoreError> { panic!("a bug") });
         let panic = std::panic::AssertUnwindSafe(work)
             .catch_unwind()
