@@ -10,9 +10,9 @@ pub(crate) const ACTOR_PANICS: &str = "mege_actor_panics_total";
 pub(crate) const SHED: &str = "mege_shed_total";
 /// Time from asking an actor to its reply, permits not counted, by `actor` and `operation`.
 pub(crate) const ASK_SECONDS: &str = "mege_ask_seconds";
-/// Events of an Asterisk that were dropped because the queue was full.
+/// Events of an Asterisk that were dropped because the queue was full, by `actor`.
 pub(crate) const ARI_FRAMES_DROPPED: &str = "mege_ari_frames_dropped_total";
-/// Frames of an event socket that are no events.
+/// Frames of an event socket that are no events, by `actor`.
 pub(crate) const ARI_BAD_FRAMES: &str = "mege_ari_bad_frames_total";
 /// Requests to PAC, by `pac`, `operation` and `outcome`.
 pub(crate) const PAC_REQUESTS: &str = "mege_pac_requests_total";

@@ -283,7 +283,8 @@ impl AriActor {
                 self.record(changed);
             }
             Err(_) => {
-                metrics::counter!(metric::ARI_BAD_FRAMES).increment(1);
+                let actor = self.health.name().to_owned();
+                metrics::counter!(metric::ARI_BAD_FRAMES, "actor" => actor).increment(1);
             }
         }
     }

@@ -100,7 +100,11 @@ pub(super) async fn open(
     let socket = socket::open(&settings, &app).await?;
     let (sender, frames) = socket::queue();
     // Given up half-way, `frames` is dropped, and the pump closes the socket.
-    spawn_detached(&health, "event socket", socket::pump(socket, sender));
+    spawn_detached(
+        &health,
+        "event socket",
+        socket::pump(socket, sender, health.name().to_owned()),
+    );
     let shown = client.application(&app).await?;
     let trunk = match subscribe(&client, &app, &shown).await {
         Ok(()) => Ok(()),

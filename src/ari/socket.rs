@@ -84,12 +84,12 @@ pub(super) fn queue() -> (mpsc::Sender<Received>, mpsc::Receiver<Received>) {
 }
 
 /// Moves frames into the queue until the socket ends, and says why it did.
-pub(super) async fn pump(socket: Socket, queue: mpsc::Sender<Received>) {
+pub(super) async fn pump(socket: Socket, queue: mpsc::Sender<Received>, actor: String) {
     let (sink, stream) = socket.split();
     let heard = Rc::new(Cell::new(Instant::now()));
     let (pongs, owed) = mpsc::channel(1);
     let reason = tokio::select! {
-        reason = read(stream, &queue, &heard, pongs) => reason,
+        reason = read(stream, &queue, &heard, pongs, &actor) => reason,
         reason = keep_alive(sink, &heard, owed) => reason,
         () = queue.closed() => return,
     };
@@ -102,6 +102,7 @@ async fn read(
     queue: &mpsc::Sender<Received>,
     heard: &Cell<Instant>,
     pongs: mpsc::Sender<Bytes>,
+    actor: &str,
 ) -> String {
     let mut dropped: u64 = 0;
     loop {
@@ -119,13 +120,13 @@ async fn read(
             Frame::Text(text) => {
                 if queue.try_send(Received::Frame(text)).is_err() {
                     dropped += 1;
-                    metrics::counter!(metric::ARI_FRAMES_DROPPED).increment(1);
+                    metrics::counter!(metric::ARI_FRAMES_DROPPED, "actor" => actor.to_owned()).increment(1);
                 }
             }
             Frame::Close(reason) => return reason.map_or_else(|| "closed".to_owned(), close_words),
             // Asterisk sends no binary frames and does not split its text.
             Frame::Binary(_) | Frame::Continuation(_) => {
-                metrics::counter!(metric::ARI_BAD_FRAMES).increment(1);
+                metrics::counter!(metric::ARI_BAD_FRAMES, "actor" => actor.to_owned()).increment(1);
             }
             // One pong answers any number of pings.
             Frame::Ping(payload) => drop(pongs.try_send(payload)),

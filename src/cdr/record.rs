@@ -23,9 +23,14 @@ pub struct Column {
 /// A row that is not what its table says.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidRow {
-    /// Not a JSON array of text and null.
-    #[error("not an array of text: {0}")]
-    NotAnArray(String),
+    /// Not a JSON array of text and null. Where it is none, without what stands there.
+    #[error("not an array of text at line {line} column {column}")]
+    NotAnArray {
+        /// The line, from 1.
+        line: usize,
+        /// The column, from 1.
+        column: usize,
+    },
     /// Too few or too many values.
     #[error("{got} values instead of {expected}")]
     Width {
@@ -64,7 +69,7 @@ macro_rules! row {
             /// See [`InvalidRow`].
             pub fn from_source(text: &str) -> Result<Self, InvalidRow> {
                 let values =
-                    serde_json::from_str(text).map_err(|error| InvalidRow::NotAnArray(error.to_string()))?;
+                    serde_json::from_str(text).map_err(|error| InvalidRow::NotAnArray { line: error.line(), column: error.column() })?;
                 Self::from_texts(values)
             }
 
@@ -226,7 +231,7 @@ mod tests {
         assert_eq!(error, InvalidRow::Width { expected: 7, got: 3 });
         assert!(matches!(
             Recording::from_source("[["),
-            Err(InvalidRow::NotAnArray(_))
+            Err(InvalidRow::NotAnArray { .. })
         ));
     }
 

@@ -126,7 +126,7 @@ fn down() -> Failure {
     Failure::unavailable(
         "failed",
         DOWN,
-        "the integration failed too often and waits for an operator",
+        "the integration failed too often and stays down until the gateway is restarted",
     )
 }
 

@@ -7,17 +7,14 @@ use uuid::Uuid;
 use super::ids::{floor_id, hour_of, hours_before, seconds_before, started_at};
 use super::ports::{CollectError, Source, Store};
 use super::reply::{nonsense, one, parse};
-use super::sweep::pause;
+use super::sweep::{TRIES, note_hole, pause};
 use super::{Collector, Look, SLICE, queries};
 use crate::cdr::{Batch, Cdr};
 
-/// Hours that may be left behind without all of their rows; with one more, the backfill waits.
-const MOST_HOLES: usize = 1_000;
-
 impl<S: Source, T: Store> Collector<S, T> {
     /// Goes on with the backfill for a slice of time; the position follows hour by hour. Hours without legs are
-    /// leapt over: each step asks for the latest leg below. An hour of which a row did not arrive holds up none that
-    /// are older: it is noted as a hole, which the sweeps try again until it is whole.
+    /// leapt over: each step asks for the latest leg below. An hour of which not all rows
+    /// arrive holds up none that are older: it is noted as a hole, which the sweeps try again until it is whole.
     pub(super) async fn backfill(&mut self, look: &mut Look) -> Result<(), CollectError> {
         let slice = Instant::now() + SLICE;
         let horizon = self.backfill_from(look);
@@ -32,14 +29,19 @@ impl<S: Source, T: Store> Collector<S, T> {
                 Some(started_at) => {
                     let hour = hour_of(started_at).max(horizon);
                     let until = seconds_before(hour, -3_600).min(to);
-                    let compared = self.reconcile::<Cdr>(floor_id(hour), floor_id(until)).await?;
-                    if compared.garbled > 0 {
-                        let rows = compared.garbled;
-                        if look.position.holes.len() >= MOST_HOLES {
-                            return Err(CollectError::Garbled { rows });
+                    let whole = match self.reconcile::<Cdr>(floor_id(hour), floor_id(until)).await {
+                        Ok(compared) => compared.garbled == 0,
+                        Err(error) => {
+                            self.backfill_failures += 1;
+                            if self.backfill_failures < TRIES {
+                                return Err(error);
+                            }
+                            false
                         }
-                        tracing::warn!(pbx = %self.pbx, %hour, rows, "the backfill leaves a hole for the sweeps");
-                        look.position.holes.push(hour);
+                    };
+                    self.backfill_failures = 0;
+                    if !whole && !note_hole(&mut look.position.holes, hour) {
+                        return Err(CollectError::Garbled { rows: 1 });
                     }
                     hour
                 }

@@ -50,6 +50,9 @@ impl<S: Source, T: Store> Collector<S, T> {
         }
         reconciled.garbled = self.mend::<R>(from, until, theirs.count).await?;
         if reconciled.garbled == 0 {
+            if self.settled.len() >= MOST_SETTLED {
+                self.settled.clear();
+            }
             self.settled.insert(place, theirs);
         }
         Ok(reconciled)
@@ -82,6 +85,9 @@ fn tally_of(stored: &[(String, String)]) -> Tally {
         digest: digest(&digests),
     }
 }
+
+/// Ranges remembered as settled; beyond that they are read again.
+const MOST_SETTLED: usize = 10_000;
 
 /// Settled tallies by the first key of their range.
 pub(super) type Settled = BTreeMap<String, Tally>;

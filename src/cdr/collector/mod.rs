@@ -13,6 +13,9 @@
 //! gateway beside this one costs a repetition and never a row. All moments are by the source's clock, and every query
 //! is bounded by keys, since ids hold the time of their leg's start.
 //!
+//! The sweep compares recordings by number, the latest 10,000: they carry no time in their keys, and the source has no
+//! index by time. A change to an older one, such as its late move to an archive, is not seen.
+//!
 //! What is out of reach: a leg that appears later than the sweep's horizon after its start, unless it is shorter
 //! than the window's longest leg. Both are settings.
 
@@ -69,6 +72,8 @@ struct Collector<S, T> {
     sweep: Option<Sweep>,
     /// When the latest sweep began, complete or not.
     swept_at: Option<Timestamp>,
+    /// Looks in a row that failed at the backfill's present hour.
+    backfill_failures: u32,
     /// Rows stored since the start.
     stored: u64,
     /// The latest clock and position that are known.
@@ -115,6 +120,7 @@ impl<S: Source, T: Store> Collector<S, T> {
             settled: Settled::new(),
             sweep: None,
             swept_at: None,
+            backfill_failures: 0,
             stored: 0,
             known: None,
         }
@@ -142,7 +148,8 @@ impl<S: Source, T: Store> Collector<S, T> {
         let sweep = self.sweep(&mut look).await;
         let backfill = self.backfill(&mut look).await;
         self.know(&look);
-        let reached = window.is_ok();
+        // Rows that did not arrive whole came from a source that answers.
+        let reached = matches!(window, Ok(()) | Err(CollectError::Garbled { .. }));
         let parts = [
             ("window", window),
             ("recordings", recordings),
@@ -168,6 +175,12 @@ impl<S: Source, T: Store> Collector<S, T> {
     /// may write too.
     async fn begin(&mut self) -> Result<Look, CollectError> {
         let position = self.store.position().await?;
+        // Until the source tells its time, ours shows how far behind the window is.
+        self.known.get_or_insert_with(|| Known {
+            clock: Timestamp::now(),
+            read_at: Instant::now(),
+            position: position.clone(),
+        });
         let clock = reply::clock(&self.source).await?;
         Ok(Look {
             clock,

@@ -19,7 +19,7 @@ use super::ids::hours_before;
 use super::memory::Memory;
 use super::ports::{CollectError, Source};
 use super::*;
-use crate::actor::Placement;
+use crate::actor::{Placement, State};
 use crate::cdr::{Cdr, Kind, Recording};
 use crate::pac::proto::sql::sql_service_pbx_service_server::{
     SqlServicePbxService, SqlServicePbxServiceServer,
@@ -104,8 +104,10 @@ async fn pac(client: Arc<Client>) -> PacSource {
     let server = Server::builder().add_service(SqlServicePbxServiceServer::new(Pac(client)));
     actix_rt::spawn(server.serve_with_incoming(TcpListenerStream::new(listener)));
     let settings = serde_json::from_value(serde_json::json!({ "address": address })).unwrap();
+    let pac = crate::pac::spawn("office", settings, Placement::Current).unwrap();
+    pac.health().reached(State::Running).await;
     PacSource {
-        pac: crate::pac::spawn("office", settings, Placement::Current).unwrap(),
+        pac,
         timeout: Duration::from_secs(10),
     }
 }
@@ -277,6 +279,32 @@ async fn recordings_the_window_and_the_sweep_read_what_appears() {
     let after = collector.store.recordings.borrow()[&7].clone();
     assert_eq!(before.row.archived_url.as_deref(), Some(""));
     assert_eq!(after.row.archived_url.as_deref(), Some("y"));
+}
+
+#[actix_rt::test]
+async fn a_moment_that_no_number_can_hold_spoils_its_own_row_and_no_other() {
+    let database = Database::new().await;
+    let mut collector = collector(database);
+    assert_eq!(collector.look().await.error, None);
+    let clock = collector.known.as_ref().unwrap().clock;
+    for (hours, ended_at, answered_at) in [
+        (1, "now()", "'infinity'"),
+        (2, "'infinity'", "NULL"),
+        (3, "'-infinity'", "NULL"),
+        (4, "now()", "now()"),
+    ] {
+        let id = ids::floor_id(hours_before(clock, hours));
+        let insert = format!(
+            "INSERT INTO cdroutput (cdr_id, call_history_id, cdr_started_at, cdr_ended_at, cdr_answered_at) \
+             VALUES ('{id}', '{id}', now(), {ended_at}, {answered_at})"
+        );
+        collector.source.run(&insert).await;
+    }
+    collector.swept_at = Some(Timestamp::UNIX_EPOCH);
+    assert_eq!(collector.look().await.error, None);
+    let stored: Vec<Uuid> = collector.store.cdrs.borrow().keys().copied().collect();
+    assert_eq!(stored, [ids::floor_id(hours_before(clock, 4))]);
+    assert_eq!(collector.unreadable.len(), 3);
 }
 
 #[actix_rt::test]

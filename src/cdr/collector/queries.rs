@@ -21,9 +21,14 @@ use crate::pac::{Param, Statement};
 /// How many keys and digests are listed at once: some 100 bytes each.
 pub(super) const LIST_ROWS: usize = 2_000;
 
-/// A moment as microseconds since 1970. A double holds them exactly until the year 2106.
+/// A moment as microseconds since 1970. A double holds them exactly until the year 2106. What no number can hold, such
+/// as `infinity`, stays text, so that it spoils its own row and not the statement.
 fn micros(column: &str) -> String {
-    format!("CAST(CAST(round(date_part('epoch', {column}) * 1000000) AS bigint) AS text)")
+    format!(
+        "CASE WHEN date_part('epoch', {column}) BETWEEN -62135596800 AND 253402300800 \
+         THEN CAST(CAST(round(date_part('epoch', {column}) * 1000000) AS bigint) AS text) \
+         ELSE CAST({column} AS text) END"
+    )
 }
 
 /// A row as one JSON array of text.
@@ -34,8 +39,7 @@ fn row(columns: &[Column]) -> String {
             sql.push_str(", ");
         }
         let _ = match kind {
-            Kind::Id | Kind::Flag | Kind::Integer => write!(sql, "CAST({name} AS text)"),
-            Kind::Text => write!(sql, "{name}"),
+            Kind::Id | Kind::Flag | Kind::Integer | Kind::Text => write!(sql, "CAST({name} AS text)"),
             Kind::Moment => write!(sql, "{}", micros(name)),
         };
     }
@@ -73,6 +77,7 @@ pub(super) fn list_ended(floor: Uuid, after: (Timestamp, Uuid)) -> Statement {
         format!(
             "SELECT CAST(cdr_id AS text), {}, md5({}) FROM cdroutput \
              WHERE cdr_id >= $1 AND cdr_ended_at >= $2 AND (cdr_ended_at > $2 OR cdr_id > $3) \
+             AND cdr_ended_at < to_timestamp(253402300800) \
              ORDER BY cdroutput.cdr_ended_at, cdroutput.cdr_id LIMIT $4",
             micros("cdr_ended_at"),
             *CDR
@@ -136,11 +141,10 @@ pub(super) fn latest_cdr(from: Uuid, until: Uuid) -> Statement {
     Statement::new("latest_cdr", SQL, &[Param::Uuid(from), Param::Uuid(until)])
 }
 
-/// The number before the first recording since `at`; without one the greatest number, without any 0.
+/// The latest recording before `at`, or 0: a walk down the keys that reads no more than what is younger.
 pub(super) fn first_recording(at: Timestamp) -> Statement {
-    const SQL: &str = "SELECT CAST(coalesce(\
-         (SELECT min(id_recording) - 1 FROM recordings WHERE start_time >= $1), \
-         (SELECT max(id_recording) FROM recordings), 0) AS text)";
+    const SQL: &str = "SELECT CAST(coalesce((SELECT id_recording FROM recordings WHERE start_time < $1 \
+         ORDER BY recordings.id_recording DESC LIMIT 1), 0) AS text)";
     Statement::new("first_recording", SQL, &[Param::Timestamp(at)])
 }
 
@@ -238,6 +242,7 @@ mod tests {
              AND cdr_ended_at >= to_timestamp(1765229546.706326) \
              AND (cdr_ended_at > to_timestamp(1765229546.706326) \
              OR cdr_id > '00000000-0000-0000-0000-000000000000') \
+             AND cdr_ended_at < to_timestamp(253402300800) \
              ORDER BY cdroutput.cdr_ended_at, cdroutput.cdr_id LIMIT 2000"
                 .to_owned(),
             format!(
@@ -255,9 +260,9 @@ mod tests {
                 "SELECT coalesce((SELECT CAST(cdr_id AS text) FROM cdroutput WHERE {bounds} \
                  ORDER BY cdroutput.cdr_id DESC LIMIT 1), 'none')"
             ),
-            "SELECT CAST(coalesce((SELECT min(id_recording) - 1 FROM recordings \
-             WHERE start_time >= to_timestamp(1765229546.706326)), \
-             (SELECT max(id_recording) FROM recordings), 0) AS text)"
+            "SELECT CAST(coalesce((SELECT id_recording FROM recordings \
+             WHERE start_time < to_timestamp(1765229546.706326) \
+             ORDER BY recordings.id_recording DESC LIMIT 1), 0) AS text)"
                 .to_owned(),
             "SELECT CAST(id_recording AS text), md5(<recording>) FROM recordings \
              WHERE id_recording >= 1 AND id_recording < 2 AND cdr_id IS NOT NULL \
@@ -273,9 +278,7 @@ mod tests {
              WHERE id_recording >= 1 AND id_recording < 2 AND cdr_id IS NOT NULL) AS listed"
                 .to_owned(),
         ];
-        for (text, expected) in texts.iter().zip(&expected) {
-            assert_eq!(text, expected);
-        }
+        assert_eq!(texts, expected);
         for statement in &statements {
             assert!(!statement.text().contains("::"), "{}", statement.name());
         }
@@ -285,10 +288,12 @@ mod tests {
     fn a_row_is_one_array_of_text_with_every_column_in_order() {
         assert_eq!(
             *RECORDING,
-            "CAST(json_build_array(CAST(id_recording AS text), CAST(cdr_id AS text), recording_url, \
-             CAST(CAST(round(date_part('epoch', start_time) * 1000000) AS bigint) AS text), \
-             CAST(CAST(round(date_part('epoch', end_time) * 1000000) AS bigint) AS text), \
-             CAST(archived AS text), archived_url) AS text)"
+            format!(
+                "CAST(json_build_array(CAST(id_recording AS text), CAST(cdr_id AS text), \
+                 CAST(recording_url AS text), {}, {}, CAST(archived AS text), CAST(archived_url AS text)) AS text)",
+                micros("start_time"),
+                micros("end_time")
+            )
         );
         let mut rest = CDR.as_str();
         for column in Cdr::COLUMNS {

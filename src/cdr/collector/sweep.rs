@@ -17,8 +17,41 @@ const NUMBERS: i64 = 1_000;
 /// the source has no index by time.
 const RANGES: i64 = 10;
 
+/// Looks that may fail at one range before the sweep, or the backfill, goes on without it.
+pub(super) const TRIES: u32 = 3;
+
 /// The longest pause between two ranges.
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+
+/// Hours without all of their rows that are remembered, at most.
+const MOST_HOLES: usize = 1_000;
+
+/// What a sweep compares at once.
+#[derive(Debug, Clone, Copy)]
+enum Range {
+    /// Legs by an hour of start.
+    Hour {
+        from: Uuid,
+        until: Uuid,
+        hour: Timestamp,
+    },
+    /// Recordings by number.
+    Numbers { from: i64, until: i64 },
+    /// An hour that was left without all of its rows.
+    Hole(Timestamp),
+}
+
+/// Remembers an hour without all of its rows, for the sweeps to come; false when there are too many.
+pub(super) fn note_hole(holes: &mut Vec<Timestamp>, hour: Timestamp) -> bool {
+    if !holes.contains(&hour) {
+        if holes.len() >= MOST_HOLES {
+            return false;
+        }
+        tracing::warn!(%hour, "not all rows of an hour arrived: the sweeps try it again");
+        holes.push(hour);
+    }
+    true
+}
 
 /// A sweep that has begun. It goes downwards, the latest hour first.
 #[derive(Debug)]
@@ -30,8 +63,14 @@ pub(super) struct Sweep {
     /// Recording numbers before this are still to be compared.
     numbers_to: i64,
     numbers_from: i64,
-    /// Hours that the backfill left without all of their rows, still to be tried again.
+    /// Hours of earlier sweeps and the backfill without all of their rows, still to be tried again.
     holes: Vec<Timestamp>,
+    /// Those of them that are whole now.
+    filled: Vec<Timestamp>,
+    /// Hours of which this sweep did not get all rows.
+    found: Vec<Timestamp>,
+    /// Looks in a row that failed at the present range.
+    failures: u32,
     garbled: u64,
 }
 
@@ -49,6 +88,9 @@ impl Sweep {
             numbers_to,
             numbers_from: numbers_to.saturating_sub(RANGES * NUMBERS),
             holes: position.holes.clone(),
+            filled: Vec::new(),
+            found: Vec::new(),
+            failures: 0,
             garbled: 0,
         }
     }
@@ -67,6 +109,43 @@ impl Sweep {
         Some((floor_id(from), until))
     }
 
+    /// The range to compare now.
+    fn next(&mut self) -> Option<Range> {
+        if let Some((from, until)) = self.next_hour() {
+            return Some(Range::Hour {
+                from,
+                until,
+                hour: self.hours_to?,
+            });
+        }
+        if let Some((from, until)) = self.next_numbers() {
+            return Some(Range::Numbers { from, until });
+        }
+        self.holes.last().map(|hour| Range::Hole(*hour))
+    }
+
+    /// Takes note of how a range was compared.
+    fn compared(&mut self, range: Range, garbled: u64) {
+        self.failures = 0;
+        self.garbled += garbled;
+        match range {
+            Range::Hour { hour, .. } if garbled > 0 => self.found.push(hour),
+            Range::Hole(hour) => {
+                self.holes.pop();
+                if garbled == 0 {
+                    self.filled.push(hour);
+                }
+            }
+            Range::Hour { .. } | Range::Numbers { .. } => {}
+        }
+    }
+
+    /// The holes that are left when it ends. Says whether there was room for all of them.
+    fn settle_holes(&self, holes: &mut Vec<Timestamp>) -> bool {
+        holes.retain(|hole| !self.filled.contains(hole));
+        self.found.iter().all(|hour| note_hole(holes, *hour))
+    }
+
     fn next_numbers(&mut self) -> Option<(i64, i64)> {
         if self.numbers_to <= self.numbers_from {
             return None;
@@ -80,59 +159,60 @@ impl Sweep {
 impl<S: Source, T: Store> Collector<S, T> {
     /// Goes on with the sweep, or begins one that is due, for a slice of time.
     ///
-    /// A sweep is complete when every range was compared and every row arrived; only then does the position say so,
-    /// and the next one reaches back behind it.
+    /// An hour of which not all rows arrive, or that cannot be compared at all in a few looks, holds up nothing: it is
+    /// noted as a hole, and each sweep tries it again. So a sweep ends, and the next one reaches back behind it.
     pub(super) async fn sweep(&mut self, look: &mut Look) -> Result<(), CollectError> {
         let Some(mut sweep) = self.sweep.take().or_else(|| self.due(look)) else {
             return Ok(());
         };
         let slice = Instant::now() + SLICE;
-        let done = loop {
+        let before = |sweep: &Sweep| (sweep.hours_to, sweep.numbers_to);
+        loop {
             let asked = Instant::now();
-            let (hours_to, numbers_to) = (sweep.hours_to, sweep.numbers_to);
-            let mut trying_hole = false;
-            let compared = if let Some((from, until)) = sweep.next_hour() {
-                self.compare_hour(&mut sweep, from, until).await
-            } else if let Some((from, until)) = sweep.next_numbers() {
-                self.reconcile::<Recording>(from, until).await
-            } else if let Some(hour) = sweep.holes.last().copied() {
-                trying_hole = true;
-                self.fill(look, hour).await
-            } else {
-                break true;
-            };
-            match compared {
-                Ok(compared) => sweep.garbled += compared.garbled,
+            let place = before(&sweep);
+            let Some(range) = sweep.next() else { break };
+            match self.compare(&mut sweep, range).await {
+                Ok(compared) => sweep.compared(range, compared.garbled),
+                Err(_) if sweep.failures + 1 >= TRIES => sweep.compared(range, 1),
                 Err(error) => {
                     // The same range again, at the next look.
-                    (sweep.hours_to, sweep.numbers_to) = (hours_to, numbers_to);
+                    (sweep.hours_to, sweep.numbers_to) = place;
+                    sweep.failures += 1;
                     self.sweep = Some(sweep);
                     return Err(error);
                 }
             }
-            if trying_hole {
-                sweep.holes.pop();
-            }
             pause(asked).await;
             if Instant::now() >= slice {
-                break false;
+                self.sweep = Some(sweep);
+                return Ok(());
             }
-        };
-        if !done {
-            self.sweep = Some(sweep);
-            return Ok(());
         }
         self.swept_at = Some(sweep.began);
-        if sweep.garbled > 0 {
-            return Err(CollectError::Garbled { rows: sweep.garbled });
+        if sweep.settle_holes(&mut look.position.holes) {
+            look.position.swept_at = Some(sweep.began);
         }
-        look.position.swept_at = Some(sweep.began);
         let position = Some(look.position.clone());
         self.apply(Batch {
             position,
             ..Batch::default()
         })
-        .await
+        .await?;
+        if sweep.garbled > 0 {
+            return Err(CollectError::Garbled { rows: sweep.garbled });
+        }
+        Ok(())
+    }
+
+    async fn compare(&mut self, sweep: &mut Sweep, range: Range) -> Result<Reconciled, CollectError> {
+        match range {
+            Range::Hour { from, until, .. } => self.compare_hour(sweep, from, until).await,
+            Range::Numbers { from, until } => self.reconcile::<Recording>(from, until).await,
+            Range::Hole(hour) => {
+                let until = seconds_before(hour, -3_600);
+                self.reconcile::<Cdr>(floor_id(hour), floor_id(until)).await
+            }
+        }
     }
 
     /// Compares an hour. After an empty one the sweep goes on at the next that is not, however far below: after a
@@ -151,22 +231,6 @@ impl<S: Source, T: Store> Collector<S, T> {
             let latest = self.latest(sweep.hours_from, to).await?;
             sweep.hours_to = Some(latest.map_or(sweep.hours_from, |at| seconds_before(hour_of(at), -3_600)));
         }
-        Ok(compared)
-    }
-
-    /// Tries an hour again that the backfill left with a hole. What is still missing does not make the sweep
-    /// incomplete: the hole says so.
-    pub(super) async fn fill(
-        &mut self,
-        look: &mut Look,
-        hour: Timestamp,
-    ) -> Result<Reconciled, CollectError> {
-        let until = seconds_before(hour, -3_600);
-        let mut compared = self.reconcile::<Cdr>(floor_id(hour), floor_id(until)).await?;
-        if compared.garbled == 0 {
-            look.position.holes.retain(|hole| *hole != hour);
-        }
-        compared.garbled = 0;
         Ok(compared)
     }
 

@@ -411,15 +411,59 @@ async fn an_hour_that_does_not_arrive_whole_holds_up_no_older_one_and_is_filled_
         [at("2026-02-10T05:00:00Z")]
     );
 
-    // As the next day finds it: the hour is behind the horizon of the sweep, and the hole is not.
-    look.clock = at("2026-02-14T08:00:00Z");
-    look.position.swept_at = Some(look.clock);
-    let compared = collector.fill(&mut look, at("2026-02-10T05:00:00Z")).await;
-    assert!(compared.is_ok() && !look.position.holes.is_empty());
-    collector.source.garbled_legs.clear();
+    // Days later the hour is behind the horizon of the sweep, and the hole is not.
     collector.source.lines.clear();
+    look.clock = at("2026-02-14T08:00:00Z");
     look.position.swept_at = Some(at("2026-02-14T07:00:00Z"));
+    let ended = collector.sweep(&mut look).await;
+    assert_eq!(ended, Err(CollectError::Garbled { rows: 1 }));
+    assert_eq!(
+        collector.store.position.borrow().holes,
+        [at("2026-02-10T05:00:00Z")]
+    );
+    assert_eq!(
+        collector.store.position.borrow().swept_at,
+        Some(look.clock),
+        "it holds up nothing"
+    );
+
+    collector.source.garbled_legs.clear();
+    look.clock = at("2026-02-14T09:00:00Z");
     collector.sweep(&mut look).await.unwrap();
     assert_eq!(collector.store.cdrs.borrow().len(), 5);
+    assert!(collector.store.position.borrow().holes.is_empty());
+}
+
+#[tokio::test]
+async fn an_hour_that_cannot_be_compared_holds_up_no_other_and_is_tried_again() {
+    let mut script = Script::default();
+    for hour in 1..=4 {
+        let started_at = at("2026-02-10T08:00:00Z") - jiff::SignedDuration::from_hours(hour);
+        script.legs.extend([leg(started_at, started_at)]);
+    }
+    let bad = ids::floor_id(at("2026-02-10T06:00:00Z"));
+    script.fail_on = Some(format!(
+        "cdr_id >= '{bad}' AND cdr_id < '{}'",
+        ids::floor_id(at("2026-02-10T07:00:00Z"))
+    ));
+    let mut collector = collector(script);
+    let mut look = look_at("2026-02-10T08:00:00Z", None);
+    for _ in 0..2 {
+        assert!(collector.sweep(&mut look).await.is_err());
+    }
+    assert_eq!(
+        collector.sweep(&mut look).await,
+        Err(CollectError::Garbled { rows: 1 })
+    );
+    assert_eq!(collector.store.cdrs.borrow().len(), 3);
+    assert_eq!(
+        collector.store.position.borrow().holes,
+        [at("2026-02-10T06:00:00Z")]
+    );
+
+    collector.source.fail_on = None;
+    look.clock = at("2026-02-10T09:00:00Z");
+    collector.sweep(&mut look).await.unwrap();
+    assert_eq!(collector.store.cdrs.borrow().len(), 4);
     assert!(collector.store.position.borrow().holes.is_empty());
 }

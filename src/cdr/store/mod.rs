@@ -33,7 +33,7 @@ pub struct Position {
     /// Where the first backfill ends: fixed at the first look, so that a slow beginning costs no history.
     #[serde(default)]
     pub backfill_from: Option<Timestamp>,
-    /// Hours of start that the backfill passed without all of their rows; each sweep tries them again.
+    /// Hours of start of which not all rows arrived; each sweep tries them again.
     #[serde(default)]
     pub holes: Vec<Timestamp>,
     /// When the latest complete sweep began; before it, when the first look did.

@@ -25,7 +25,7 @@ pub(super) struct PostgresCdrs {
 }
 
 impl PostgresCdrs {
-    /// Connects and brings the schema up to date. One connection more than `readers` is kept, for writing.
+    /// Connects and brings the schema up to date. The pool has one connection more than `readers`, as somebody writes too.
     pub(super) async fn open(url: &str, readers: usize, timeout: Duration) -> Result<Self, StoreError> {
         let database = Postgres::new(url, readers + 1, timeout)?;
         database

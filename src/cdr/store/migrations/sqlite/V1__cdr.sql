@@ -57,6 +57,9 @@ CREATE TABLE cdr (
 -- Answers the greatest call id from its end, and a search after a call id without touching the table.
 CREATE INDEX cdr_call ON cdr (pbx, call_history_id, cdr_id);
 
+-- Readers that follow changes rather than calls.
+CREATE INDEX cdr_feed ON cdr (pbx, seq);
+
 -- Recordings: the 7 columns of the source, then our own. The leg may come later, or never.
 CREATE TABLE recording (
     pbx TEXT NOT NULL,
