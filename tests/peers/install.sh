@@ -38,9 +38,10 @@ install_asterisk() {
     [ ! -d "$root" ] || exit 0
     rm -rf --one-file-system "$root.partial" || exit 1
     # In a mount namespace of its own, so that no /proc or /sys stays mounted there.
-    # Debian 12's debootstrap does not know the name `forky`; the script of `sid` serves every suite.
+    # Debian 12's debootstrap does not know the name `forky`; the script of `sid` serves every suite. No mirror is named:
+    # it takes its own default.
     unshare --mount --fork --kill-child debootstrap --variant=minbase --include=asterisk \
-      forky "$root.partial" http://deb.debian.org/debian /usr/share/debootstrap/scripts/sid \
+      forky "$root.partial" '' /usr/share/debootstrap/scripts/sid \
       >"$root.log" 2>&1 || { tail -n 20 "$root.log"; exit 1; }
     chroot "$root.partial" asterisk -V | grep '^Asterisk 22\.' || exit 1
     mv -T "$root.partial" "$root"
