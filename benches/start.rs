@@ -64,6 +64,8 @@ impl Program {
             .arg(command)
             .env_clear()
             .env("APP_PORT", port.to_string())
+            // A killed demo leaves its folder behind; it goes with this one.
+            .env("TMPDIR", directory.path())
             .current_dir(directory.path())
             .stdin(Stdio::null())
             .stdout(Stdio::null())

@@ -1,5 +1,6 @@
 //! Logs, panics and metrics of the process.
 
+use std::io::IsTerminal as _;
 use std::panic::PanicHookInfo;
 use std::sync::{Once, OnceLock};
 use std::time::Duration;
@@ -38,7 +39,13 @@ pub enum TelemetryError {
 pub fn init(settings: &LogSettings) -> Result<(), TelemetryError> {
     let filter = EnvFilter::builder().parse(&settings.filter)?;
     let lines = match settings.format {
-        LogFormat::Text => fmt::layer().with_writer(std::io::stderr).boxed(),
+        LogFormat::Text => {
+            let colours = std::io::stderr().is_terminal();
+            fmt::layer()
+                .with_ansi(colours)
+                .with_writer(std::io::stderr)
+                .boxed()
+        }
         LogFormat::Json => fmt::layer().json().with_writer(std::io::stderr).boxed(),
     };
     if tracing_subscriber::registry()

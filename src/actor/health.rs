@@ -146,6 +146,16 @@ impl Health {
         let _ = changes.wait_for(|report| report.state == state).await;
     }
 
+    /// Waits until the actor says that it can do its work.
+    ///
+    /// # Cancel safety
+    /// Safe: nothing but waiting.
+    pub async fn became_usable(&self) {
+        let mut changes = self.report.subscribe();
+        // An error would mean that the sender is gone, and `self` holds it.
+        let _ = changes.wait_for(|report| report.usable).await;
+    }
+
     /// Publishes what the actor knows of its integration, and whether it can do its work.
     pub fn publish<T: Serialize>(&self, usable: bool, detail: &T) {
         let detail = serde_json::to_value(detail).unwrap_or_default();

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use actix::{Actor, Addr, AsyncContext as _, Context, Handler, Message};
+use futures_util::join;
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 use tokio::time::timeout;
@@ -20,6 +21,9 @@ use crate::settings::PacSettings;
 
 /// How long a look may take as a whole. Each of its requests has its own deadline; this is for what those forget.
 const LOOK_TIMEOUT: Duration = Duration::from_secs(300);
+
+/// How long a look waits for its neighbours before it finds out by asking.
+const NEIGHBOURS: Duration = Duration::from_millis(500);
 
 /// The longest wait after looks that failed, in intervals: a look at a PAC that is away costs it one request.
 const LONGEST_BACKOFF: u32 = 6;
@@ -79,6 +83,18 @@ struct Maker {
 }
 
 impl Maker {
+    /// Waits a moment for the store and the way to the source to say that they are usable: at a start all actors are
+    /// built at once, and a first look that meets none of them is no failure of the source.
+    async fn wait_for_neighbours(&self) {
+        let usable = async {
+            join!(
+                self.pac.health().became_usable(),
+                self.cdr.health().became_usable()
+            );
+        };
+        let _ = timeout(NEIGHBOURS, usable).await;
+    }
+
     fn collector(&self) -> Running {
         let source = PacSource {
             pac: self.pac.clone(),
@@ -137,6 +153,7 @@ impl CollectorActor {
         let collector = self.collector.take();
         let make = self.make.clone();
         let look = async move {
+            make.wait_for_neighbours().await;
             let mut collector = collector.unwrap_or_else(|| make.collector());
             let looked = timeout(LOOK_TIMEOUT, collector.look()).await;
             let looked = looked.unwrap_or(Looked {
