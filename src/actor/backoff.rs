@@ -45,8 +45,8 @@ impl Backoff {
     }
 
     /// The same without jitter, so that a test can know the delay.
-    #[must_use]
-    pub const fn without_jitter(self) -> Self {
+    #[cfg(test)]
+    const fn without_jitter(self) -> Self {
         Self {
             jitter: false,
             ..self

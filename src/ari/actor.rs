@@ -31,6 +31,9 @@ const REVIEW: Duration = Duration::from_secs(10);
 /// Between two resynchronisations without a cause.
 const RESYNCHRONISE: Duration = Duration::from_secs(300);
 
+/// How long events that were sent before a snapshot may be on their way when it has arrived.
+const CATCH_UP: Duration = Duration::from_millis(500);
+
 /// How soon to ask Asterisk about a call whose request was not answered.
 const ASK_ABOUT_UNKNOWN: Duration = Duration::from_secs(1);
 
@@ -148,17 +151,14 @@ impl AriActor {
         }));
     }
 
-    /// `Connecting → Connected`: what lives on Asterisk first, then the events since the socket was opened.
+    /// `Connecting → Connected`: the events since the socket was opened first, then what lives on Asterisk.
     fn connected(&mut self, opened: Opened, ctx: &mut Context<Self>) {
         self.connects += 1;
         self.connected_at = Some(Instant::now());
         self.trunk = Some(opened.trunk);
-        self.reconcile(&opened.snapshot);
+        self.reconcile_later(opened.snapshot, ctx);
         ctx.add_stream(ReceiverStream::new(opened.frames));
         self.enter(Connection::Connected);
-        if self.stale {
-            self.resynchronise(ctx);
-        }
     }
 
     /// `Connecting | Connected | Replaced → Waiting`
@@ -195,6 +195,19 @@ impl AriActor {
         self.health.publish(ready.is_ok(), &detail);
     }
 
+    /// Holds the calls against a snapshot once the events from before it are through: the end of a call that waits in the
+    /// queue has a cause, and a channel that is merely missing has none.
+    fn reconcile_later(&mut self, snapshot: Snapshot, ctx: &mut Context<Self>) {
+        self.reviewing = true;
+        ctx.run_later(CATCH_UP, move |actor, ctx| {
+            actor.reviewing = false;
+            actor.reconcile(&snapshot);
+            if actor.stale {
+                actor.resynchronise(ctx);
+            }
+        });
+    }
+
     fn reconcile(&mut self, snapshot: &Snapshot) {
         let Snapshot {
             channels,
@@ -224,20 +237,13 @@ impl AriActor {
         ctx.spawn(
             connection::snapshot(self.client.clone())
                 .into_actor(self)
-                .map(|snapshot, actor, ctx| {
-                    actor.reviewing = false;
-                    match snapshot {
-                        Ok(snapshot) => {
-                            actor.reconcile(&snapshot);
-                            if actor.stale {
-                                actor.resynchronise(ctx);
-                            }
-                        }
-                        Err(error) => {
-                            tracing::warn!(actor = actor.health.name(), %error, "resynchronisation failed");
-                            // The next review tries again.
-                            actor.stale = true;
-                        }
+                .map(|snapshot, actor, ctx| match snapshot {
+                    Ok(snapshot) => actor.reconcile_later(snapshot, ctx),
+                    Err(error) => {
+                        tracing::warn!(actor = actor.health.name(), %error, "resynchronisation failed");
+                        // The next review tries again.
+                        actor.reviewing = false;
+                        actor.stale = true;
                     }
                 }),
         );

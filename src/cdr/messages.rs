@@ -22,9 +22,6 @@ impl Request for Apply {
     const OPERATION: &'static str = "apply";
 }
 
-/// How far the collector of a 3CX has come.
-pub type CollectorPosition = Position;
-
 /// Request: how far has the collector of this 3CX come?
 #[derive(Debug, Clone)]
 pub struct GetPosition {

@@ -14,8 +14,6 @@ impl HangupCause {
     pub const NORMAL: Self = Self(16);
     /// User busy.
     pub const BUSY: Self = Self(17);
-    /// No answer.
-    pub const NO_ANSWER: Self = Self(19);
 
     /// The cause's name in Q.850, for people.
     #[must_use]

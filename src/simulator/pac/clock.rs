@@ -2,11 +2,11 @@
 
 use std::sync::Mutex;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 
 use crate::simulator::locked;
 
-/// The system's time until it is set; from then on it stands still but for [`advance`](Self::advance).
+/// The system's time until it is set; from then on it stands still.
 #[derive(Debug, Default)]
 pub(super) struct Clock {
     stopped_at: Mutex<Option<Timestamp>>,
@@ -21,10 +21,5 @@ impl Clock {
 
     pub(super) fn set(&self, now: Timestamp) {
         *locked(&self.stopped_at) = Some(now);
-    }
-
-    pub(super) fn advance(&self, by: SignedDuration) {
-        let mut stopped_at = locked(&self.stopped_at);
-        *stopped_at = Some(stopped_at.unwrap_or_else(Timestamp::now) + by);
     }
 }

@@ -17,7 +17,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use uuid::Uuid;
 
 pub(super) use self::core::Core;
@@ -71,11 +71,6 @@ impl SimulatedPbx {
     /// Sets the clock, which stands still from now on.
     pub fn set_clock(&self, now: Timestamp) {
         self.core.clock.set(now);
-    }
-
-    /// Puts the clock forward, and stops it if it still ran.
-    pub fn advance_clock(&self, by: SignedDuration) {
-        self.core.clock.advance(by);
     }
 
     /// Stores a leg, or stores it anew.
