@@ -409,6 +409,13 @@ impl StreamHandler<Received> for AriActor {
         }
     }
 
-    /// The default would stop the actor.
-    fn finished(&mut self, _: &mut Self::Context) {}
+    /// After `Closed`, nothing more; without it the reader itself has failed. The default would stop the actor.
+    fn finished(&mut self, ctx: &mut Self::Context) {
+        if matches!(self.connection, Connection::Connected | Connection::Replaced) {
+            self.wait(
+                AriError::NotConnected("the reader of events failed".to_owned()),
+                ctx,
+            );
+        }
+    }
 }

@@ -107,10 +107,7 @@ impl AriClient {
         let Ok(sent) = timeout_at(limit, request).await else {
             return Err(AriError::OutcomeUnknown("no answer in time".to_owned()));
         };
-        let mut answer = sent.map_err(|error| match not_sent(&error) {
-            Some(reason) => AriError::RequestNotSent(reason),
-            None => AriError::OutcomeUnknown(error.to_string()),
-        })?;
+        let mut answer = sent.map_err(|error| unanswered(&error))?;
         let status = answer.status();
         // The status is the answer. The body only helps to explain a refusal, and to keep the connection.
         let body = timeout_at(limit, answer.body().limit(MAX_ANSWER)).await;
@@ -206,7 +203,7 @@ impl AriClient {
                 Some(body) => request.send_json(&body).await,
                 None => request.send().await,
             };
-            let mut answer = sent.map_err(|error| AriError::RequestNotSent(error.to_string()))?;
+            let mut answer = sent.map_err(|error| unanswered(&error))?;
             let body = answer
                 .body()
                 .limit(MAX_ANSWER)
@@ -226,7 +223,7 @@ impl AriClient {
         let deadline = Instant::now() + self.settings.request_timeout();
         timeout_at(deadline, exchange)
             .await
-            .unwrap_or_else(|_| Err(AriError::RequestNotSent("no answer in time".to_owned())))
+            .unwrap_or_else(|_| Err(AriError::OutcomeUnknown("no answer in time".to_owned())))
     }
 
     fn request(&self, method: Method, path: &[&str]) -> ClientRequest {
@@ -244,9 +241,9 @@ impl AriClient {
     }
 }
 
-/// Why a request surely never left; None when it may have. awc says `Connect(Disconnected)` of a connection that was
-/// closed instead of an answer, too: only what can go wrong before there is a connection counts.
-fn not_sent(error: &SendRequestError) -> Option<String> {
+/// What an exchange without an answer means. awc says `Connect(Disconnected)` of a connection that was closed instead of
+/// an answer, too: only what can go wrong before there is a connection means that nothing was sent.
+fn unanswered(error: &SendRequestError) -> AriError {
     let never_connected = matches!(
         error,
         SendRequestError::Url(_)
@@ -258,7 +255,11 @@ fn not_sent(error: &SendRequestError) -> Option<String> {
                     | ConnectError::Io(_)
             )
     );
-    never_connected.then(|| error.to_string())
+    if never_connected {
+        AriError::RequestNotSent(error.to_string())
+    } else {
+        AriError::OutcomeUnknown(error.to_string())
+    }
 }
 
 /// Asterisk's words in an answer: `{"message": …}` or `{"error": …}`.

@@ -3,17 +3,15 @@
 use std::fmt;
 use std::time::Duration;
 
-use actix::{Actor, Context, Handler, ResponseFuture};
+use actix::fut::wrap_future;
+use actix::{Actor, AsyncContext as _, Context, Handler, ResponseFuture};
 use tokio::time::sleep;
-use tokio_util::task::AbortOnDropHandle;
 use tonic::transport::Endpoint;
 
 use super::client::Client;
 use super::error::InvalidPacAddress;
 use super::messages::{ExecuteSql, MakeCall};
-use crate::actor::{
-    self, ActorHandle, Ask, Backoff, Health, Placement, Reply, RestartPolicy, Spawn, spawn_detached,
-};
+use crate::actor::{self, ActorHandle, Ask, Backoff, Placement, Reply, RestartPolicy, Spawn};
 use crate::settings::PacSettings;
 
 /// How long a connection may take to be made.
@@ -26,10 +24,7 @@ const KEEP_ALIVE: Duration = Duration::from_secs(5);
 const PROBE_INTERVAL: Duration = Duration::from_secs(15);
 
 /// Between probes of a PAC that does not answer.
-const PROBE_BACKOFF: Backoff = match Backoff::try_new(Duration::from_secs(1), Duration::from_secs(30)) {
-    Ok(backoff) => backoff,
-    Err(_) => panic!("1 s is below 30 s"),
-};
+const PROBE_BACKOFF: Backoff = Backoff::constant(Duration::from_secs(1), Duration::from_secs(30));
 
 /// The way to one PAC.
 pub type PacHandle = ActorHandle<PacActor>;
@@ -37,8 +32,6 @@ pub type PacHandle = ActorHandle<PacActor>;
 /// Owns the connection to one PAC; reached through its [`PacHandle`].
 pub struct PacActor {
     client: Client,
-    health: Health,
-    probe: Option<AbortOnDropHandle<()>>,
 }
 
 impl fmt::Debug for PacActor {
@@ -67,8 +60,6 @@ pub fn spawn(
     // Built on the actor's own thread, so that the connection lives and dies there.
     Ok(actor::spawn(spawn, move |health| PacActor {
         client: Client::new(&name, &settings, &endpoint, health),
-        health: health.clone(),
-        probe: None,
     }))
 }
 
@@ -95,9 +86,9 @@ fn endpoint(address: &str) -> Result<Endpoint, InvalidPacAddress> {
 impl Actor for PacActor {
     type Context = Context<Self>;
 
-    fn started(&mut self, _: &mut Self::Context) {
-        let probe = spawn_detached(&self.health, "probe", keep_probing(self.client.clone()));
-        self.probe = Some(AbortOnDropHandle::new(probe));
+    fn started(&mut self, ctx: &mut Self::Context) {
+        // Within the context: it ends with this life, and a panic in it is the actor's.
+        ctx.spawn(wrap_future(keep_probing(self.client.clone())));
     }
 }
 
