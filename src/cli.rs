@@ -31,6 +31,8 @@ pub enum Command {
     Simulate,
     /// Check the settings and try each integration, then end.
     Check,
+    /// Print the OpenAPI document of every route.
+    Openapi,
 }
 
 impl Cli {
@@ -63,6 +65,7 @@ mod tests {
         assert_eq!(parse("mege-gateway demo").action(), Command::Demo);
         assert_eq!(parse("mege-gateway simulate").action(), Command::Simulate);
         assert_eq!(parse("mege-gateway check").action(), Command::Check);
+        assert_eq!(parse("mege-gateway openapi").action(), Command::Openapi);
     }
 
     #[test]

@@ -15,6 +15,7 @@ async fn main() -> ExitCode {
         Command::Demo => command::demo(cli.config).await,
         Command::Simulate => command::simulate().await,
         Command::Check => command::check(cli.config).await,
+        Command::Openapi => command::openapi(cli.config),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

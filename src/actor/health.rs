@@ -6,13 +6,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use jiff::Timestamp;
 use serde::Serialize;
 use tokio::sync::watch;
+use utoipa::ToSchema;
 
 use super::bulkhead::{Bulkhead, Limits};
 
 use crate::metric;
 
 /// An actor's life, as its supervisor sees it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum State {
     /// Not built yet.
@@ -28,7 +29,7 @@ pub enum State {
 }
 
 /// A snapshot of one actor's health.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct HealthReport {
     /// The supervisor's view.
     pub state: State,
@@ -52,7 +53,7 @@ pub struct HealthReport {
 }
 
 /// What an actor has to do at the moment, and how much it may have.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Load {
     /// Requests in flight.
     pub in_flight: usize,

@@ -2,6 +2,7 @@
 
 mod check;
 mod demo;
+mod openapi;
 mod serve;
 mod simulate;
 
@@ -12,6 +13,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 pub use check::check;
 pub use demo::demo;
+pub use openapi::openapi;
 pub use serve::serve;
 pub use simulate::simulate;
 

@@ -1,16 +1,20 @@
-//! What a caller is told when an actor did not do what it was asked: one table for all of it.
+//! What a caller is told when an actor did not do what it was asked.
 
 use std::time::Duration;
 
-use actix_web::http::StatusCode;
+use actix_web::{HttpRequest, HttpResponse, web};
 use serde::Serialize;
+use utoipa::ToSchema;
 
+use super::code::Code;
+use super::legacy_error::Refusal;
+use super::{AppState, problem};
 use crate::actor::AskError;
 use crate::ari::AriError;
 use crate::database::StoreError;
 
 /// What is known of a call that was asked for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Outcome {
     /// Nothing was dialled, for certain.
@@ -22,12 +26,8 @@ pub enum Outcome {
 /// A failure as callers see it. It holds no secret, no number and nothing of our own insides.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Failure {
-    /// The HTTP status.
-    pub status: StatusCode,
-    /// Its name for programs.
-    pub code: &'static str,
-    /// Whether the same request may be sent again: it cannot do twice what should be done once, and may succeed then.
-    pub retryable: bool,
+    /// Its name for programs; the status and whether to repeat the request come with it.
+    pub code: Code,
     /// What became of the call, where the request was for one.
     pub outcome: Option<Outcome>,
     /// When a new try is worthwhile.
@@ -42,43 +42,30 @@ const AWAY: Duration = Duration::from_secs(5);
 const DOWN: Duration = Duration::from_secs(30);
 
 impl Failure {
-    fn new(status: StatusCode, code: &'static str, message: impl Into<String>) -> Self {
+    /// A failure without more to say than its code and words.
+    #[must_use]
+    pub fn new(code: Code, message: impl Into<String>) -> Self {
         Self {
-            status,
             code,
-            retryable: true,
             outcome: None,
             retry_after: None,
             message: message.into(),
         }
     }
 
-    fn unavailable(code: &'static str, retry_after: Duration, message: impl Into<String>) -> Self {
+    /// The same, with the time after which to try again.
+    #[must_use]
+    pub fn retry_in(self, wait: Duration) -> Self {
         Self {
-            retry_after: Some(retry_after),
-            ..Self::new(StatusCode::SERVICE_UNAVAILABLE, code, message)
+            retry_after: Some(wait),
+            ..self
         }
     }
 
     /// Nothing of that kind is configured, so nobody was asked.
     #[must_use]
     pub fn not_configured(what: &str) -> Self {
-        Self {
-            retryable: false,
-            ..Self::new(
-                StatusCode::SERVICE_UNAVAILABLE,
-                "not_configured",
-                format!("no {what} is configured"),
-            )
-        }
-    }
-
-    /// A fault of our own.
-    fn internal(code: &'static str, message: &str) -> Self {
-        Self {
-            retryable: false,
-            ..Self::new(StatusCode::INTERNAL_SERVER_ERROR, code, message)
-        }
+        Self::new(Code::NotConfigured, format!("no {what} is configured"))
     }
 
     /// The same, of an originate that was certainly not sent.
@@ -92,13 +79,21 @@ impl Failure {
 
     fn outcome_unknown() -> Self {
         Self {
-            retryable: false,
             outcome: Some(Outcome::Unknown),
             ..Self::new(
-                StatusCode::BAD_GATEWAY,
-                "originate_outcome_unknown",
+                Code::OriginateOutcomeUnknown,
                 "the request left and no answer came: the call may have been placed, do not repeat it blindly",
             )
+        }
+    }
+
+    /// The response to `request`: a problem document, or the original's shape on its routes.
+    pub(super) fn respond(self, request: &HttpRequest) -> HttpResponse {
+        let state = request.app_data::<web::Data<AppState>>();
+        if state.is_some_and(|state| state.has_problems(request.path())) {
+            problem::respond(&self, request)
+        } else {
+            Refusal::from(self).respond(request)
         }
     }
 
@@ -111,27 +106,20 @@ impl Failure {
 }
 
 fn saturated(retry_after: Duration) -> Failure {
-    Failure::unavailable(
-        "saturated",
-        retry_after,
-        "too many requests are in flight already",
-    )
+    Failure::new(Code::Saturated, "too many requests are in flight already").retry_in(retry_after)
 }
 
 fn restarting(retry_after: Duration) -> Failure {
-    Failure::unavailable("restarting", retry_after, "the integration is starting")
+    Failure::new(Code::Restarting, "the integration is starting").retry_in(retry_after)
 }
 
 fn down() -> Failure {
-    Failure::unavailable(
-        "failed",
-        DOWN,
-        "the integration failed too often and stays down until the gateway is restarted",
-    )
+    let message = "the integration failed too often and stays down until the gateway is restarted";
+    Failure::new(Code::Failed, message).retry_in(DOWN)
 }
 
 fn too_late(message: &str) -> Failure {
-    Failure::new(StatusCode::GATEWAY_TIMEOUT, "deadline_exceeded", message)
+    Failure::new(Code::DeadlineExceeded, message)
 }
 
 /// An originate: once it has begun, only the PBX's own answer says what became of it.
@@ -152,19 +140,21 @@ impl From<AskError<AriError>> for Failure {
 
 impl From<AriError> for Failure {
     fn from(error: AriError) -> Self {
-        let refused = |code, message: String| Self::new(StatusCode::BAD_GATEWAY, code, message).not_placed();
+        let refused = |code, message: String| Self::new(code, message).not_placed();
         match error {
-            AriError::NotConnected(_) => {
-                Self::unavailable("not_connected", AWAY, "not connected to Asterisk").not_placed()
-            }
+            AriError::NotConnected(_) => Self::new(Code::NotConnected, "not connected to Asterisk")
+                .retry_in(AWAY)
+                .not_placed(),
             AriError::RequestNotSent(_) => {
-                Self::unavailable("request_not_sent", AWAY, "the request did not reach Asterisk").not_placed()
+                Self::new(Code::RequestNotSent, "the request did not reach Asterisk")
+                    .retry_in(AWAY)
+                    .not_placed()
             }
-            AriError::Unauthorized => refused("credentials_refused", error.to_string()),
+            AriError::Unauthorized => refused(Code::CredentialsRefused, error.to_string()),
             AriError::UnknownTrunk(_) => {
-                refused("unknown_trunk", "Asterisk does not know the trunk".to_owned())
+                refused(Code::UnknownTrunk, "Asterisk does not know the trunk".to_owned())
             }
-            AriError::Rejected { .. } => refused("rejected", error.to_string()),
+            AriError::Rejected { .. } => refused(Code::Rejected, error.to_string()),
             // An answer to an originate that cannot be read may well be its success.
             AriError::OutcomeUnknown(_) | AriError::Decode(_) => Self::outcome_unknown(),
         }
@@ -179,11 +169,9 @@ impl From<AskError<StoreError>> for Failure {
             AskError::Restarting { retry_after } => restarting(retry_after),
             AskError::Failed => down(),
             AskError::DeadlineExceeded { begun: _ } => too_late("the CDR store did not answer in time"),
-            AskError::Interrupted => Self::unavailable(
-                "interrupted",
-                Duration::from_secs(1),
-                "the CDR store failed half-way",
-            ),
+            AskError::Interrupted => {
+                Self::new(Code::Interrupted, "the CDR store failed half-way").retry_in(Duration::from_secs(1))
+            }
             AskError::Reply(error) => error.into(),
         }
     }
@@ -194,12 +182,13 @@ impl From<StoreError> for Failure {
         match error {
             StoreError::PoolTimeout => saturated(Duration::from_secs(1)),
             StoreError::Unavailable(_) => {
-                Self::unavailable("store_unavailable", AWAY, "the CDR store is not available")
+                Self::new(Code::StoreUnavailable, "the CDR store is not available").retry_in(AWAY)
             }
-            StoreError::Query(_) => Self::internal("store_failed", "the CDR store failed"),
-            StoreError::Decode(_) => {
-                Self::internal("store_damaged", "the CDR store holds a row that makes no sense")
-            }
+            StoreError::Query(_) => Self::new(Code::StoreFailed, "the CDR store failed"),
+            StoreError::Decode(_) => Self::new(
+                Code::StoreDamaged,
+                "the CDR store holds a row that makes no sense",
+            ),
         }
     }
 }
@@ -214,11 +203,10 @@ mod tests {
     type Row = (u16, &'static str, bool, Option<Outcome>, Option<u64>);
 
     fn row(failure: &Failure) -> Row {
-        let status = failure.status.as_u16();
         (
-            status,
-            failure.code,
-            failure.retryable,
+            failure.code.status().as_u16(),
+            failure.code.as_str(),
+            failure.code.retryable(),
             failure.outcome,
             failure.retry_after_s(),
         )

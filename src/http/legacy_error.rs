@@ -4,7 +4,7 @@ use actix_web::http::{StatusCode, header};
 use actix_web::{HttpRequest, HttpResponse};
 use jiff::Timestamp;
 use serde::Serialize;
-use serde_json::Value;
+use utoipa::ToSchema;
 
 use super::error::{Failure, Outcome};
 use super::request_id;
@@ -13,7 +13,7 @@ use super::request_id;
 #[derive(Debug)]
 pub(super) enum Refusal {
     /// The request itself is wrong.
-    Request(StatusCode, Value),
+    Request(StatusCode, Message),
     /// An actor did not do it.
     Failed(Failure),
 }
@@ -24,83 +24,115 @@ impl From<Failure> for Refusal {
     }
 }
 
-#[derive(Serialize)]
-struct Body<'a> {
+/// What is wrong: in one sentence, or field by field.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+#[serde(untagged)]
+pub(super) enum Message {
+    /// The request as a whole.
+    Whole(String),
+    /// Each complaint about a field.
+    Fields(Vec<String>),
+}
+
+/// Why a request to one of the original's routes was not carried out.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct LegacyError {
+    /// The HTTP status.
+    #[schema(example = 400)]
     status: u16,
-    error: Error<'a>,
+    error: LegacyCause,
+    /// The path and query of the request.
+    #[schema(example = "/pbx-api/cdr")]
     path: String,
+    /// When, in UTC with milliseconds.
+    #[schema(example = "2026-11-22T10:18:21.942Z")]
     timestamp: String,
 }
 
-#[derive(Serialize)]
+/// What is wrong.
+#[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-struct Error<'a> {
-    message: &'a Value,
+struct LegacyCause {
+    message: Message,
+    /// The status in words.
+    #[schema(example = "Bad Request")]
     error: &'static str,
+    /// The HTTP status.
+    #[schema(example = 400)]
     status_code: u16,
     #[serde(flatten)]
-    more: Option<More<'a>>,
+    more: Option<More>,
 }
 
-/// What the original has not: for programs to decide by.
-#[derive(Serialize)]
-struct More<'a> {
+/// What the original has not, for programs to decide by: not on errors that it had itself.
+#[derive(Debug, Serialize, ToSchema)]
+struct More {
+    /// What went wrong: one of the table's codes.
     code: &'static str,
+    /// Whether the same request may be sent again.
     retryable: bool,
+    /// What became of the call, where the request was for one.
     #[serde(skip_serializing_if = "Option::is_none")]
     outcome: Option<Outcome>,
-    request_id: &'a str,
+    /// The id of the request in the logs.
+    request_id: String,
+}
+
+impl LegacyError {
+    /// As the body of a response with `status` to a request of `path`.
+    fn new(status: StatusCode, message: Message, more: Option<More>, path: String) -> Self {
+        Self {
+            status: status.as_u16(),
+            error: LegacyCause {
+                message,
+                error: status.canonical_reason().unwrap_or_default(),
+                status_code: status.as_u16(),
+                more,
+            },
+            path,
+            timestamp: Timestamp::now().strftime("%Y-%m-%dT%H:%M:%S%.3fZ").to_string(),
+        }
+    }
+
+    /// The body of a failure.
+    pub(super) fn of_failure(failure: &Failure, request_id: String, path: String) -> Self {
+        let more = More {
+            code: failure.code.as_str(),
+            retryable: failure.code.retryable(),
+            outcome: failure.outcome,
+            request_id,
+        };
+        let message = Message::Whole(failure.message.clone());
+        Self::new(failure.code.status(), message, Some(more), path)
+    }
 }
 
 impl Refusal {
     /// A body whose fields are wrong, each in words.
     pub(super) fn fields(complaints: Vec<String>) -> Self {
-        Self::Request(StatusCode::BAD_REQUEST, complaints.into())
+        Self::Request(StatusCode::BAD_REQUEST, Message::Fields(complaints))
     }
 
     /// A request that is wrong as a whole.
     pub(super) fn request(status: StatusCode, message: impl Into<String>) -> Self {
-        Self::Request(status, Value::String(message.into()))
+        Self::Request(status, Message::Whole(message.into()))
     }
 
     /// The response to `request`.
     pub(super) fn respond(self, request: &HttpRequest) -> HttpResponse {
-        let id = request_id::of(request);
-        let (status, message, more, retry_after) = match self {
-            Self::Request(status, message) => (status, message, None, None),
-            Self::Failed(failure) => {
-                tracing::warn!(code = failure.code, "not carried out");
-                let retry_after = failure.retry_after_s();
-                let more = More {
-                    code: failure.code,
-                    retryable: failure.retryable,
-                    outcome: failure.outcome,
-                    request_id: &id,
-                };
-                (failure.status, failure.message.into(), Some(more), retry_after)
+        let path = request.uri().to_string();
+        match self {
+            Self::Request(status, message) => {
+                HttpResponse::build(status).json(LegacyError::new(status, message, None, path))
             }
-        };
-        let body = Body {
-            status: status.as_u16(),
-            error: Error {
-                message: &message,
-                error: status.canonical_reason().unwrap_or_default(),
-                status_code: status.as_u16(),
-                more,
-            },
-            path: request.uri().to_string(),
-            timestamp: Timestamp::now().strftime("%Y-%m-%dT%H:%M:%S%.3fZ").to_string(),
-        };
-        let mut response = HttpResponse::build(status);
-        if let Some(seconds) = retry_after {
-            response.insert_header((header::RETRY_AFTER, seconds));
+            Self::Failed(failure) => {
+                tracing::warn!(code = failure.code.as_str(), "not carried out");
+                let mut response = HttpResponse::build(failure.code.status());
+                if let Some(seconds) = failure.retry_after_s() {
+                    response.insert_header((header::RETRY_AFTER, seconds));
+                }
+                response.json(LegacyError::of_failure(&failure, request_id::of(request), path))
+            }
         }
-        response.json(body)
     }
-}
-
-/// The answer where there is nothing.
-pub(super) fn not_found(request: &HttpRequest) -> HttpResponse {
-    let message = format!("Cannot {} {}", request.method(), request.uri());
-    Refusal::request(StatusCode::NOT_FOUND, message).respond(request)
 }

@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::{Serialize, Serializer};
+use utoipa::ToSchema;
 use uuid::Uuid;
 
 use crate::cdr::LegacyRow;
@@ -17,16 +18,36 @@ const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC
 const SECOND: u64 = 1_000_000;
 
 /// The row with its keys in the original's order.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub(super) struct RenderedRow<'a> {
+    /// The call: 3CX's `call_history_id`.
+    #[schema(example = "00000000-01dd-7a15-d07f-8ab0000f4240")]
     call_id: Uuid,
+    /// The leg.
+    #[schema(example = "00000000-01dd-7a15-d07f-8ab000000000")]
     cdr_id: Uuid,
+    /// Whether somebody or something answered it: queues and scripts do too.
+    #[schema(example = true)]
     answered: bool,
+    /// Where it went: the extension, or else the number.
+    #[schema(example = "100")]
     destination_caller_id: Option<&'a str>,
+    /// From its start to the answer, or to its end, as `HH:MM:SS.ffffff`.
+    #[schema(value_type = String, example = "00:00:08.000000")]
     ringing_duration: Clock,
+    /// Where it came from.
+    #[schema(example = "79100000000")]
     source_caller_id: Option<&'a str>,
+    /// When it began, in UTC.
+    #[schema(value_type = String, example = "2026-11-22T00:10:00.190429+00:00")]
     start_time: Moment,
+    /// From the answer to its end, as `HH:MM:SS.ffffff`.
+    #[schema(value_type = String, example = "00:00:40.000000")]
     talking_duration: Clock,
+    /// A link to its recording.
+    #[schema(
+        example = "https://pbx.example/monitor/100/%5BName%5D_100-79100000000_20261122001008%281%29.wav"
+    )]
     recording_url: Option<String>,
 }
 

@@ -2,11 +2,15 @@
 
 mod backend;
 mod body;
+mod code;
+mod document;
 mod error;
+mod fallback;
 mod legacy_error;
 mod legacy_row;
 mod lifecycle;
 mod observe;
+mod problem;
 mod request_id;
 mod routes;
 mod server;
@@ -16,14 +20,19 @@ mod tests;
 use std::sync::Arc;
 use std::time::Duration;
 
-use actix_web::{HttpRequest, web};
+use actix_web::web;
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::time::Instant;
+use utoipa_actix_web::scope;
+use utoipa_actix_web::service_config::ServiceConfig;
 
 pub use backend::Gateway;
+pub use code::Code;
 pub use error::{Failure, Outcome};
 pub use lifecycle::{Lifecycle, Phase};
 pub use server::serve;
+
+use document::Documents;
 
 use crate::actor::{Health, HealthBoard};
 use crate::settings::Settings;
@@ -40,6 +49,9 @@ pub struct AppState {
     timeout: Duration,
     extension_length: Option<usize>,
     recordings: Option<String>,
+    /// What the paths of the gateway's own API begin with.
+    own_api: String,
+    documents: Documents,
 }
 
 impl AppState {
@@ -63,7 +75,14 @@ impl AppState {
             timeout: settings.http.timeout(),
             extension_length: pac.and_then(|pac| pac.extension_length),
             recordings: pac.and_then(|pac| pac.recording_path.clone()),
+            own_api: format!("{}/v1/", settings.http.base_path()),
+            documents: Documents::new(&settings.http.base_path()),
         }
+    }
+
+    /// Whether the errors of a path are problem documents: those of the gateway's own API are.
+    fn has_problems(&self, path: &str) -> bool {
+        path.starts_with(&self.own_api)
     }
 
     /// When a request that begins now must have its answer.
@@ -72,27 +91,31 @@ impl AppState {
     }
 }
 
-/// Adds all routes; `base` is what the API's paths begin with, empty or `/…`.
-fn configure(base: &str, config: &mut web::ServiceConfig) {
-    let only = |path: &str, route| {
-        web::resource(path)
-            .route(route)
-            .default_service(web::to(not_found))
-    };
-    config
-        .route("/livez", web::get().to(routes::health::livez))
-        .route("/readyz", web::get().to(routes::health::readyz))
-        .route("/status", web::get().to(routes::health::status))
-        .route("/metrics", web::get().to(routes::health::metrics))
-        .service(
-            web::scope(&format!("{base}/pbx-api"))
-                .service(only("/last-call-id", web::get().to(routes::last_call_id::get)))
-                .service(only("/cdr", web::post().to(routes::cdr::post)))
-                .service(only("/make-call", web::post().to(routes::make_call::post))),
-        )
-        .default_service(web::to(not_found));
+/// The OpenAPI document of all routes, as indented JSON; `base` is what the API's paths begin with, empty or `/…`.
+#[must_use]
+pub fn openapi(base: &str) -> String {
+    format!("{:#}", serde_json::json!(document::describe(base)))
 }
 
-async fn not_found(request: HttpRequest) -> actix_web::HttpResponse {
-    legacy_error::not_found(&request)
+/// Adds all routes; `base` is what the API's paths begin with, empty or `/…`.
+fn configure(base: &str, config: &mut ServiceConfig<'_>) {
+    config
+        .service(routes::health::livez)
+        .service(routes::health::readyz)
+        .service(routes::health::status)
+        .service(routes::health::metrics)
+        .service(routes::documents::openapi)
+        .service(routes::documents::reference)
+        .service(routes::documents::error_codes)
+        .service(routes::documents::asset)
+        .service(routes::documents::original)
+        .service(routes::documents::original_document)
+        // The last: without a base it would keep every path from those after it.
+        .service(
+            scope(base)
+                .service(routes::last_call_id::last_call_id)
+                .service(routes::cdr::cdr)
+                .service(routes::make_call::make_call),
+        )
+        .default_service(web::to(fallback::respond));
 }

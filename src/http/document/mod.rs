@@ -1,0 +1,141 @@
+//! The OpenAPI document: made from the very registration of the routes, so neither can be without the other.
+
+mod errors;
+mod routes;
+
+use actix_web::App;
+use serde_json::{Value, json};
+use utoipa::openapi::path::Operation;
+use utoipa::openapi::security::{
+    ApiKey, ApiKeyValue, Http, HttpAuthScheme, SecurityRequirement, SecurityScheme,
+};
+use utoipa::openapi::{Info, OpenApi, PathItem};
+use utoipa_actix_web::AppExt as _;
+
+pub(super) use errors::{BodyErrors, ReadErrors, error_responses, legacy_responses};
+pub(super) use routes::Routes;
+
+use super::code::Code;
+use super::configure;
+
+/// The security scheme that operations name, see [`Routes`].
+pub(super) const KEY: &str = "key";
+/// The same key in a header of its own.
+const KEY_HEADER: &str = "key_header";
+
+/// The documents as they are served, and what they say of each route.
+#[derive(Debug)]
+pub(super) struct Documents {
+    /// All routes, as JSON.
+    pub(super) all: String,
+    /// The original's routes, as JSON.
+    pub(super) original: String,
+    /// Who may use which route.
+    pub(super) routes: Routes,
+}
+
+impl Documents {
+    /// Those of a server whose API's paths begin with `base`.
+    pub(super) fn new(base: &str) -> Self {
+        let document = describe(base);
+        let all = json!(document);
+        let mut original = all.clone();
+        let prefix = format!("{base}/pbx-api/");
+        if let Some(paths) = original.get_mut("paths").and_then(Value::as_object_mut) {
+            paths.retain(|path, _| path.starts_with(&prefix));
+        }
+        Self {
+            routes: Routes::of(&all),
+            all: all.to_string(),
+            original: original.to_string(),
+        }
+    }
+}
+
+/// The document of a server whose API's paths begin with `base`.
+pub(super) fn describe(base: &str) -> OpenApi {
+    let (_, mut document) = App::new()
+        .into_utoipa_app()
+        .configure(|config| configure(base, config))
+        .split_for_parts();
+    document.info = Info::builder()
+        .title("Mege API Gateway")
+        .version(env!("CARGO_PKG_VERSION"))
+        .description(Some(introduction()))
+        .build();
+    let components = document.components.get_or_insert_default();
+    errors::add_schemas(components);
+    components.add_security_scheme(
+        KEY,
+        SecurityScheme::Http(
+            Http::builder()
+                .scheme(HttpAuthScheme::Bearer)
+                .description(Some("A key made by `mege-gateway keys create`."))
+                .build(),
+        ),
+    );
+    components.add_security_scheme(
+        KEY_HEADER,
+        SecurityScheme::ApiKey(ApiKey::Header(ApiKeyValue::with_description(
+            "X-API-Key",
+            "The same key, for clients that cannot set Authorization.",
+        ))),
+    );
+    let own_api = format!("{base}/v1/");
+    for (path, item) in &mut document.paths.paths {
+        let has_problems = path.starts_with(&own_api);
+        operations(item).for_each(|operation| describe_access(operation, has_problems));
+    }
+    document
+}
+
+fn operations(item: &mut PathItem) -> impl Iterator<Item = &mut Operation> {
+    [
+        &mut item.get,
+        &mut item.head,
+        &mut item.post,
+        &mut item.put,
+        &mut item.patch,
+        &mut item.delete,
+    ]
+    .into_iter()
+    .flatten()
+}
+
+/// Where an operation needs a key: it may come in either header, and there are refusals.
+fn describe_access(operation: &mut Operation, has_problems: bool) {
+    let Some(security) = &mut operation.security else {
+        return;
+    };
+    let scopes: Vec<Value> = security
+        .iter()
+        .filter_map(|requirement| json!(requirement).get(KEY).cloned())
+        .collect();
+    if !scopes.is_empty() {
+        errors::add_refusals(&mut operation.responses.responses, has_problems);
+    }
+    for scopes in scopes {
+        let scopes: Vec<String> = serde_json::from_value(scopes).unwrap_or_default();
+        security.push(SecurityRequirement::new(KEY_HEADER, scopes));
+    }
+}
+
+/// What the document begins with, the table of codes included.
+fn introduction() -> String {
+    let mut text = String::from(
+        "One gateway between call-centre software and a company's PBXs: 3CX and Asterisk.\n\n\
+         Every reply has an `X-Request-Id`. Errors below `/v1` are problem documents (RFC 9457); those of the \
+         original's routes have its shape, with the same codes.\n\n\
+         | code | status | again? | meaning |\n|---|---|---|---|\n",
+    );
+    for code in Code::ALL {
+        let again = if code.retryable() { "yes" } else { "no" };
+        text.push_str(&format!(
+            "| `{}` | {} | {again} | {} |\n",
+            code.as_str(),
+            code.status().as_u16(),
+            code.advice()
+        ));
+    }
+    text
+}

@@ -1,0 +1,57 @@
+//! Who may use which route: read from the document itself.
+
+use std::collections::BTreeMap;
+
+use actix_web::http::Method;
+use serde_json::Value;
+
+use super::KEY;
+
+/// Who may use a route.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::http) enum Access {
+    /// Anybody.
+    Public,
+    /// Holders of a key with this scope.
+    Scope(String),
+}
+
+/// Every route of the document by its pattern and method.
+#[derive(Debug, Default)]
+pub(in crate::http) struct Routes(BTreeMap<String, BTreeMap<String, Option<Access>>>);
+
+impl Routes {
+    /// Those of a document.
+    pub(super) fn of(document: &Value) -> Self {
+        let paths = document.get("paths").and_then(Value::as_object);
+        let routes = paths.into_iter().flatten().map(|(pattern, item)| {
+            let methods = item.as_object().into_iter().flatten();
+            let methods = methods.map(|(method, operation)| (method.to_ascii_uppercase(), access(operation)));
+            (pattern.clone(), methods.collect())
+        });
+        Self(routes.collect())
+    }
+
+    /// Who may use a route; nobody where the document does not say.
+    pub(in crate::http) fn access(&self, pattern: &str, method: &Method) -> Option<&Access> {
+        self.0.get(pattern)?.get(method.as_str())?.as_ref()
+    }
+
+    /// The methods of a pattern, where there is such a one.
+    pub(in crate::http) fn methods(&self, pattern: &str) -> Option<Vec<&str>> {
+        let methods = self.0.get(pattern)?;
+        Some(methods.keys().map(String::as_str).collect())
+    }
+}
+
+fn access(operation: &Value) -> Option<Access> {
+    let security = operation.get("security")?.as_array()?;
+    let scope = |requirement: &Value| Some(requirement.get(KEY)?.get(0)?.as_str()?.to_owned());
+    match security.iter().find_map(scope) {
+        Some(scope) => Some(Access::Scope(scope)),
+        None => security
+            .iter()
+            .any(|requirement| requirement.as_object().is_some_and(serde_json::Map::is_empty))
+            .then_some(Access::Public),
+    }
+}

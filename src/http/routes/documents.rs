@@ -1,0 +1,122 @@
+//! The pages on which the documents are read, and the documents. Everything is embedded: no other host is asked.
+
+use std::sync::Arc;
+
+use actix_web::http::{StatusCode, header};
+use actix_web::{HttpRequest, HttpResponse, get, web};
+
+use crate::http::AppState;
+use crate::http::code::Code;
+use crate::http::legacy_error::Refusal;
+
+/// The page around Swagger UI. Links are relative, so that it works behind a proxy that adds a path.
+const PAGE: &str = include_str!("documents/page.html");
+const STYLE: &str = include_str!("documents/errors.css");
+/// What starts Swagger UI on each page.
+const REFERENCE: &str = include_str!("documents/reference.js");
+const ORIGINAL: &str = include_str!("documents/original.js");
+
+/// How long a browser may keep what only changes with the version, in seconds.
+const ASSET_AGE: &str = "public, max-age=3600";
+
+/// The OpenAPI document of every route.
+#[utoipa::path(tag = "documents", security(()), responses((status = 200, description = "The document.", content_type = "application/json")))]
+#[get("/openapi.json")]
+pub(in crate::http) async fn openapi(state: web::Data<AppState>) -> HttpResponse {
+    json(&state.documents.all)
+}
+
+/// The page on which the document of every route can be read and tried.
+#[utoipa::path(tag = "documents", security(()), responses((status = 200, description = "The page.", content_type = "text/html")))]
+#[get("/docs")]
+pub(in crate::http) async fn reference() -> HttpResponse {
+    html(
+        PAGE.replace("{title}", "Mege API Gateway")
+            .replace("{script}", "reference.js"),
+    )
+}
+
+/// The page that explains every error code.
+#[utoipa::path(tag = "documents", security(()), responses((status = 200, description = "The page.", content_type = "text/html")))]
+#[get("/docs/errors")]
+pub(in crate::http) async fn error_codes() -> HttpResponse {
+    let rows: String = Code::ALL
+        .iter()
+        .map(|code| {
+            let again = if code.retryable() { "yes" } else { "no" };
+            format!(
+                "<tr id=\"{name}\"><td><code>{name}</code></td><td>{status}</td><td>{again}</td><td>{advice}</td></tr>\n",
+                name = code.as_str(),
+                status = code.status().as_u16(),
+                advice = code.advice(),
+            )
+        })
+        .collect();
+    html(format!(
+        "<!doctype html>\n<html lang=\"en\">\n<meta charset=\"utf-8\">\n<title>Error codes</title>\n\
+         <link rel=\"stylesheet\" href=\"errors.css\">\n<h1>Error codes</h1>\n\
+         <table>\n<tr><th>code<th>status<th>again?<th>meaning</tr>\n{rows}</table>\n</html>\n"
+    ))
+}
+
+/// A part of the pages: a script, a style sheet, an icon.
+#[utoipa::path(
+    tag = "documents",
+    security(()),
+    params(("file" = String, Path, description = "The file's name.", example = "swagger-ui.css")),
+    responses(
+        (status = 200, description = "The file."),
+        (status = 404, description = "There is no such file."),
+    ),
+)]
+#[get("/docs/{file}")]
+pub(in crate::http) async fn asset(request: HttpRequest, file: web::Path<String>) -> HttpResponse {
+    let own = match file.as_str() {
+        "errors.css" => Some((STYLE, "text/css; charset=utf-8")),
+        "reference.js" => Some((REFERENCE, "text/javascript; charset=utf-8")),
+        "original.js" => Some((ORIGINAL, "text/javascript; charset=utf-8")),
+        _ => None,
+    };
+    let mut response = HttpResponse::Ok();
+    response.insert_header((header::CACHE_CONTROL, ASSET_AGE));
+    if let Some((text, content_type)) = own {
+        return response.content_type(content_type).body(text);
+    }
+    match utoipa_swagger_ui::serve(&file, Arc::default()) {
+        Ok(Some(asset)) => response
+            .content_type(asset.content_type)
+            .body(asset.bytes.into_owned()),
+        Ok(None) | Err(_) => {
+            Refusal::request(StatusCode::NOT_FOUND, format!("Cannot GET {}", request.uri())).respond(&request)
+        }
+    }
+}
+
+/// The original's page, with the original's routes.
+#[utoipa::path(tag = "documents", security(()), responses((status = 200, description = "The page.", content_type = "text/html")))]
+#[get("/pbx-api")]
+pub(in crate::http) async fn original() -> HttpResponse {
+    html(
+        PAGE.replace("{title}", "PBX API")
+            .replace("{script}", "original.js"),
+    )
+}
+
+/// The OpenAPI document of the original's routes.
+#[utoipa::path(tag = "documents", security(()), responses((status = 200, description = "The document.", content_type = "application/json")))]
+#[get("/pbx-api-json")]
+pub(in crate::http) async fn original_document(state: web::Data<AppState>) -> HttpResponse {
+    json(&state.documents.original)
+}
+
+fn json(text: &str) -> HttpResponse {
+    HttpResponse::Ok()
+        .content_type("application/json")
+        .body(text.to_owned())
+}
+
+fn html(text: String) -> HttpResponse {
+    HttpResponse::Ok()
+        .content_type("text/html; charset=utf-8")
+        .body(text)
+}

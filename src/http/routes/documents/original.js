@@ -1,0 +1,8 @@
+SwaggerUIBundle({
+  url: "pbx-api-json",
+  dom_id: "#swagger-ui",
+  deepLinking: true,
+  displayRequestDuration: true,
+  persistAuthorization: false,
+  validatorUrl: null,
+});
