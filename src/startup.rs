@@ -18,6 +18,7 @@ use crate::ari::{self, AriHandle, AriSettings, Originate, Originated};
 use crate::cdr::collector::{self, CollectorHandle};
 use crate::cdr::{self, CdrHandle, CdrPages, GetLastCallId, SearchAfterCallId, digest};
 use crate::http::{self, AppState, Failure, Gateway, Lifecycle};
+use crate::ledger::key::{AuditLog, KeyRing};
 use crate::ledger::{self, Flush, Journal, LedgerHandle, LedgerSettings};
 use crate::pac::{self, InvalidPacAddress, PacHandle};
 use crate::settings::Settings;
@@ -55,6 +56,10 @@ pub struct Stores {
     pub ledger: LedgerHandle,
     /// The CDR store.
     pub cdr: CdrHandle,
+    /// The keys, as the ledger last had them.
+    pub keys: KeyRing,
+    /// The refusals that wait for the ledger.
+    pub audit: AuditLog,
     /// What waits for the ledger.
     journal: Journal,
 }
@@ -63,14 +68,9 @@ impl Stores {
     /// Starts both.
     #[must_use]
     pub fn spawn(settings: &Settings, placement: Placement) -> Self {
-        let journal = Journal::default();
+        let ledger = ledger_settings(settings);
+        let (journal, keys, audit) = (ledger.journal.clone(), ledger.keys.clone(), ledger.audit.clone());
         let store = settings.store.clone();
-        let host = host(settings);
-        let ledger = LedgerSettings {
-            store: store.clone(),
-            journal: journal.clone(),
-            host,
-        };
         let cdr = Spawn {
             name: "cdr".to_owned(),
             limits: store.limits,
@@ -80,8 +80,23 @@ impl Stores {
         Self {
             ledger: ledger::spawn(ledger, placement),
             cdr: cdr::spawn_cdr(cdr, store),
+            keys,
+            audit,
             journal,
         }
+    }
+}
+
+/// What the ledger's actor is built from, with nothing in it yet.
+#[must_use]
+pub fn ledger_settings(settings: &Settings) -> LedgerSettings {
+    LedgerSettings {
+        store: settings.store.clone(),
+        journal: Journal::default(),
+        keys: KeyRing::default(),
+        audit: AuditLog::default(),
+        audit_keep_days: settings.audit.keep_days,
+        host: host(settings),
     }
 }
 

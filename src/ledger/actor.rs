@@ -12,6 +12,7 @@ use uuid::Uuid;
 
 use super::call::Call;
 use super::journal::{Journal, overlay};
+use super::key::{AuditLog, Keeper, KeyRing};
 use super::messages::{Flush, GetCall, GetInstance, ListOpenCalls};
 use super::store::{self, LedgerStore};
 use crate::actor::{self, ActorHandle, Ask, Backoff, Health, Placement, Reply, RestartPolicy, Spawn};
@@ -34,13 +35,15 @@ const PROBE: Duration = Duration::from_secs(5);
 /// A handle to the ledger.
 pub type LedgerHandle = ActorHandle<LedgerActor>;
 
-type Store = Arc<dyn LedgerStore>;
+/// The store, once it is open.
+pub(super) type Store = Arc<dyn store::Store>;
 
 /// Owns the ledger: writes what the journal holds, answers what is asked.
 pub struct LedgerActor {
     settings: LedgerSettings,
     /// Set once the store is open; opening is tried until then.
     store: Arc<OnceCell<Store>>,
+    keeper: Keeper,
     health: Health,
 }
 
@@ -51,6 +54,12 @@ pub struct LedgerSettings {
     pub store: StoreSettings,
     /// What waits to be written.
     pub journal: Journal,
+    /// The keys, for those who read them.
+    pub keys: KeyRing,
+    /// The refusals that wait to be written.
+    pub audit: AuditLog,
+    /// How long entries of the audit are kept, in days.
+    pub audit_keep_days: u32,
     /// This gateway among those on the same store: its host and port.
     pub host: String,
 }
@@ -72,10 +81,14 @@ pub fn spawn(settings: LedgerSettings, placement: Placement) -> LedgerHandle {
         placement,
         restart: RestartPolicy::default(),
     };
-    actor::spawn(spawn, move |health| LedgerActor {
-        settings: settings.clone(),
-        store: Arc::default(),
-        health: health.clone(),
+    actor::spawn(spawn, move |health| {
+        let store = Arc::default();
+        LedgerActor {
+            keeper: Keeper::new(&settings, Arc::clone(&store)),
+            settings: settings.clone(),
+            store,
+            health: health.clone(),
+        }
     })
 }
 
@@ -102,6 +115,7 @@ impl Actor for LedgerActor {
                 .into_actor(self)
                 .map(|(), _, _| ()),
         );
+        ctx.spawn(self.keeper.clone().run().into_actor(self).map(|(), _, _| ()));
     }
 }
 
@@ -184,7 +198,11 @@ fn report(health: &Health, error: Option<&StoreError>) {
 }
 
 impl LedgerActor {
-    fn store(&self) -> Result<Store, StoreError> {
+    pub(super) fn keeper(&self) -> Keeper {
+        self.keeper.clone()
+    }
+
+    pub(super) fn store(&self) -> Result<Store, StoreError> {
         self.store
             .get()
             .cloned()
@@ -239,11 +257,11 @@ impl Handler<Ask<Flush>> for LedgerActor {
     type Result = actix::ResponseFuture<Reply<Flush>>;
 
     fn handle(&mut self, ask: Ask<Flush>, _: &mut Self::Context) -> Self::Result {
-        let journal = self.settings.journal.clone();
+        let (journal, keeper) = (self.settings.journal.clone(), self.keeper());
         ask.run(|Flush, _| async move {
             // The one writer is at work; this only waits for it.
             journal.drained().await;
-            Ok(())
+            keeper.write_refusals().await
         })
     }
 }

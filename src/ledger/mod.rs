@@ -1,8 +1,9 @@
-//! The ledger: calls as they were sent and what became of them, and which gateway this is.
+//! The ledger: calls as they were sent and what became of them, API keys and their audit, and which gateway this is.
 
 mod actor;
 mod call;
 mod journal;
+pub mod key;
 mod messages;
 mod store;
 

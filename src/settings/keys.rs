@@ -165,6 +165,7 @@ pub(super) static KEYS: &[Key] = &[
     Key::text("log.format", "text or json", |text| {
         matches!(text, "text" | "json")
     }),
+    Key::whole("audit.keep_days", 1..=36_500),
     Key::text("store.url", STORE, |text| {
         StoreUrl::try_from(text.to_owned()).is_ok()
     })

@@ -1,6 +1,7 @@
 //! The configuration as the program uses it: typed, complete, checked. `config/default.toml` documents every key.
 
 mod asterisk;
+mod auth;
 mod error;
 mod http;
 mod keys;
@@ -17,6 +18,7 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 
 pub use asterisk::AsteriskSettings;
+pub use auth::AuditSettings;
 pub use error::{Problem, SettingsError};
 pub use http::{HttpSettings, LogFormat, LogSettings};
 pub use pac::{CollectorSettings, JwtSettings, PacSettings};
@@ -34,6 +36,8 @@ pub struct Settings {
     pub http: HttpSettings,
     /// Logs.
     pub log: LogSettings,
+    /// What is kept of changes and refusals.
+    pub audit: AuditSettings,
     /// Where CDRs and the ledger are kept.
     pub store: StoreSettings,
     /// Each Asterisk by name.

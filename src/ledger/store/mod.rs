@@ -1,5 +1,6 @@
 //! The ledger's store: one contract, kept by SQLite and PostgreSQL alike.
 
+mod keys;
 mod postgres;
 mod sqlite;
 #[cfg(test)]
@@ -11,6 +12,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
+pub(super) use self::keys::{FORGET, KeyStore};
 use self::postgres::PostgresLedger;
 use self::sqlite::SqliteLedger;
 use super::call::{Call, CallId};
@@ -39,8 +41,13 @@ pub(super) trait LedgerStore: Send + Sync {
     async fn instance(&self, host: &str, proposal: &str) -> Result<String, StoreError>;
 }
 
+/// All of the ledger.
+pub(super) trait Store: LedgerStore + KeyStore {}
+
+impl<T: LedgerStore + KeyStore> Store for T {}
+
 /// Opens the ledger that the settings name and brings its schema up to date.
-pub(super) async fn open(settings: &StoreSettings) -> Result<Arc<dyn LedgerStore>, StoreError> {
+pub(super) async fn open(settings: &StoreSettings) -> Result<Arc<dyn Store>, StoreError> {
     let timeout = Duration::from_millis(settings.timeout_ms);
     Ok(match &settings.url {
         StoreUrl::Sqlite(file) => {

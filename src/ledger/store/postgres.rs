@@ -1,5 +1,7 @@
 //! The ledger in PostgreSQL.
 
+mod keys;
+
 use std::time::Duration;
 
 use async_trait::async_trait;

@@ -1,5 +1,7 @@
 //! The ledger in a SQLite file.
 
+mod keys;
+
 use std::path::Path;
 use std::time::Duration;
 

@@ -1,5 +1,7 @@
 //! The contract's suite, for both stores.
 
+mod keys;
+
 use super::*;
 use crate::ledger::call::tests::call;
 use crate::ledger::call::{CallState, Leg};
