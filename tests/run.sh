@@ -52,6 +52,7 @@ missing=
 peers() {
   step "install: Debian packages" install_packages || { missing=$packages_missing; return 1; }
   step "install: Asterisk 22" install_asterisk || { missing=$asterisk_missing; return 1; }
+  step "install: schemathesis" install_schemathesis || { missing=$schemathesis_missing; return 1; }
   start_postgres || { missing="PostgreSQL did not start"; return 1; }
 }
 
@@ -70,6 +71,10 @@ if cargo nextest --version >/dev/null 2>&1; then
   step "tests" cargo nextest run --locked "${features[@]}"
 else
   step "tests" cargo test --locked --all-targets "${features[@]}"
+fi
+if [ ${#features[@]} != 0 ]; then
+  # Built already, with the tests of the program.
+  step "schemathesis" tests/peers/schemathesis.sh
 fi
 step "tests in documents" cargo test --doc --locked --all-features
 # Private items too: the links inside a module's own documents are checked as well.

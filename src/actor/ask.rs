@@ -10,6 +10,7 @@ use std::time::Duration;
 use actix::ResponseFuture;
 use futures_util::FutureExt as _;
 use tokio::time::{Instant, timeout_at};
+use tracing::{Instrument as _, Span};
 
 use super::bulkhead::Permit;
 use super::health::Health;
@@ -117,6 +118,8 @@ pub struct Ask<M: Request> {
     claim: Claim,
     begun: bool,
     health: Health,
+    /// The caller's: what the work logs belongs to the request that it is done for.
+    span: Span,
 }
 
 impl<M: Request> fmt::Debug for Ask<M> {
@@ -146,6 +149,7 @@ impl<M: Request> Ask<M> {
             claim: claim.clone(),
             begun: false,
             health,
+            span: Span::current(),
         };
         (ask, Caller(claim))
     }
@@ -235,9 +239,10 @@ impl<M: Request> Ask<M> {
                 deadline,
                 permit,
                 health,
+                span,
                 ..
             } = self;
-            let work = async move { work(message, deadline, permit).await };
+            let work = async move { work(message, deadline, permit).await }.instrument(span);
             match AssertUnwindSafe(work).catch_unwind().await {
                 Ok(reply) => reply,
                 Err(panic) => {

@@ -8,6 +8,7 @@ use actix::{Actor, ActorContext as _, Addr, AsyncContext as _, Context, Handler,
 use actix_rt::Arbiter;
 use futures_util::FutureExt as _;
 use tokio::time::Instant;
+use tracing::Instrument as _;
 
 use super::ask::panic_message;
 use super::handle::ActorHandle;
@@ -147,15 +148,17 @@ where
     address.do_send(note);
 }
 
-/// Detaches work from an actor onto its thread; a panic in it is caught and counted.
+/// Detaches work from an actor onto its thread; a panic in it is caught and counted, and what it logs belongs to the
+/// request it was detached for, if there is one.
 pub fn spawn_detached<F>(health: &Health, place: &'static str, work: F) -> actix_rt::task::JoinHandle<()>
 where
     F: Future<Output = ()> + 'static,
 {
     let health = health.clone();
-    actix_rt::spawn(async move {
+    let work = async move {
         if let Err(panic) = AssertUnwindSafe(work).catch_unwind().await {
             health.count_panic(place, &panic_message(panic.as_ref()));
         }
-    })
+    };
+    actix_rt::spawn(work.in_current_span())
 }

@@ -12,6 +12,8 @@ install_packages() {
   local packages=()
   [ -x "$(postgres_bin)/initdb" ] || packages+=(postgresql)
   command -v sipp >/dev/null || packages+=(sip-tester)
+  python3 -c 'import ensurepip' 2>/dev/null || packages+=(python3-venv)
+  command -v curl >/dev/null || packages+=(curl)
   command -v debootstrap >/dev/null || [ -d "$MEGE_TEST_ASTERISK_ROOT" ] || packages+=(debootstrap)
   [ ${#packages[@]} != 0 ] || return 0
   [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null || return 1
@@ -45,6 +47,21 @@ install_asterisk() {
       >"$root.log" 2>&1 || { tail -n 20 "$root.log"; exit 1; }
     chroot "$root.partial" asterisk -V | grep '^Asterisk 22\.' || exit 1
     mv -T "$root.partial" "$root"
+  )
+}
+
+# From PyPI, in an environment of its own.
+export MEGE_TEST_SCHEMATHESIS="${XDG_CACHE_HOME:-$HOME/.cache}/mege-gateway/schemathesis-4.32.5"
+schemathesis_missing='python3 -m venv, and PyPI'
+
+install_schemathesis() {
+  [ ! -x "$MEGE_TEST_SCHEMATHESIS/bin/st" ] || return 0
+  (
+    mkdir -p "$(dirname "$MEGE_TEST_SCHEMATHESIS")" && exec 9>"$MEGE_TEST_SCHEMATHESIS.lock" && flock 9 || exit 1
+    [ ! -x "$MEGE_TEST_SCHEMATHESIS/bin/st" ] || exit 0
+    rm -rf "$MEGE_TEST_SCHEMATHESIS"
+    python3 -m venv "$MEGE_TEST_SCHEMATHESIS" &&
+      "$MEGE_TEST_SCHEMATHESIS/bin/pip" install --quiet schemathesis==4.32.5
   )
 }
 

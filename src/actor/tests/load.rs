@@ -2,6 +2,7 @@
 
 use futures_util::FutureExt as _;
 use futures_util::future::join_all;
+use tracing::Instrument as _;
 
 use super::*;
 use crate::actor::AskError;
@@ -246,4 +247,16 @@ async fn every_ask_is_answered_truly_while_the_actor_dies_again_and_again() {
 #[actix_rt::test]
 async fn every_ask_is_answered_truly_by_an_actor_on_its_own_thread_that_dies_again_and_again() {
     every_ask_is_answered_truly(Placement::Dedicated).await;
+}
+
+#[actix_rt::test]
+async fn what_the_work_logs_belongs_to_the_request_that_it_is_done_for() {
+    let subscriber = tracing_subscriber::fmt().with_writer(std::io::sink).finish();
+    let _logs = tracing::subscriber::set_default(subscriber);
+    let (handle, world) = start(Placement::Current);
+    answers(&handle, 1).await;
+    assert_eq!(*world.span.lock().unwrap(), None);
+    let request = tracing::info_span!("request");
+    ask(&handle, 2, Act::Answer).instrument(request).await.unwrap();
+    assert_eq!(*world.span.lock().unwrap(), Some("request"));
 }

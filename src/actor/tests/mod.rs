@@ -48,6 +48,8 @@ struct World {
     working: AtomicUsize,
     peak: AtomicUsize,
     built: AtomicUsize,
+    /// The name of the span that the latest request was done in.
+    span: Mutex<Option<&'static str>>,
 }
 
 impl World {
@@ -59,6 +61,7 @@ impl World {
         assert!(self.effects().insert(number), "request {number} was begun twice");
         let now = self.working.fetch_add(1, Ordering::SeqCst) + 1;
         self.peak.fetch_max(now, Ordering::SeqCst);
+        *self.span.lock().unwrap() = tracing::Span::current().metadata().map(tracing::Metadata::name);
         Working(Arc::clone(self))
     }
 }

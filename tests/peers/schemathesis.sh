@@ -1,0 +1,38 @@
+#!/usr/bin/env bash
+# Asks a running gateway whatever its OpenAPI document allows, and what it does not, and holds every answer against it.
+# Needs: cargo build; tests/run.sh installs schemathesis.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/../.."
+. tests/peers/install.sh
+
+program=$PWD/${CARGO_TARGET_DIR:-target}/debug/mege-gateway
+[ -z "${CARGO_TARGET_DIR:-}" ] || [ "${CARGO_TARGET_DIR#/}" = "$CARGO_TARGET_DIR" ] || program=$CARGO_TARGET_DIR/debug/mege-gateway
+folder=$(mktemp -d "${TMPDIR:-/tmp}/mege-schemathesis.XXXXXX")
+gateway=
+cleanup() {
+  [ -z "$gateway" ] || kill "$gateway" 2>/dev/null || true
+  [ -z "$gateway" ] || wait "$gateway" 2>/dev/null || true
+  rm -rf "$folder"
+}
+trap cleanup EXIT
+cd "$folder"
+
+# The demo has something behind every route, and dials nothing.
+port=$((20000 + RANDOM % 10000))
+APP_PORT=$port "$program" demo >demo.log 2>&1 &
+gateway=$!
+root=http://127.0.0.1:$port
+for _ in $(seq 100); do
+  kill -0 "$gateway" || { cat demo.log; exit 1; }
+  ! curl -fsS -o ready.json "$root/readyz" 2>/dev/null || break
+  sleep 0.1
+done
+
+# The first key closes the doors.
+key=$(curl -fsS "$root/v1/keys" -H 'Content-Type: application/json' \
+  -d '{"name": "schemathesis", "scopes": ["calls:write", "cdr:read", "recordings:read", "status:read", "admin"]}' |
+  sed -n 's/.*"secret":"\([^"]*\)".*/\1/p')
+[ -n "$key" ] || { echo 'no key was made'; exit 1; }
+
+"$MEGE_TEST_SCHEMATHESIS/bin/st" run "$root/openapi.json" --checks all --max-examples 40 --seed "${SEED:-$RANDOM}" \
+  -H "Authorization: Bearer $key"
