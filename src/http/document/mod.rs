@@ -4,6 +4,7 @@ mod errors;
 mod routes;
 
 use actix_web::App;
+use bytes::Bytes;
 use serde_json::{Value, json};
 use utoipa::openapi::path::Operation;
 use utoipa::openapi::security::{
@@ -27,9 +28,9 @@ const KEY_HEADER: &str = "key_header";
 #[derive(Debug)]
 pub(super) struct Documents {
     /// All routes, as JSON.
-    pub(super) all: String,
+    pub(super) all: Bytes,
     /// The original's routes, as JSON.
-    pub(super) original: String,
+    pub(super) original: Bytes,
     /// Who may use which route.
     pub(super) routes: Routes,
 }
@@ -46,8 +47,8 @@ impl Documents {
         }
         Self {
             routes: Routes::of(&all),
-            all: all.to_string(),
-            original: original.to_string(),
+            all: all.to_string().into(),
+            original: original.to_string().into(),
         }
     }
 }

@@ -1,9 +1,12 @@
 //! The pages on which the documents are read, and the documents. Everything is embedded: no other host is asked.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use actix_web::http::{StatusCode, header};
 use actix_web::{HttpRequest, HttpResponse, get, web};
+use bytes::Bytes;
+use utoipa_swagger_ui::Config;
 
 use crate::http::AppState;
 use crate::http::code::Code;
@@ -82,14 +85,18 @@ pub(in crate::http) async fn asset(request: HttpRequest, file: web::Path<String>
     if let Some((text, content_type)) = own {
         return response.content_type(content_type).body(text);
     }
-    match utoipa_swagger_ui::serve(&file, Arc::default()) {
-        Ok(Some(asset)) => response
-            .content_type(asset.content_type)
-            .body(asset.bytes.into_owned()),
-        Ok(None) | Err(_) => {
-            Refusal::request(StatusCode::NOT_FOUND, format!("Cannot GET {}", request.uri())).respond(&request)
-        }
+    let config = Arc::<Config<'static>>::default();
+    let Ok(Some(asset)) = utoipa_swagger_ui::serve(&file, config) else {
+        let words = format!("Cannot GET {}", request.uri());
+        return Refusal::request(StatusCode::NOT_FOUND, words).respond(&request);
+    };
+    if asset.gzpipped {
+        response.insert_header(header::ContentEncoding::Gzip);
     }
+    response.content_type(asset.content_type).body(match asset.bytes {
+        Cow::Borrowed(embedded) => Bytes::from_static(embedded),
+        Cow::Owned(made) => made.into(),
+    })
 }
 
 /// The original's page, with the original's routes.
@@ -109,10 +116,10 @@ pub(in crate::http) async fn original_document(state: web::Data<AppState>) -> Ht
     json(&state.documents.original)
 }
 
-fn json(text: &str) -> HttpResponse {
+fn json(document: &Bytes) -> HttpResponse {
     HttpResponse::Ok()
         .content_type("application/json")
-        .body(text.to_owned())
+        .body(document.clone())
 }
 
 fn html(text: String) -> HttpResponse {
