@@ -20,7 +20,7 @@ pub struct Cli {
 }
 
 /// What the program does.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Subcommand)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Subcommand)]
 pub enum Command {
     /// Run the gateway (the default).
     #[default]
@@ -33,13 +33,49 @@ pub enum Command {
     Check,
     /// Print the OpenAPI document of every route.
     Openapi,
+    /// Make, list and revoke API keys, in the ledger that the settings name; no gateway needs to run.
+    #[command(subcommand)]
+    Keys(KeysCommand),
+}
+
+/// What is done about keys.
+#[derive(Debug, Clone, PartialEq, Eq, Subcommand)]
+pub enum KeysCommand {
+    /// Make a key and print it, this once, on standard output.
+    Create {
+        /// The key's name: up to 64 letters, digits, dots, dashes and underscores.
+        #[arg(long)]
+        name: String,
+        /// What it is good for: calls:write, cdr:read, recordings:read, status:read or admin.
+        #[arg(long = "scope", value_name = "SCOPE", required = true)]
+        scopes: Vec<String>,
+        /// A PBX that it may see, by the name in the settings; all of them when none is named.
+        #[arg(long = "pbx", value_name = "NAME")]
+        pbxs: Vec<String>,
+    },
+    /// List the keys, those that were revoked last.
+    List,
+    /// Revoke a key: gateways on the ledger refuse it within a second.
+    Revoke {
+        /// The name of a key that holds, or any key's id.
+        #[arg(value_name = "NAME_OR_ID")]
+        key: String,
+    },
+    /// Replace the key that signs links to recordings: every link made before stops working.
+    RotateLinks,
+    /// Show who made and revoked keys, and whose requests were refused, newest first.
+    Audit {
+        /// How many entries, 1 to 1000.
+        #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=1000))]
+        last: u32,
+    },
 }
 
 impl Cli {
     /// What to do.
     #[must_use]
     pub fn action(&self) -> Command {
-        self.command.unwrap_or_default()
+        self.command.clone().unwrap_or_default()
     }
 }
 
@@ -66,6 +102,10 @@ mod tests {
         assert_eq!(parse("mege-gateway simulate").action(), Command::Simulate);
         assert_eq!(parse("mege-gateway check").action(), Command::Check);
         assert_eq!(parse("mege-gateway openapi").action(), Command::Openapi);
+        assert_eq!(
+            parse("mege-gateway keys list").action(),
+            Command::Keys(KeysCommand::List)
+        );
     }
 
     #[test]

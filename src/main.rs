@@ -16,6 +16,7 @@ async fn main() -> ExitCode {
         Command::Simulate => command::simulate().await,
         Command::Check => command::check(cli.config).await,
         Command::Openapi => command::openapi(cli.config),
+        Command::Keys(what) => command::keys(cli.config, what).await,
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -23,10 +24,12 @@ async fn main() -> ExitCode {
             // With standard error closed there is nobody to tell.
             let _ = writeln!(io::stderr(), "mege-gateway: {error}");
             ExitCode::from(match error {
-                CommandError::Settings(_) => 2,
+                CommandError::Settings(_) | CommandError::InvalidKey(_) => 2,
                 CommandError::Start(_)
                 | CommandError::Io(_)
                 | CommandError::Telemetry(_)
+                | CommandError::Ledger(_)
+                | CommandError::Keys(_)
                 | CommandError::Check => 1,
             })
         }

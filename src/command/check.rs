@@ -83,7 +83,7 @@ fn integrations<'a>(settings: &'a Settings, trials: &mut FuturesOrdered<Trial<'a
 }
 
 /// Waits for an actor to say that it can do its work; its words, if it does not.
-async fn usable(health: &Health) -> Found {
+pub(super) async fn usable(health: &Health) -> Found {
     let works = async || {
         loop {
             let report = health.report();

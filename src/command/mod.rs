@@ -2,6 +2,7 @@
 
 mod check;
 mod demo;
+mod keys;
 mod openapi;
 mod serve;
 mod simulate;
@@ -13,10 +14,13 @@ use tokio::signal::unix::{SignalKind, signal};
 
 pub use check::check;
 pub use demo::demo;
+pub use keys::keys;
 pub use openapi::openapi;
 pub use serve::serve;
 pub use simulate::simulate;
 
+use crate::actor::AskError;
+use crate::ledger::key::{InvalidKey, KeyError};
 use crate::settings::{Settings, SettingsError, Sources};
 use crate::startup::StartError;
 use crate::telemetry::TelemetryError;
@@ -36,6 +40,15 @@ pub enum CommandError {
     /// The operating system refused.
     #[error(transparent)]
     Io(#[from] io::Error),
+    /// A key that is asked for cannot be.
+    #[error(transparent)]
+    InvalidKey(#[from] InvalidKey),
+    /// The ledger cannot be used; why.
+    #[error("the ledger cannot be used: {0}")]
+    Ledger(String),
+    /// Something about keys was not done.
+    #[error(transparent)]
+    Keys(#[from] AskError<KeyError>),
     /// Something that was checked does not work; what, was printed.
     #[error("not everything works")]
     Check,
