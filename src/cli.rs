@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
 
+use crate::command::BackfillArguments;
+
 /// One gateway between call-centre software and a company's PBXs: 3CX and Asterisk.
 ///
 /// Settings come from the built-in defaults, config/PROFILE.toml, --config, .env and the environment, each over those
@@ -20,7 +22,7 @@ pub struct Cli {
 }
 
 /// What the program does.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Subcommand)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Subcommand)]
 pub enum Command {
     /// Run the gateway (the default).
     #[default]
@@ -33,13 +35,19 @@ pub enum Command {
     Check,
     /// Print the OpenAPI document of every route.
     Openapi,
+    /// Bring the stores' schemas up to date, as a start does, then end.
+    Migrate,
+    /// Collect the CDRs and recordings of a range from a 3CX now, beside a gateway that may run on the same store.
+    ///
+    /// Ended early, even killed, the same command goes on where it was.
+    Backfill(BackfillArguments),
 }
 
 impl Cli {
     /// What to do.
     #[must_use]
     pub fn action(&self) -> Command {
-        self.command.unwrap_or_default()
+        self.command.clone().unwrap_or_default()
     }
 }
 
@@ -66,6 +74,10 @@ mod tests {
         assert_eq!(parse("mege-gateway simulate").action(), Command::Simulate);
         assert_eq!(parse("mege-gateway check").action(), Command::Check);
         assert_eq!(parse("mege-gateway openapi").action(), Command::Openapi);
+        assert_eq!(parse("mege-gateway migrate").action(), Command::Migrate);
+        let backfill =
+            parse("mege-gateway backfill --pbx office --from 2026-02-01 --until 2026-02-10T08:00:00Z");
+        assert!(matches!(backfill.action(), Command::Backfill(_)));
     }
 
     #[test]
@@ -88,6 +100,7 @@ mod tests {
             "mege-gateway dance",
             "mege-gateway --colour",
             "mege-gateway check --config",
+            "mege-gateway backfill --from yesterday",
         ] {
             assert!(Cli::try_parse_from(line.split(' ')).is_err(), "{line}");
         }

@@ -16,6 +16,8 @@ async fn main() -> ExitCode {
         Command::Simulate => command::simulate().await,
         Command::Check => command::check(cli.config).await,
         Command::Openapi => command::openapi(cli.config),
+        Command::Migrate => command::migrate(cli.config).await,
+        Command::Backfill(range) => command::backfill(cli.config, range).await,
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -27,7 +29,9 @@ async fn main() -> ExitCode {
                 CommandError::Start(_)
                 | CommandError::Io(_)
                 | CommandError::Telemetry(_)
-                | CommandError::Check => 1,
+                | CommandError::Check
+                | CommandError::Migrate => 1,
+                CommandError::Backfill(error) => error.exit_code(),
             })
         }
     }

@@ -21,7 +21,7 @@ use crate::http::{self, AppState, Failure, Gateway, Lifecycle};
 use crate::ledger::key::{AuditLog, KeyRing};
 use crate::ledger::{self, Flush, Journal, LedgerHandle, LedgerSettings};
 use crate::pac::{self, InvalidPacAddress, PacHandle};
-use crate::settings::Settings;
+use crate::settings::{Settings, StoreSettings};
 use crate::telemetry::{self, TelemetryError};
 
 /// How long the actors may take to be built. None of them waits for its integration.
@@ -70,16 +70,9 @@ impl Stores {
     pub fn spawn(settings: &Settings, placement: Placement) -> Self {
         let ledger = ledger_settings(settings);
         let (journal, keys, audit) = (ledger.journal.clone(), ledger.keys.clone(), ledger.audit.clone());
-        let store = settings.store.clone();
-        let cdr = Spawn {
-            name: "cdr".to_owned(),
-            limits: store.limits,
-            placement,
-            restart: RestartPolicy::default(),
-        };
         Self {
             ledger: ledger::spawn(ledger, placement),
-            cdr: cdr::spawn_cdr(cdr, store),
+            cdr: cdr_store(&settings.store, placement),
             keys,
             audit,
             journal,
@@ -98,6 +91,18 @@ pub fn ledger_settings(settings: &Settings) -> LedgerSettings {
         audit_keep_days: settings.audit.keep_days,
         host: host(settings),
     }
+}
+
+/// Starts the actor of the CDR store.
+#[must_use]
+pub fn cdr_store(settings: &StoreSettings, placement: Placement) -> CdrHandle {
+    let spawn = Spawn {
+        name: "cdr".to_owned(),
+        limits: settings.limits,
+        placement,
+        restart: RestartPolicy::default(),
+    };
+    cdr::spawn_cdr(spawn, settings.clone())
 }
 
 /// This gateway among those on the same ledger.

@@ -1,7 +1,9 @@
 //! What each command of the program does.
 
+mod backfill;
 mod check;
 mod demo;
+mod migrate;
 mod openapi;
 mod serve;
 mod simulate;
@@ -11,8 +13,10 @@ use std::path::PathBuf;
 
 use tokio::signal::unix::{SignalKind, signal};
 
+pub use backfill::{BackfillArguments, BackfillError, backfill};
 pub use check::check;
 pub use demo::demo;
+pub use migrate::migrate;
 pub use openapi::openapi;
 pub use serve::serve;
 pub use simulate::simulate;
@@ -39,6 +43,12 @@ pub enum CommandError {
     /// Something that was checked does not work; what, was printed.
     #[error("not everything works")]
     Check,
+    /// A store could not be brought up to date; which, was printed.
+    #[error("not every store is up to date")]
+    Migrate,
+    /// A backfill was not done to its end.
+    #[error(transparent)]
+    Backfill(#[from] BackfillError),
 }
 
 fn settings(file: Option<PathBuf>) -> Result<Settings, CommandError> {

@@ -4,12 +4,14 @@
 mod ari;
 #[cfg(feature = "peers")]
 mod ari_real;
+mod backfill;
 mod bad_input;
 mod check;
 mod collector;
 mod contract;
 mod demo;
 mod isolation;
+mod migrate;
 mod no_lost_cdr;
 #[cfg(feature = "peers")]
 mod peers;
