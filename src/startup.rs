@@ -21,6 +21,7 @@ use crate::http::{self, AppState, Failure, Gateway, Lifecycle};
 use crate::ledger::key::{AuditLog, KeyRing};
 use crate::ledger::{self, Flush, Journal, LedgerHandle, LedgerSettings};
 use crate::pac::{self, InvalidPacAddress, PacHandle};
+use crate::service_manager;
 use crate::settings::{Settings, StoreSettings};
 use crate::telemetry::{self, TelemetryError};
 
@@ -301,7 +302,7 @@ impl Application {
             integrations,
             lifecycle,
             metrics,
-            ..
+            port,
         } = self;
         let state = AppState::new(
             &settings,
@@ -318,11 +319,13 @@ impl Application {
         let handle = server.handle();
         lifecycle.started();
         let mut served = actix_rt::spawn(server);
+        service_manager::ready(port).await;
         let ended = tokio::select! {
             ended = &mut served => ended.unwrap_or_else(|error| Err(io::Error::other(error))),
             () = stop => {
                 tracing::info!("stopping");
                 lifecycle.draining();
+                service_manager::stopping().await;
                 handle.stop(true).await;
                 Ok(())
             }

@@ -17,6 +17,7 @@ mod no_lost_cdr;
 mod peers;
 #[cfg(feature = "peers")]
 mod real_call;
+mod service_manager;
 mod start;
 mod support;
 mod survival;
