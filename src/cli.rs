@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
 
+use crate::command::BackfillArguments;
+
 /// One gateway between call-centre software and a company's PBXs: 3CX and Asterisk.
 ///
 /// Settings come from the built-in defaults, config/PROFILE.toml, --config, .env and the environment, each over those
@@ -33,6 +35,12 @@ pub enum Command {
     Check,
     /// Print the OpenAPI document of every route.
     Openapi,
+    /// Bring the stores' schemas up to date, as a start does, then end.
+    Migrate,
+    /// Collect the CDRs and recordings of a range from a 3CX now, beside a gateway that may run on the same store.
+    ///
+    /// Ended early, even killed, the same command goes on where it was.
+    Backfill(BackfillArguments),
     /// Make, list and revoke API keys, in the ledger that the settings name; no gateway needs to run.
     #[command(subcommand)]
     Keys(KeysCommand),
@@ -106,6 +114,10 @@ mod tests {
             parse("mege-gateway keys list").action(),
             Command::Keys(KeysCommand::List)
         );
+        assert_eq!(parse("mege-gateway migrate").action(), Command::Migrate);
+        let backfill =
+            parse("mege-gateway backfill --pbx office --from 2026-02-01 --until 2026-02-10T08:00:00Z");
+        assert!(matches!(backfill.action(), Command::Backfill(_)));
     }
 
     #[test]
@@ -128,6 +140,7 @@ mod tests {
             "mege-gateway dance",
             "mege-gateway --colour",
             "mege-gateway check --config",
+            "mege-gateway backfill --from yesterday",
         ] {
             assert!(Cli::try_parse_from(line.split(' ')).is_err(), "{line}");
         }

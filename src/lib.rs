@@ -22,6 +22,7 @@ pub mod http;
 pub mod ledger;
 mod metric;
 pub mod pac;
+mod service_manager;
 pub mod settings;
 pub mod simulator;
 pub mod startup;

@@ -17,6 +17,8 @@ async fn main() -> ExitCode {
         Command::Check => command::check(cli.config).await,
         Command::Openapi => command::openapi(cli.config),
         Command::Keys(what) => command::keys(cli.config, what).await,
+        Command::Migrate => command::migrate(cli.config).await,
+        Command::Backfill(range) => command::backfill(cli.config, range).await,
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -30,7 +32,9 @@ async fn main() -> ExitCode {
                 | CommandError::Telemetry(_)
                 | CommandError::Ledger(_)
                 | CommandError::Keys(_)
-                | CommandError::Check => 1,
+                | CommandError::Check
+                | CommandError::Migrate => 1,
+                CommandError::Backfill(error) => error.exit_code(),
             })
         }
     }

@@ -21,7 +21,8 @@ use crate::http::{self, AppState, Failure, Gateway, Lifecycle};
 use crate::ledger::key::{AuditLog, KeyRing};
 use crate::ledger::{self, Flush, Journal, LedgerHandle, LedgerSettings};
 use crate::pac::{self, InvalidPacAddress, PacHandle};
-use crate::settings::Settings;
+use crate::service_manager;
+use crate::settings::{Settings, StoreSettings};
 use crate::telemetry::{self, TelemetryError};
 
 /// How long the actors may take to be built. None of them waits for its integration.
@@ -70,16 +71,9 @@ impl Stores {
     pub fn spawn(settings: &Settings, placement: Placement) -> Self {
         let ledger = ledger_settings(settings);
         let (journal, keys, audit) = (ledger.journal.clone(), ledger.keys.clone(), ledger.audit.clone());
-        let store = settings.store.clone();
-        let cdr = Spawn {
-            name: "cdr".to_owned(),
-            limits: store.limits,
-            placement,
-            restart: RestartPolicy::default(),
-        };
         Self {
             ledger: ledger::spawn(ledger, placement),
-            cdr: cdr::spawn_cdr(cdr, store),
+            cdr: cdr_store(&settings.store, placement),
             keys,
             audit,
             journal,
@@ -98,6 +92,18 @@ pub fn ledger_settings(settings: &Settings) -> LedgerSettings {
         audit_keep_days: settings.audit.keep_days,
         host: host(settings),
     }
+}
+
+/// Starts the actor of the CDR store.
+#[must_use]
+pub fn cdr_store(settings: &StoreSettings, placement: Placement) -> CdrHandle {
+    let spawn = Spawn {
+        name: "cdr".to_owned(),
+        limits: settings.limits,
+        placement,
+        restart: RestartPolicy::default(),
+    };
+    cdr::spawn_cdr(spawn, settings.clone())
 }
 
 /// This gateway among those on the same ledger.
@@ -296,7 +302,7 @@ impl Application {
             integrations,
             lifecycle,
             metrics,
-            ..
+            port,
         } = self;
         let state = AppState::new(
             &settings,
@@ -313,11 +319,13 @@ impl Application {
         let handle = server.handle();
         lifecycle.started();
         let mut served = actix_rt::spawn(server);
+        service_manager::ready(port).await;
         let ended = tokio::select! {
             ended = &mut served => ended.unwrap_or_else(|error| Err(io::Error::other(error))),
             () = stop => {
                 tracing::info!("stopping");
                 lifecycle.draining();
+                service_manager::stopping().await;
                 handle.stop(true).await;
                 Ok(())
             }

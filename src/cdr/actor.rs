@@ -9,7 +9,7 @@ use actix::{Actor, ActorFutureExt as _, AsyncContext as _, Context, Handler, Res
 use serde::Serialize;
 use tokio::sync::Semaphore;
 
-use super::messages::{Apply, GetLastCallId, GetPosition, ListDigests, SearchAfterCallId};
+use super::messages::{Apply, GetLastCallId, GetPosition, ListDigests, RemovePosition, SearchAfterCallId};
 use super::pages;
 use super::store::{CdrStore, open_store};
 use crate::actor::{self, ActorHandle, Ask, Backoff, Health, Reply, Spawn};
@@ -154,6 +154,15 @@ impl Handler<Ask<GetPosition>> for CdrActor {
     fn handle(&mut self, ask: Ask<GetPosition>, _: &mut Context<Self>) -> Self::Result {
         let store = self.store();
         ask.run(|message, _| async move { store?.position(&message.pbx).await })
+    }
+}
+
+impl Handler<Ask<RemovePosition>> for CdrActor {
+    type Result = ResponseFuture<Reply<RemovePosition>>;
+
+    fn handle(&mut self, ask: Ask<RemovePosition>, _: &mut Context<Self>) -> Self::Result {
+        let store = self.store();
+        ask.run(|message, _| async move { store?.remove_position(&message.name).await })
     }
 }
 

@@ -35,6 +35,19 @@ impl Request for GetPosition {
     const OPERATION: &'static str = "get_position";
 }
 
+/// Request: forget a position that was kept under this name.
+#[derive(Debug, Clone)]
+pub struct RemovePosition {
+    /// The name.
+    pub name: String,
+}
+
+impl Request for RemovePosition {
+    type Reply = ();
+    type Error = StoreError;
+    const OPERATION: &'static str = "remove_position";
+}
+
 /// Request: which rows are stored, and with which digests?
 #[derive(Debug, Clone)]
 pub struct ListDigests {

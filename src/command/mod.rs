@@ -1,8 +1,10 @@
 //! What each command of the program does.
 
+mod backfill;
 mod check;
 mod demo;
 mod keys;
+mod migrate;
 mod openapi;
 mod serve;
 mod simulate;
@@ -12,9 +14,11 @@ use std::path::PathBuf;
 
 use tokio::signal::unix::{SignalKind, signal};
 
+pub use backfill::{BackfillArguments, BackfillError, backfill};
 pub use check::check;
 pub use demo::demo;
 pub use keys::keys;
+pub use migrate::migrate;
 pub use openapi::openapi;
 pub use serve::serve;
 pub use simulate::simulate;
@@ -52,6 +56,12 @@ pub enum CommandError {
     /// Something that was checked does not work; what, was printed.
     #[error("not everything works")]
     Check,
+    /// A store could not be brought up to date; which, was printed.
+    #[error("not every store is up to date")]
+    Migrate,
+    /// A backfill was not done to its end.
+    #[error(transparent)]
+    Backfill(#[from] BackfillError),
 }
 
 fn settings(file: Option<PathBuf>) -> Result<Settings, CommandError> {

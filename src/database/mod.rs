@@ -2,6 +2,7 @@
 
 mod error;
 mod postgres;
+mod schema;
 mod sqlite;
 #[cfg(feature = "peers")]
 #[cfg(test)]
@@ -11,6 +12,8 @@ use std::time::Duration;
 
 pub use error::StoreError;
 pub(crate) use postgres::Postgres;
+pub use schema::Schema;
+pub(crate) use schema::{schema_of_database, schema_of_file};
 pub(crate) use sqlite::Connections;
 
 /// How long bringing a schema up to date may take: an index over a large table takes minutes.

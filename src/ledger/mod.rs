@@ -11,3 +11,4 @@ pub use actor::{LedgerActor, LedgerHandle, LedgerSettings, spawn};
 pub use call::{Call, CallId, CallState, Leg};
 pub use journal::Journal;
 pub use messages::{Flush, GetCall, GetInstance, ListOpenCalls};
+pub use store::{ledger_schema, migrate_ledger};

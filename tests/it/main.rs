@@ -4,17 +4,20 @@
 mod ari;
 #[cfg(feature = "peers")]
 mod ari_real;
+mod backfill;
 mod bad_input;
 mod check;
 mod collector;
 mod contract;
 mod demo;
 mod isolation;
+mod migrate;
 mod no_lost_cdr;
 #[cfg(feature = "peers")]
 mod peers;
 #[cfg(feature = "peers")]
 mod real_call;
+mod service_manager;
 mod start;
 mod support;
 mod survival;

@@ -177,7 +177,7 @@ impl CollectorActor {
             status.last_success = Some(Timestamp::now());
         }
         if let Some(collector) = &self.collector {
-            status.rows_stored = collector.stored;
+            status.rows_stored = collector.stored.inserted + collector.stored.updated;
             if let Some(Known {
                 clock,
                 read_at,

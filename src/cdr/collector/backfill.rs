@@ -4,12 +4,13 @@ use jiff::Timestamp;
 use tokio::time::Instant;
 use uuid::Uuid;
 
+use super::bucket::Reconciled;
 use super::ids::{floor_id, hour_of, hours_before, seconds_before, started_at};
 use super::ports::{CollectError, Source, Store};
 use super::reply::{nonsense, one, parse};
 use super::sweep::{TRIES, note_hole, pause};
 use super::{Collector, Look, SLICE, queries};
-use crate::cdr::{Batch, Cdr};
+use crate::cdr::{Batch, Cdr, Position};
 
 impl<S: Source, T: Store> Collector<S, T> {
     /// Goes on with the backfill for a slice of time; the position follows hour by hour. Hours without legs are
@@ -23,38 +24,55 @@ impl<S: Source, T: Store> Collector<S, T> {
                 look.unfinished = true;
                 break;
             }
-            let asked = Instant::now();
-            let reached = match self.latest(horizon, to).await? {
-                None => horizon,
-                Some(started_at) => {
-                    let hour = hour_of(started_at).max(horizon);
-                    let until = seconds_before(hour, -3_600).min(to);
-                    let whole = match self.reconcile::<Cdr>(floor_id(hour), floor_id(until)).await {
-                        Ok(compared) => compared.garbled == 0,
-                        Err(error) => {
-                            self.backfill_failures += 1;
-                            if self.backfill_failures < TRIES {
-                                return Err(error);
-                            }
-                            false
-                        }
-                    };
-                    self.backfill_failures = 0;
-                    if !whole && !note_hole(&mut look.position.holes, hour) {
-                        return Err(CollectError::Garbled { rows: 1 });
-                    }
-                    hour
-                }
-            };
-            look.position.backfilled_to = Some(reached);
-            self.apply(Batch {
-                position: Some(look.position.clone()),
-                ..Batch::default()
-            })
-            .await?;
-            pause(asked).await;
+            self.backfill_hour(look, horizon, to).await?;
         }
         Ok(())
+    }
+
+    /// One step of a backfill: the latest hour before `to` that has legs. Answers how many.
+    pub(super) async fn backfill_hour(
+        &mut self,
+        look: &mut Look,
+        horizon: Timestamp,
+        to: Timestamp,
+    ) -> Result<u64, CollectError> {
+        let asked = Instant::now();
+        let (reached, rows) = match self.latest(horizon, to).await? {
+            None => (horizon, 0),
+            Some(started_at) => {
+                let hour = hour_of(started_at).max(horizon);
+                let until = seconds_before(hour, -3_600).min(to);
+                let compared = match self.reconcile::<Cdr>(floor_id(hour), floor_id(until)).await {
+                    Ok(compared) => compared,
+                    Err(error) => {
+                        self.backfill_failures += 1;
+                        if self.backfill_failures < TRIES {
+                            return Err(error);
+                        }
+                        Reconciled { rows: 0, garbled: 1 }
+                    }
+                };
+                self.backfill_failures = 0;
+                if compared.garbled > 0 && !note_hole(&mut look.position.holes, hour) {
+                    return Err(CollectError::Garbled { rows: 1 });
+                }
+                // Rows that did not all arrive count when they have.
+                (hour, if compared.garbled == 0 { compared.rows } else { 0 })
+            }
+        };
+        look.position.backfilled_to = Some(reached);
+        self.keep(&look.position).await?;
+        pause(asked).await;
+        Ok(rows)
+    }
+
+    /// Stores a position alone.
+    pub(super) async fn keep(&mut self, position: &Position) -> Result<(), CollectError> {
+        self.apply(Batch {
+            position: Some(position.clone()),
+            ..Batch::default()
+        })
+        .await
     }
 
     /// Where the backfill ends: counted from the first look, not from this one.

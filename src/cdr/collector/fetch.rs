@@ -57,7 +57,7 @@ impl<S: Source, T: Store> Collector<S, T> {
             return Ok(());
         }
         let changes = self.store.apply(batch).await?;
-        self.stored += changes.inserted + changes.updated;
+        self.stored += changes;
         for (change, rows) in [("inserted", changes.inserted), ("updated", changes.updated)] {
             metrics::counter!(metric::CDR_STORED, "pbx" => self.pbx.clone(), "change" => change)
                 .increment(rows);

@@ -6,7 +6,9 @@ use tokio::time::Instant;
 
 use super::ports::{CollectError, Source, Store};
 use crate::actor::AskError;
-use crate::cdr::{Apply, Batch, CdrHandle, CdrRange, Changes, GetPosition, ListDigests, Position};
+use crate::cdr::{
+    Apply, Batch, CdrHandle, CdrRange, Changes, GetPosition, ListDigests, Position, RemovePosition,
+};
 use crate::database::StoreError;
 use crate::pac::{ExecuteSql, PacHandle, Rows, Statement};
 
@@ -39,6 +41,51 @@ impl Source for PacSource {
 pub(super) struct ActorStore {
     pub(super) cdr: CdrHandle,
     pub(super) pbx: String,
+}
+
+/// A store for a backfill beside a collector: rows go to those of its 3CX, the position under a name of its own.
+#[derive(Debug, Clone)]
+pub(super) struct RangeStore {
+    pub(super) rows: ActorStore,
+    /// Its name, in place of a 3CX's.
+    pub(super) place: ActorStore,
+}
+
+impl RangeStore {
+    /// Removes the position.
+    pub(super) async fn forget(&self) -> Result<(), CollectError> {
+        let name = self.place.pbx.clone();
+        let deadline = Instant::now() + STORE_TIMEOUT;
+        let reply = self.place.cdr.ask(RemovePosition { name }, deadline).await;
+        reply.map_err(store_error("remove_position"))
+    }
+}
+
+impl Store for RangeStore {
+    /// The rows, then the position, each in a transaction: a death between them costs a repetition.
+    async fn apply(&self, mut batch: Batch) -> Result<Changes, CollectError> {
+        let position = batch.position.take();
+        let mut changes = Changes::default();
+        if !batch.cdrs.is_empty() || !batch.recordings.is_empty() {
+            changes = self.rows.apply(batch).await?;
+        }
+        if position.is_some() {
+            let place = Batch {
+                position,
+                ..Batch::default()
+            };
+            self.place.apply(place).await?;
+        }
+        Ok(changes)
+    }
+
+    async fn position(&self) -> Result<Position, CollectError> {
+        self.place.position().await
+    }
+
+    async fn digests(&self, range: CdrRange) -> Result<Vec<(String, String)>, CollectError> {
+        self.rows.digests(range).await
+    }
 }
 
 fn store_error(operation: &'static str) -> impl FnOnce(AskError<StoreError>) -> CollectError {

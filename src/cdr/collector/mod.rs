@@ -7,7 +7,8 @@
 //! * the **window**, at every look: what ended since the last one, and a while before it;
 //! * **recordings** above their watermark;
 //! * the **sweep**: hours of start compared by count and hash, over the horizon, the late and the changed;
-//! * the first **backfill**: the hours before the gateway's first day, once.
+//! * the first **backfill**: the hours before the gateway's first day, once. An operator's backfill of a
+//!   [range](Range) takes the same steps.
 //!
 //! Rows are stored with the position that holds once they are, in one transaction. A kill, a lost reply or a second
 //! gateway beside this one costs a repetition and never a row. All moments are by the source's clock, and every query
@@ -32,6 +33,7 @@ mod ports;
 #[cfg(test)]
 mod postgres_tests;
 mod queries;
+mod range;
 mod recordings;
 mod reply;
 mod rows;
@@ -48,8 +50,9 @@ use tokio::time::Instant;
 
 pub use actor::{CollectorActor, CollectorHandle, CollectorStatus, spawn};
 pub use ports::CollectError;
+pub use range::{BackfillEvent, Backfilled, Range, backfill};
 
-use super::Position;
+use super::{Changes, Position};
 use crate::metric;
 use crate::settings::CollectorSettings;
 use bucket::Settled;
@@ -74,8 +77,8 @@ struct Collector<S, T> {
     swept_at: Option<Timestamp>,
     /// Looks in a row that failed at the backfill's present hour.
     backfill_failures: u32,
-    /// Rows stored since the start.
-    stored: u64,
+    /// What was stored since the start.
+    stored: Changes,
     /// The latest clock and position that are known.
     known: Option<Known>,
 }
@@ -121,7 +124,7 @@ impl<S: Source, T: Store> Collector<S, T> {
             sweep: None,
             swept_at: None,
             backfill_failures: 0,
-            stored: 0,
+            stored: Changes::default(),
             known: None,
         }
     }

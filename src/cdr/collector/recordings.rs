@@ -1,5 +1,6 @@
 //! Recordings appear after their legs, so they have a watermark of their own: the source's serial numbers.
 
+use jiff::Timestamp;
 use tokio::time::Instant;
 
 use super::ports::{CollectError, Source, Store};
@@ -19,7 +20,7 @@ impl<S: Source, T: Store> Collector<S, T> {
         let (mut reached, mut from) = match look.position.recordings {
             Some(reached) => (reached, reached.saturating_sub(OVERLAP)),
             None => {
-                let first = self.first_recording(look).await?;
+                let first = self.recording_before(self.backfill_from(look)).await?;
                 (first, first.saturating_add(1))
             }
         };
@@ -57,9 +58,9 @@ impl<S: Source, T: Store> Collector<S, T> {
         Ok(())
     }
 
-    /// The number before the first one to collect.
-    async fn first_recording(&self, look: &Look) -> Result<i64, CollectError> {
-        let statement = queries::first_recording(self.backfill_from(look));
+    /// The greatest number of a recording that began before `at`, or 0.
+    pub(super) async fn recording_before(&self, at: Timestamp) -> Result<i64, CollectError> {
+        let statement = queries::first_recording(at);
         let name = statement.name();
         let [number] = one(&self.source, statement).await?;
         parse(name, &number)

@@ -8,10 +8,10 @@ use super::bucket::Reconciled;
 use super::ids::{floor_id, hour_of, hours_before, seconds_before};
 use super::ports::{CollectError, Source, Store};
 use super::{Collector, Look, SLICE};
-use crate::cdr::{Batch, Cdr, Position, Recording};
+use crate::cdr::{Cdr, Position, Recording};
 
 /// Recording numbers compared at once.
-const NUMBERS: i64 = 1_000;
+pub(super) const NUMBERS: i64 = 1_000;
 
 /// How many of those ranges a sweep compares, from the watermark down: recordings carry no time in their keys, and
 /// the source has no index by time.
@@ -192,12 +192,7 @@ impl<S: Source, T: Store> Collector<S, T> {
         if sweep.settle_holes(&mut look.position.holes) {
             look.position.swept_at = Some(sweep.began);
         }
-        let position = Some(look.position.clone());
-        self.apply(Batch {
-            position,
-            ..Batch::default()
-        })
-        .await?;
+        self.keep(&look.position).await?;
         if sweep.garbled > 0 {
             return Err(CollectError::Garbled { rows: sweep.garbled });
         }

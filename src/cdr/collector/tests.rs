@@ -1,5 +1,7 @@
 //! What a collector makes of its source's answers, good and bad: a scripted source and a store in memory.
 
+mod range;
+
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 
@@ -91,6 +93,20 @@ impl Source for Script {
             });
         }
         let rows: Rows = match name {
+            "clock" => {
+                let at = look(0).clock.as_microsecond();
+                let nonce = between(text, "|| ' ", "'");
+                vec![vec![at.to_string(), digest(&format!("{at} {nonce}"))]]
+            }
+            // All numbers are of one moment, after the beginning of any range.
+            "first_recording" => {
+                let greatest = self.lines.last_key_value().map_or(0, |(number, _)| *number);
+                let from_the_end = look(0).clock.as_second().to_string();
+                let at = between(text, "to_timestamp(", ")");
+                vec![vec![
+                    if at > from_the_end.as_str() { greatest } else { 0 }.to_string(),
+                ]]
+            }
             "list_ended" => {
                 let floor: Uuid = between(text, "cdr_id >= '", "'").parse().unwrap();
                 let seconds = between(text, "cdr_ended_at > to_timestamp(", ")");

@@ -9,6 +9,7 @@ mod sqlite;
 pub(super) mod tests;
 mod tombstone;
 
+use std::ops::AddAssign;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,10 +19,10 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::record::{Cdr, Recording, Sourced};
-use crate::database::StoreError;
+use crate::database::{Schema, StoreError};
 use crate::settings::{StoreSettings, StoreUrl};
 
-/// How far a collector has come with one 3CX. All moments are by the source's clock.
+/// How far a collector, or a backfill of a range, has come with one 3CX. All moments are by the source's clock.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Position {
     /// The window: rows that ended before this were listed, bar those that appear late.
@@ -60,6 +61,14 @@ pub struct Changes {
     pub updated: u64,
     /// Rows that were there already, that a tombstone keeps out, or that the same batch brings again further on.
     pub skipped: u64,
+}
+
+impl AddAssign for Changes {
+    fn add_assign(&mut self, other: Self) {
+        self.inserted += other.inserted;
+        self.updated += other.updated;
+        self.skipped += other.skipped;
+    }
 }
 
 /// Which stored rows to list. There is no limit but the range.
@@ -115,8 +124,11 @@ pub trait CdrStore: Send + Sync {
     /// its stored leg a new `seq` and `revision` too. The order of commits is the order of `seq`, without gaps.
     async fn apply(&self, pbx: &str, batch: Batch) -> Result<Changes, StoreError>;
 
-    /// The collector's position with `pbx`; the default where there is none.
-    async fn position(&self, pbx: &str) -> Result<Position, StoreError>;
+    /// The position that was kept under this name: a 3CX's is its collector's. The default where there is none.
+    async fn position(&self, name: &str) -> Result<Position, StoreError>;
+
+    /// Removes the position that was kept under this name, if there is one.
+    async fn remove_position(&self, name: &str) -> Result<(), StoreError>;
 
     /// Keys and digests of the stored rows in `range`, in the keys' order: `(cdr_id or id_recording as text, digest)`.
     ///
@@ -176,6 +188,24 @@ pub async fn open_store(settings: &StoreSettings) -> Result<Arc<dyn CdrStore>, S
         )),
     }
 }
+
+/// Looks how far the schema of the store that the settings name has come, and changes nothing.
+///
+/// # Errors
+/// When the store cannot be reached or used.
+///
+/// # Cancel safety
+/// Only reads.
+pub async fn store_schema(settings: &StoreSettings) -> Result<Schema, StoreError> {
+    let timeout = Duration::from_millis(settings.timeout_ms);
+    match &settings.url {
+        StoreUrl::Sqlite(file) => sqlite::SqliteCdrs::schema(file, timeout).await,
+        StoreUrl::Postgres(url) => postgres::PostgresCdrs::schema(url, timeout).await,
+    }
+}
+
+/// The table of the migrations that were applied.
+const HISTORY: &str = "cdr_schema_history";
 
 /// A call id as callers send it, fit for comparing: no stored id has a NUL, so what comes after one decides nothing,
 /// and PostgreSQL refuses it.

@@ -13,6 +13,9 @@ pub(super) const POSITION: &str = "SELECT position FROM collector_position WHERE
 pub(super) const SET_POSITION: &str = "INSERT INTO collector_position (pbx, position) VALUES ($1, $2) \
      ON CONFLICT (pbx) DO UPDATE SET position = excluded.position";
 
+/// Removes a position.
+pub(super) const REMOVE_POSITION: &str = "DELETE FROM collector_position WHERE pbx = $1";
+
 /// The key of the tombstones' hashes.
 pub(super) const TOMBSTONE_KEY: &str = "SELECT value FROM store_meta WHERE name = 'tombstone_key'";
 

@@ -16,7 +16,7 @@ pub(super) use self::keys::{FORGET, KeyStore};
 use self::postgres::PostgresLedger;
 use self::sqlite::SqliteLedger;
 use super::call::{Call, CallId};
-use crate::database::StoreError;
+use crate::database::{Schema, StoreError};
 use crate::settings::{StoreSettings, StoreUrl};
 
 /// Where calls are kept. Every method is bounded by the store's time-out.
@@ -56,6 +56,35 @@ pub(super) async fn open(settings: &StoreSettings) -> Result<Arc<dyn Store>, Sto
         StoreUrl::Postgres(url) => Arc::new(PostgresLedger::open(url, settings.connections, timeout).await?),
     })
 }
+
+/// Looks how far the schema of the ledger that the settings name has come, and changes nothing.
+///
+/// # Errors
+/// When the ledger cannot be reached or used.
+///
+/// # Cancel safety
+/// Only reads.
+pub async fn ledger_schema(settings: &StoreSettings) -> Result<Schema, StoreError> {
+    let timeout = Duration::from_millis(settings.timeout_ms);
+    match &settings.url {
+        StoreUrl::Sqlite(file) => SqliteLedger::schema(&beside(file), timeout).await,
+        StoreUrl::Postgres(url) => PostgresLedger::schema(url, timeout).await,
+    }
+}
+
+/// Brings the schema of the ledger that the settings name up to date.
+///
+/// # Errors
+/// [`StoreError::Unavailable`] when it cannot be reached; trying again may help.
+///
+/// # Cancel safety
+/// May be dropped: each migration is applied as a whole or not at all.
+pub async fn migrate_ledger(settings: &StoreSettings) -> Result<(), StoreError> {
+    open(settings).await.map(drop)
+}
+
+/// The table of the migrations that were applied.
+const HISTORY: &str = "ledger_schema_history";
 
 /// The ledger's file beside that of the CDRs: `mege.sqlite` has `mege-ledger.sqlite`.
 fn beside(file: &Path) -> PathBuf {

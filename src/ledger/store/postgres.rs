@@ -10,8 +10,8 @@ use serde_json::{Value, json};
 use tokio_postgres::Row;
 use tokio_postgres::types::Json;
 
-use super::LedgerStore;
-use crate::database::{Postgres, StoreError};
+use super::{HISTORY, LedgerStore};
+use crate::database::{Postgres, Schema, StoreError, schema_of_database};
 use crate::ledger::call::{Call, CallId};
 
 mod migrations {
@@ -28,10 +28,15 @@ const CALL: &str = "SELECT to_jsonb(c) || jsonb_build_object('legs', coalesce( \
 pub(super) struct PostgresLedger(Postgres);
 
 impl PostgresLedger {
+    /// How far the database's schema has come.
+    pub(super) async fn schema(url: &str, timeout: Duration) -> Result<Schema, StoreError> {
+        schema_of_database(url, timeout, migrations::migrations::runner(), HISTORY).await
+    }
+
     pub(super) async fn open(url: &str, size: usize, timeout: Duration) -> Result<Self, StoreError> {
         let database = Postgres::new(url, size, timeout)?;
         database
-            .migrate(migrations::migrations::runner(), "ledger_schema_history")
+            .migrate(migrations::migrations::runner(), HISTORY)
             .await?;
         Ok(Self(database))
     }

@@ -11,8 +11,8 @@ use rusqlite::types::Type;
 use rusqlite::{Connection, OptionalExtension as _, Row, Transaction, TransactionBehavior, params};
 use uuid::Uuid;
 
-use super::LedgerStore;
-use crate::database::{Connections, StoreError};
+use super::{HISTORY, LedgerStore};
+use crate::database::{Connections, Schema, StoreError, schema_of_file};
 use crate::ledger::call::{Call, CallId, CallState, Leg};
 
 use crate::telephony::HangupCause;
@@ -32,6 +32,11 @@ pub(super) struct SqliteLedger {
 }
 
 impl SqliteLedger {
+    /// How far the file's schema has come.
+    pub(super) async fn schema(path: &Path, timeout: Duration) -> Result<Schema, StoreError> {
+        schema_of_file(path, timeout, migrations::migrations::runner(), HISTORY).await
+    }
+
     pub(super) async fn open(path: &Path, readers: usize, timeout: Duration) -> Result<Self, StoreError> {
         let writer = Connections::new(path, 1, timeout, |connection| {
             connection.pragma_update(None, "journal_mode", "wal")?;
@@ -39,9 +44,7 @@ impl SqliteLedger {
             connection.pragma_update(None, "synchronous", "full")?;
             connection.pragma_update(None, "foreign_keys", true)
         });
-        writer
-            .migrate(migrations::migrations::runner(), "ledger_schema_history")
-            .await?;
+        writer.migrate(migrations::migrations::runner(), HISTORY).await?;
         let readers = Connections::new(path, readers, timeout, |connection| {
             connection.pragma_update(None, "query_only", true)
         });

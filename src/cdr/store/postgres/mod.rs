@@ -9,9 +9,9 @@ use async_trait::async_trait;
 use uuid::Uuid;
 
 use super::tombstone::TombstoneKey;
-use super::{Batch, CdrRange, CdrStore, Changes, LegacyRow, Position, sql};
+use super::{Batch, CdrRange, CdrStore, Changes, HISTORY, LegacyRow, Position, sql};
 use crate::cdr::record::{Cdr, Recording, Sourced};
-use crate::database::{Postgres, StoreError};
+use crate::database::{Postgres, Schema, StoreError, schema_of_database};
 
 mod embedded {
     refinery::embed_migrations!("src/cdr/store/migrations/postgres");
@@ -25,12 +25,15 @@ pub(super) struct PostgresCdrs {
 }
 
 impl PostgresCdrs {
+    /// How far the database's schema has come.
+    pub(super) async fn schema(url: &str, timeout: Duration) -> Result<Schema, StoreError> {
+        schema_of_database(url, timeout, embedded::migrations::runner(), HISTORY).await
+    }
+
     /// Connects and brings the schema up to date. The pool has one connection more than `readers`, as somebody writes too.
     pub(super) async fn open(url: &str, readers: usize, timeout: Duration) -> Result<Self, StoreError> {
         let database = Postgres::new(url, readers + 1, timeout)?;
-        database
-            .migrate(embedded::migrations::runner(), "cdr_schema_history")
-            .await?;
+        database.migrate(embedded::migrations::runner(), HISTORY).await?;
         let key: Vec<u8> = database
             .bounded(async {
                 Ok(database
@@ -63,6 +66,16 @@ impl CdrStore for PostgresCdrs {
     async fn position(&self, pbx: &str) -> Result<Position, StoreError> {
         self.database
             .bounded(async { read::position(&self.database.get().await?, pbx).await })
+            .await
+    }
+
+    async fn remove_position(&self, name: &str) -> Result<(), StoreError> {
+        self.database
+            .bounded(async {
+                let client = self.database.get().await?;
+                client.execute(sql::REMOVE_POSITION, &[&name]).await?;
+                Ok(())
+            })
             .await
     }
 

@@ -12,10 +12,10 @@ use rusqlite::Connection;
 use uuid::Uuid;
 
 use super::tombstone::TombstoneKey;
-use super::{Batch, CdrRange, CdrStore, Changes, LegacyRow, Position, sql};
+use super::{Batch, CdrRange, CdrStore, Changes, HISTORY, LegacyRow, Position, sql};
 
 use crate::cdr::record::{Cdr, Recording, Sourced};
-use crate::database::{Connections, StoreError};
+use crate::database::{Connections, Schema, StoreError, schema_of_file};
 
 mod embedded {
     refinery::embed_migrations!("src/cdr/store/migrations/sqlite");
@@ -30,6 +30,11 @@ pub(super) struct SqliteCdrs {
 }
 
 impl SqliteCdrs {
+    /// How far the file's schema has come.
+    pub(super) async fn schema(file: &Path, timeout: Duration) -> Result<Schema, StoreError> {
+        schema_of_file(file, timeout, embedded::migrations::runner(), HISTORY).await
+    }
+
     /// Opens or makes the file and brings its schema up to date. Its directory must exist.
     pub(super) async fn open(file: &Path, readers: usize, timeout: Duration) -> Result<Self, StoreError> {
         // The journal's mode belongs to the file, so the readers, opened later, find it set.
@@ -39,9 +44,7 @@ impl SqliteCdrs {
             connection.pragma_update(None, "synchronous", "normal")?;
             connection.pragma_update(None, "journal_size_limit", 64 << 20)
         });
-        writer
-            .migrate(embedded::migrations::runner(), "cdr_schema_history")
-            .await?;
+        writer.migrate(embedded::migrations::runner(), HISTORY).await?;
         let key = |connection: &mut Connection| {
             let key: Vec<u8> = connection.query_row(sql::TOMBSTONE_KEY, [], |row| row.get(0))?;
             TombstoneKey::new(&key)
@@ -70,6 +73,16 @@ impl CdrStore for SqliteCdrs {
         let pbx = pbx.to_owned();
         self.readers
             .with(move |connection| read::position(connection, &pbx))
+            .await
+    }
+
+    async fn remove_position(&self, name: &str) -> Result<(), StoreError> {
+        let name = name.to_owned();
+        self.writer
+            .with(move |connection| {
+                connection.execute(sql::REMOVE_POSITION, [name])?;
+                Ok(())
+            })
             .await
     }
 

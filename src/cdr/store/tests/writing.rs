@@ -17,9 +17,29 @@ contract! {
     a_failing_batch_leaves_nothing
     a_dropped_batch_is_stored_as_a_whole_or_not_at_all
     two_pbxs_do_not_mix
+    a_position_is_kept_by_name_until_it_is_removed
     reopening_keeps_everything
     errors_hold_no_values
     batches_of_200_are_fast_enough_to_follow_any_pbx
+}
+
+async fn a_position_is_kept_by_name_until_it_is_removed(database: Database) {
+    let store = database.open().await;
+    let position = Position {
+        recordings: Some(7),
+        ..Position::default()
+    };
+    for name in ["a", "backfill a"] {
+        let batch = Batch {
+            position: Some(position.clone()),
+            ..Batch::default()
+        };
+        store.apply(name, batch).await.unwrap();
+    }
+    store.remove_position("backfill a").await.unwrap();
+    store.remove_position("nobody's").await.unwrap();
+    assert_eq!(store.position("backfill a").await.unwrap(), Position::default());
+    assert_eq!(store.position("a").await.unwrap(), position);
 }
 
 async fn every_column_survives(database: Database) {

@@ -1,0 +1,122 @@
+//! How far a store's schema has come, found out without changing it.
+
+use std::fmt;
+use std::path::Path;
+use std::time::Duration;
+
+use refinery::Runner;
+use rusqlite::{Connection, MAIN_DB, OpenFlags, OptionalExtension as _};
+use rustix::fs::{Access, access};
+use tokio::time::timeout;
+
+use super::{Postgres, StoreError};
+
+/// A store's schema as it was found, and as this program has it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Schema {
+    /// The latest migration that was applied; 0 where there is no schema yet.
+    pub found: i32,
+    /// The latest migration that this program knows.
+    pub known: i32,
+}
+
+impl Schema {
+    /// # Errors
+    /// When the schema is of a later version of the program than this one.
+    fn new(found: Option<i32>, migrations: &Runner) -> Result<Self, StoreError> {
+        let versions = migrations.get_migrations().iter();
+        let known = versions
+            .map(refinery::Migration::version)
+            .max()
+            .unwrap_or_default();
+        let found = found.unwrap_or_default();
+        if found > known {
+            return Err(StoreError::Unavailable(format!(
+                "its schema has version {found}, and this program knows only {known}: it is of a later one"
+            )));
+        }
+        Ok(Self { found, known })
+    }
+}
+
+/// What is still to be done: nothing, when it is up to date.
+impl fmt::Display for Schema {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { found, known } = self;
+        match found {
+            _ if found == known => Ok(()),
+            0 => write!(f, "empty: the start makes its schema"),
+            _ => write!(f, "the start brings its schema from version {found} to {known}"),
+        }
+    }
+}
+
+/// Looks at the schema in a file, which is not made when it is not there; `history` names the table of what was
+/// applied.
+///
+/// # Errors
+/// When the file, or its directory where there is no file yet, cannot be written.
+pub(crate) async fn schema_of_file(
+    file: &Path,
+    patience: Duration,
+    migrations: Runner,
+    history: &'static str,
+) -> Result<Schema, StoreError> {
+    let file = file.to_owned();
+    let look = move || Schema::new(applied(&file, patience, history)?, &migrations);
+    match timeout(patience, tokio::task::spawn_blocking(look)).await {
+        Ok(Ok(found)) => found,
+        Ok(Err(_)) => Err(StoreError::Unavailable("the store is closing".to_owned())),
+        Err(_) => Err(StoreError::Unavailable("no answer in time".to_owned())),
+    }
+}
+
+fn applied(file: &Path, patience: Duration, history: &str) -> Result<Option<i32>, StoreError> {
+    if !file.exists() {
+        let directory = match file.parent() {
+            Some(parent) if parent != Path::new("") => parent,
+            Some(_) | None => Path::new("."),
+        };
+        return match access(directory, Access::WRITE_OK | Access::EXEC_OK) {
+            Ok(()) => Ok(None),
+            Err(error) => Err(StoreError::Unavailable(format!("its directory: {error}"))),
+        };
+    }
+    let connection = Connection::open_with_flags(file, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+    connection.busy_timeout(patience)?;
+    if connection.is_readonly(MAIN_DB)? {
+        return Err(StoreError::Unavailable("the file cannot be written".to_owned()));
+    }
+    let table = "SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = ?1";
+    let table = connection.query_row(table, [history], |_| Ok(())).optional()?;
+    match table {
+        None => Ok(None),
+        Some(()) => Ok(connection.query_row(&latest(history), [], |row| row.get(0))?),
+    }
+}
+
+/// Looks at the schema in a database; `history` names the table of what was applied.
+pub(crate) async fn schema_of_database(
+    url: &str,
+    patience: Duration,
+    migrations: Runner,
+    history: &str,
+) -> Result<Schema, StoreError> {
+    let database = Postgres::new(url, 1, patience)?;
+    let look = async {
+        let client = database.get().await?;
+        let there = client
+            .query_one("SELECT to_regclass($1) IS NOT NULL", &[&history])
+            .await?;
+        if !there.try_get(0)? {
+            return Ok(None);
+        }
+        Ok(client.query_one(&latest(history), &[]).await?.try_get(0)?)
+    };
+    Schema::new(database.bounded(look).await?, &migrations)
+}
+
+/// The name is one of ours: the table is the same in both databases.
+fn latest(history: &str) -> String {
+    format!("SELECT max(version) FROM {history}")
+}
