@@ -8,6 +8,7 @@ mod appearing;
 mod ari;
 mod background;
 mod firm;
+mod incidents;
 mod morning;
 mod pac;
 mod party;
@@ -29,6 +30,7 @@ use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
 pub use ari::{AriFault, AriOperation, ReceivedOriginate, SimulatedAsterisk};
+pub use incidents::{Incident, IncidentPace};
 pub use pac::{PacFault, PacOperation, RequestCount, SimulatedPbx};
 pub use party::PartyBehaviour;
 pub use plan::HowOften;
