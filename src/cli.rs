@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::{Parser, Subcommand};
+use clap::{Args, Parser, Subcommand};
 
 use crate::command::BackfillArguments;
 
@@ -28,9 +28,9 @@ pub enum Command {
     #[default]
     Serve,
     /// Run the gateway with a simulated PBX: nothing else is needed, nothing is dialled.
-    Demo,
+    Demo(Faults),
     /// Run only the simulated PBX: Asterisk's REST and events, PAC, and 3CX's CDRs, on loopback ports.
-    Simulate,
+    Simulate(Faults),
     /// Check the settings and try each integration, then end.
     Check,
     /// Print the OpenAPI document of every route.
@@ -79,6 +79,14 @@ pub enum KeysCommand {
     },
 }
 
+/// How well the simulated PBX does.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Args)]
+pub struct Faults {
+    /// Have the PBX misbehave, one way after the other, and say so.
+    #[arg(long)]
+    pub faults: bool,
+}
+
 impl Cli {
     /// What to do.
     #[must_use]
@@ -106,8 +114,19 @@ mod tests {
     fn serves_when_nothing_else_is_said() {
         assert_eq!(parse("mege-gateway").action(), Command::Serve);
         assert_eq!(parse("mege-gateway serve").action(), Command::Serve);
-        assert_eq!(parse("mege-gateway demo").action(), Command::Demo);
-        assert_eq!(parse("mege-gateway simulate").action(), Command::Simulate);
+        assert_eq!(
+            parse("mege-gateway demo").action(),
+            Command::Demo(Faults::default())
+        );
+        assert_eq!(
+            parse("mege-gateway simulate").action(),
+            Command::Simulate(Faults::default())
+        );
+        let faults = Faults { faults: true };
+        assert_eq!(
+            parse("mege-gateway demo --faults").action(),
+            Command::Demo(faults)
+        );
         assert_eq!(parse("mege-gateway check").action(), Command::Check);
         assert_eq!(parse("mege-gateway openapi").action(), Command::Openapi);
         assert_eq!(
@@ -141,6 +160,7 @@ mod tests {
             "mege-gateway --colour",
             "mege-gateway check --config",
             "mege-gateway backfill --from yesterday",
+            "mege-gateway check --faults",
         ] {
             assert!(Cli::try_parse_from(line.split(' ')).is_err(), "{line}");
         }

@@ -4,7 +4,7 @@ use std::io::{self, Write as _};
 use std::process::ExitCode;
 
 use clap::Parser as _;
-use mege_gateway::cli::{Cli, Command};
+use mege_gateway::cli::{Cli, Command, Faults};
 use mege_gateway::command::{self, CommandError};
 
 #[actix_web::main]
@@ -12,8 +12,8 @@ async fn main() -> ExitCode {
     let cli = Cli::parse();
     let done = match cli.action() {
         Command::Serve => command::serve(cli.config).await,
-        Command::Demo => command::demo(cli.config).await,
-        Command::Simulate => command::simulate().await,
+        Command::Demo(Faults { faults }) => command::demo(cli.config, faults).await,
+        Command::Simulate(Faults { faults }) => command::simulate(faults).await,
         Command::Check => command::check(cli.config).await,
         Command::Openapi => command::openapi(cli.config),
         Command::Keys(what) => command::keys(cli.config, what).await,

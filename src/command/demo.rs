@@ -1,16 +1,18 @@
 //! `mege-gateway demo`.
 
+use std::future::pending;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use jiff::Timestamp;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::{CommandError, say, settings, stop};
 use crate::actor::Placement;
 use crate::settings::{Settings, StoreUrl};
-use crate::simulator::{Simulator, SimulatorSettings};
+use crate::simulator::{IncidentPace, Simulator, SimulatorSettings};
 use crate::startup::Application;
 use crate::telemetry;
 
@@ -18,46 +20,98 @@ use crate::telemetry;
 pub(super) const HOW_PARTIES_BEHAVE: &str = "Extensions are 100 to 199. The last digit of an extension or a number \
      says what it does:\n7 is busy, 8 never answers, 9 rejects, any other answers.";
 
+/// How long the morning takes.
+const MORNING: Duration = Duration::from_secs(60);
+
+/// How far back the collector looks: further than the morning began, whose rows appear hours after their ends.
+const OVERLAP: Duration = Duration::from_secs(5 * 60 * 60);
+
 /// Between two calls that nobody asked for, about.
 const BACKGROUND: Duration = Duration::from_secs(5);
+
+/// When incidents happen: slow enough to look at each.
+const INCIDENTS: IncidentPace = IncidentPace {
+    calm: Duration::from_secs(12),
+    lasts: Duration::from_secs(8),
+};
 
 /// Runs the gateway on a simulated PBX, both in this process, until SIGTERM or Ctrl-C. What it stores is removed at
 /// the end.
 ///
 /// # Errors
 /// When the configuration cannot be used or the port not be had.
-pub async fn demo(file: Option<PathBuf>) -> Result<(), CommandError> {
+pub async fn demo(file: Option<PathBuf>, faults: bool) -> Result<(), CommandError> {
     let settings = settings(file)?;
     telemetry::init(&settings.log)?;
-    let simulated = SimulatorSettings {
-        background_calls: Some(BACKGROUND),
-        ..SimulatorSettings::default()
-    };
-    let simulator = Simulator::start(simulated.clone()).await?;
     let folder = std::env::temp_dir().join(format!("mege-gateway-demo-{}", Uuid::now_v7()));
     std::fs::create_dir(&folder)?;
-    let run = run(simulated_pbx(settings, &simulator, &simulated, &folder)?).await;
+    let run = run(settings, &folder, faults).await;
     std::fs::remove_dir_all(&folder)?;
     run
 }
 
-async fn run(settings: Settings) -> Result<(), CommandError> {
+/// The gateway and the simulator, which have ended when this does: neither writes into the folder any more.
+async fn run(settings: Settings, folder: &Path, faults: bool) -> Result<(), CommandError> {
+    let recordings = folder.join("recordings");
+    let simulated = SimulatorSettings {
+        morning: Some(MORNING),
+        background_calls: Some(BACKGROUND),
+        recordings: Some(recordings.clone()),
+        ..SimulatorSettings::default()
+    };
+    let simulator = Simulator::start(simulated.clone()).await?;
+    let settings = simulated_pbx(settings, &simulator, &simulated, folder)?;
     let (address, prefix) = (settings.http.address, settings.http.base_path());
     let application = Application::build(settings, Placement::Dedicated).await?;
     let root = format!("http://{address}:{}", application.port());
-    let base = format!("{root}{prefix}/pbx-api");
-    say(&format!(
-        "The gateway with a simulated PBX on {root}; nothing is dialled. Stop it with Ctrl-C.\n\n\
-         curl -s {base}/make-call -H 'Content-Type: application/json' \\\n     \
-         -d '{{\"source_caller_id\": 79102223311, \"caller_id\": 102}}'\n\
-         curl -s {base}/last-call-id\n\
-         curl -s {base}/cdr -H 'Content-Type: application/json' -d '{{\"call_id\": \"0\"}}'\n\
-         curl -s {root}/status\n\
-         curl -s {root}/metrics\n\n{HOW_PARTIES_BEHAVE}\n\
-         A call's CDRs are there a few seconds after its end."
-    ))?;
-    application.run_until(stop()).await?;
+    say(&introduction(&root, &prefix, &recordings))?;
+    tokio::select! {
+        run = application.run_until(stop()) => run?,
+        never = incidents(&simulator, faults) => match never {},
+    }
     Ok(())
+}
+
+/// What there is to see and how, in lines that can be copied.
+fn introduction(root: &str, prefix: &str, recordings: &Path) -> String {
+    let base = format!("{root}{prefix}/pbx-api");
+    let json = "-H 'Content-Type: application/json'";
+    let recordings = recordings.display();
+    format!(
+        "The gateway with a simulated Asterisk, PAC and 3CX on {root}; nothing is dialled.\n\
+         Stop it with Ctrl-C: it leaves nothing.\n\n\
+         A morning of a small call centre takes place within this minute; then calls go on coming in.\n\
+         Their CDRs, and the greatest call_id so far:\n  \
+         curl -s {base}/cdr {json} -d '{{\"call_id\": \"0\"}}'\n  \
+         curl -s {base}/last-call-id\n\
+         What was said (tones, no words) is below {recordings}\n\n\
+         A call between extension 102 and a number; its CDRs are there a few seconds after its end:\n  \
+         curl -s {base}/make-call {json} \\\n    \
+         -d '{{\"source_caller_id\": 79102223311, \"caller_id\": 102}}'\n\
+         {HOW_PARTIES_BEHAVE}\n\
+         make-call tells that Asterisk took the call; the CDRs tell how it ended.\n\n\
+         How every part does, and its figures:\n  \
+         curl -s {root}/status\n  \
+         curl -s {root}/metrics\n\
+         Every route, to try in a browser: {root}/docs\n"
+    )
+}
+
+/// Tells of what goes wrong with the PBX, again and again; of nothing where there are to be no faults.
+pub(super) async fn incidents(simulator: &Simulator, faults: bool) -> std::convert::Infallible {
+    if !faults {
+        return pending().await;
+    }
+    loop {
+        let tell = |incident: crate::simulator::Incident| {
+            let (what, see) = incident.description();
+            let now = Timestamp::now().strftime("%H:%M:%S");
+            let seconds = INCIDENTS.lasts.as_secs();
+            // With standard output closed there is nobody to tell.
+            let _ = say(&format!("{now} {what} for {seconds} s: {see}"));
+        };
+        simulator.misbehave(INCIDENTS, tell).await;
+    }
 }
 
 /// The settings with every integration replaced: the demo touches no real PBX, whatever is configured.
@@ -80,7 +134,8 @@ fn simulated_pbx(
     let pac = json!({
         "address": simulator.pac_address().to_string(),
         "recording_path": "https://recordings.example",
-        "collector": { "interval_ms": 1_000 },
+        "request_timeout_ms": 2_000,
+        "collector": { "interval_ms": 1_000, "overlap_s": OVERLAP.as_secs() },
     });
     settings.asterisk = only(asterisk)?;
     settings.pac = only(pac)?;

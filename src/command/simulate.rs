@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use super::demo::HOW_PARTIES_BEHAVE;
+use super::demo::{HOW_PARTIES_BEHAVE, incidents};
 use super::{CommandError, say, stop};
 use crate::simulator::{Simulator, SimulatorSettings};
 
@@ -18,7 +18,7 @@ const BACKGROUND: Duration = Duration::from_secs(5);
 ///
 /// # Errors
 /// When a port is taken.
-pub async fn simulate() -> Result<(), CommandError> {
+pub async fn simulate(faults: bool) -> Result<(), CommandError> {
     let loopback = |port| SocketAddr::from(([127, 0, 0, 1], port));
     let settings = SimulatorSettings {
         ari: loopback(ARI_PORT),
@@ -26,7 +26,7 @@ pub async fn simulate() -> Result<(), CommandError> {
         background_calls: Some(BACKGROUND),
         ..SimulatorSettings::default()
     };
-    let _simulator = Simulator::start(settings.clone()).await?;
+    let simulator = Simulator::start(settings.clone()).await?;
     say(&format!(
         "A simulated PBX; nothing is dialled. Stop it with Ctrl-C. For the gateway's environment:\n\n\
          ASTERISK_ARI_HOST={}\n\
@@ -43,6 +43,9 @@ pub async fn simulate() -> Result<(), CommandError> {
         settings.trunks.join(","),
         settings.pac,
     ))?;
-    stop().await;
+    tokio::select! {
+        () = stop() => {}
+        never = incidents(&simulator, faults) => match never {},
+    }
     Ok(())
 }

@@ -4,15 +4,21 @@
 //! It is for trying the gateway with nothing installed, for an integrator's own tests, and for ours. It behaves as
 //! the real ones do, also where that is awkward, and it can be made to fail.
 
+mod appearing;
 mod ari;
 mod background;
+mod firm;
+mod incidents;
+mod morning;
 mod pac;
 mod party;
 mod plan;
+mod recorder;
 mod rows;
 mod settings;
 #[cfg(test)]
 mod tests;
+mod voice;
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};
@@ -24,6 +30,7 @@ use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
 pub use ari::{AriFault, AriOperation, ReceivedOriginate, SimulatedAsterisk};
+pub use incidents::{Incident, IncidentPace};
 pub use pac::{PacFault, PacOperation, RequestCount, SimulatedPbx};
 pub use party::PartyBehaviour;
 pub use plan::HowOften;
@@ -141,17 +148,21 @@ fn start_parts(settings: SimulatorSettings) -> io::Result<Parts> {
     let core = pac::Core::new(Arc::clone(&settings), Arc::clone(&script), runtime.clone())
         .map_err(io::Error::other)?;
     let server = pac::Server::start(Arc::clone(&core), settings.pac)?;
-    if let Some(every) = settings.background_calls {
-        runtime.spawn(background::calls(
-            Arc::clone(&core),
-            every,
-            settings.seed,
-            settings.row_timing,
-        ));
-    }
+    runtime.spawn(calls(Arc::clone(&core)));
     let asterisk = SimulatedAsterisk::start(settings, script, Arc::clone(&core), runtime)?;
     let pbx = SimulatedPbx::new(core, server);
     Ok(Parts { asterisk, pbx })
+}
+
+/// The calls that nobody asked for.
+async fn calls(core: Arc<pac::Core>) {
+    let (morning, background) = (core.settings.morning, core.settings.background_calls);
+    if let Some(takes) = morning {
+        morning::morning(Arc::clone(&core), takes).await;
+    }
+    if let Some(every) = background {
+        background::calls(core, every).await;
+    }
 }
 
 /// Takes an address, and says which one could not be had.

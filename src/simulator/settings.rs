@@ -2,6 +2,7 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::ops::RangeInclusive;
+use std::path::PathBuf;
 use std::time::Duration;
 
 /// How a simulated PBX is set up. The default listens on free loopback ports at a pace for people to watch.
@@ -27,9 +28,18 @@ pub struct SimulatorSettings {
     pub row_timing: RowTiming,
     /// How long after its leg's rows a recording appears.
     pub recording_delay: Duration,
+    /// The folder where recordings are written as files that play, at most about 60 MB of them; None: there are only
+    /// rows.
+    pub recordings: Option<PathBuf>,
+    /// The longest such file; the recording ends there.
+    pub longest_recording: Duration,
     /// How long a write to an event socket may wait before Asterisk closes it.
     pub event_write_timeout: Duration,
-    /// About how long between two calls that nobody asked for; None: there are none.
+    /// Within what time the four hours before the start take place, as a small call centre has them; None: nothing
+    /// happened.
+    pub morning: Option<Duration>,
+    /// About how long between two calls that nobody asked for; None: there are none. They begin when
+    /// the morning is over.
     pub background_calls: Option<Duration>,
     /// What chance is seeded with.
     pub seed: u64,
@@ -49,7 +59,10 @@ impl Default for SimulatorSettings {
             pace: Pace::default(),
             row_timing: RowTiming::default(),
             recording_delay: Duration::from_secs(2),
+            recordings: None,
+            longest_recording: Duration::from_secs(40),
             event_write_timeout: Duration::from_millis(100),
+            morning: None,
             background_calls: None,
             seed: 1,
         }

@@ -57,17 +57,16 @@ impl Call {
                 &mut leg,
             )
             .await;
-        let answered = match rang {
-            Rang::Answered(at) => at,
+        match rang {
+            Rang::Answered => {}
             Rang::Refused { cause, sip_status } => return self.destroy(&self.first, cause, sip_status),
             Rang::HungUp => return self.destroy_hung_up(&[&self.first]),
-        };
+        }
         match app {
             Some((app, args)) => self.in_stasis(app, args, &leg).await,
             None => self.dial(number, &leg).await,
         }
-        leg.call
-            .end(leg.row, Some(answered), "src_participant_terminated", None);
+        leg.call.end(leg.row, "src_participant_terminated", None);
     }
 
     /// The dialplan dials the number.
@@ -91,14 +90,14 @@ impl Call {
         let rang = self
             .ring(Some(&self.first), &id, number, &dial_string, None, &mut leg)
             .await;
-        let answered = match rang {
-            Rang::Answered(at) => at,
+        match rang {
+            Rang::Answered => {}
             Rang::Refused { cause, sip_status } => {
                 self.destroy(&id, cause, sip_status);
                 return self.destroy(&self.first, cause, None);
             }
             Rang::HungUp => return self.destroy_hung_up(&[&id, &self.first]),
-        };
+        }
         let bridge = uuid::Uuid::new_v4().to_string();
         exchange.state().bridge(&bridge, &[&id, &self.first]);
         let ended_by = self.talk(&[first, &leg]).await;
@@ -115,7 +114,7 @@ impl Call {
                 "src_participant_terminated"
             }
         };
-        leg.call.end(leg.row, Some(answered), reason, None);
+        leg.call.end(leg.row, reason, None);
     }
 
     /// The channel is in an application until somebody hangs up. Without one it leaves the dialplan at once.

@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use jiff::Timestamp;
 use tokio::time::sleep;
 
 use super::call::Call;
@@ -19,7 +18,7 @@ pub(super) struct Leg {
 
 /// How the calling of a party ended.
 pub(super) enum Rang {
-    Answered(Timestamp),
+    Answered,
     Refused { cause: u16, sip_status: Option<u16> },
     HungUp,
 }
@@ -61,7 +60,7 @@ impl Call {
             () = sleep(rings.min(patience)) => {}
             () = self.hangup.cancelled() => {
                 self.exchange.state().dial(caller, channel, "CANCEL", dial_string);
-                leg.call.end(leg.row, None, "cancelled", Some("terminated_by_originator"));
+                leg.call.end(leg.row, "cancelled", Some("terminated_by_originator"));
                 return Rang::HungUp;
             }
         }
@@ -76,7 +75,8 @@ impl Call {
                 let mut state = self.exchange.state();
                 state.update(channel, "ChannelStateChange", |channel| channel.state = "Up");
                 state.dial(caller, channel, "ANSWER", dial_string);
-                return Rang::Answered(leg.call.answer());
+                leg.call.answer(leg.row);
+                return Rang::Answered;
             }
         };
         self.exchange
@@ -85,7 +85,7 @@ impl Call {
         if sip_status.is_some() {
             self.hangup_request(channel, cause);
         }
-        leg.call.end(leg.row, None, reason, Some(details));
+        leg.call.end(leg.row, reason, Some(details));
         Rang::Refused { cause, sip_status }
     }
 }

@@ -15,11 +15,13 @@ use super::live::LiveCalls;
 use crate::cdr::{Cdr, Recording};
 use crate::simulator::SimulatorSettings;
 use crate::simulator::party::Script;
+use crate::simulator::recorder::Recorder;
 use crate::simulator::rows::Mint;
 
 #[derive(Debug)]
 pub(in crate::simulator) struct Core {
-    pub(super) settings: Arc<SimulatorSettings>,
+    pub(in crate::simulator) settings: Arc<SimulatorSettings>,
+    recorder: Option<Recorder>,
     pub(super) clock: Arc<Clock>,
     pub(super) database: Database,
     pub(super) faults: Faults,
@@ -36,9 +38,14 @@ impl Core {
         runtime: Handle,
     ) -> rusqlite::Result<Arc<Self>> {
         let clock = Arc::new(Clock::default());
+        let recorder = settings
+            .recordings
+            .clone()
+            .map(|folder| Recorder::new(folder, settings.longest_recording, settings.seed));
         Ok(Arc::new(Self {
             database: Database::open(Arc::clone(&clock))?,
             settings,
+            recorder,
             clock,
             faults: Faults::default(),
             live: LiveCalls::default(),
@@ -65,7 +72,13 @@ impl Core {
         let core = Arc::clone(self);
         self.runtime.spawn(async move {
             sleep(core.settings.recording_delay).await;
-            for recording in recordings {
+            for mut recording in recordings {
+                if let Some(recorder) = &core.recorder
+                    && let Err(error) = recorder.record(&mut recording).await
+                {
+                    tracing::error!(%error, "the simulator cannot write a recording");
+                    continue;
+                }
                 if let Err(error) = core.database.put_recording(&recording) {
                     tracing::error!(%error, "the simulator cannot store a recording");
                 }

@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
-use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 
 use super::core::Core;
@@ -94,7 +93,7 @@ impl OngoingCall {
     /// A leg begins to ring; `after` is the one that goes on as this.
     pub(in crate::simulator) fn ring(&mut self, to: Party, after: Option<usize>) -> usize {
         let now = self.core.now();
-        let origin = after.map_or(Origin::CallInit, Origin::Routed);
+        let origin = after.map_or(Origin::CallInit, Origin::Transferred);
         let leg = self.flow.leg(&self.core.mint, to, now, origin);
         if let Some(before) = after {
             self.flow.continued(before, leg);
@@ -102,25 +101,20 @@ impl OngoingCall {
         leg
     }
 
-    /// A leg was answered: when, for its end.
-    pub(in crate::simulator) fn answer(&self) -> Timestamp {
+    /// A leg was answered.
+    pub(in crate::simulator) fn answer(&mut self, leg: usize) {
         if let Some(call) = locked(&self.core.live.calls).get_mut(&self.flow.number) {
             call.status = ActiveCallsStatus::Talking;
         }
-        self.core.now()
+        self.flow.answer(leg, self.core.now());
     }
 
     /// A leg ends. An answered one is recorded.
-    pub(in crate::simulator) fn end(
-        &mut self,
-        leg: usize,
-        answered: Option<Timestamp>,
-        reason: &str,
-        details: Option<&str>,
-    ) {
-        self.flow.end(leg, answered, self.core.now(), reason, details);
+    pub(in crate::simulator) fn end(&mut self, leg: usize, reason: &str, details: Option<&str>) {
+        self.flow.end(leg, self.core.now(), reason, details);
         let row = &self.flow.legs[leg];
-        let recording = recording(&self.core.mint, row, &self.extension, &self.number);
+        let number = self.flow.number;
+        let recording = recording(&self.core.mint, row, number, &self.extension, &self.number);
         match self.core.settings.row_timing {
             RowTiming::LegEnd => self
                 .core

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use jiff::Timestamp;
 use tokio::time::sleep;
 
 use super::core::Core;
@@ -26,23 +25,23 @@ pub(super) fn begin(core: &Arc<Core>, extension: String, number: String) {
 
 async fn run(core: Arc<Core>, mut call: OngoingCall, extension: String, number: String) {
     let ringing = call.ring(Party::extension(&extension), None);
-    let Some(answered) = answer(&core, &mut call, ringing, &extension).await else {
+    if !answers(&core, &mut call, ringing, &extension).await {
         return;
-    };
+    }
     let dialled = call.ring(Party::external_line(&number, false), Some(ringing));
-    call.end(ringing, Some(answered), "continued_in", Some("none"));
-    let Some(answered) = answer(&core, &mut call, dialled, &number).await else {
+    call.end(ringing, "continued_in", Some("none"));
+    if !answers(&core, &mut call, dialled, &number).await {
         return;
-    };
+    }
     let reason = tokio::select! {
         () = sleep(core.settings.pace.talk) => "dst_participant_terminated",
         () = call.hangup.cancelled() => "src_participant_terminated",
     };
-    call.end(dialled, Some(answered), reason, None);
+    call.end(dialled, reason, None);
 }
 
-/// Waits until the party answers; None: it did not, and the leg has ended.
-async fn answer(core: &Core, call: &mut OngoingCall, leg: usize, party: &str) -> Option<Timestamp> {
+/// Waits for what the party does; where it does not answer, the leg has ended.
+async fn answers(core: &Core, call: &mut OngoingCall, leg: usize, party: &str) -> bool {
     let pace = core.settings.pace;
     let behaviour = core.script.behaviour(party);
     sleep(if behaviour == PartyBehaviour::NeverAnswers {
@@ -52,11 +51,14 @@ async fn answer(core: &Core, call: &mut OngoingCall, leg: usize, party: &str) ->
     })
     .await;
     let (reason, details) = match behaviour {
-        PartyBehaviour::Answers => return Some(call.answer()),
+        PartyBehaviour::Answers => {
+            call.answer(leg);
+            return true;
+        }
         PartyBehaviour::NeverAnswers => ("cancelled", "timeout"),
         PartyBehaviour::Refuses { cause: 17, .. } => ("rejected", "busy"),
         PartyBehaviour::Refuses { .. } => ("rejected", "declined"),
     };
-    call.end(leg, None, reason, Some(details));
-    None
+    call.end(leg, reason, Some(details));
+    false
 }

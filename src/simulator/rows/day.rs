@@ -3,8 +3,8 @@
 use fastrand::Rng;
 use jiff::{SignedDuration, Timestamp};
 
+use super::chance::queue_call;
 use super::ids::Mint;
-use super::shapes::queue_call;
 use crate::cdr::{Cdr, Recording};
 
 /// How long the simulated days last.
@@ -44,9 +44,9 @@ pub fn simulated_days(seed: u64, start: Timestamp, rows: usize) -> Vec<Appearanc
     let (mut cdrs, mut at) = (0, start);
     while cdrs < rows {
         let talk = if rng.u8(0..25) == 0 {
-            SignedDuration::from_mins(rng.i64(60..420))
+            60 * rng.u32(60..420)
         } else {
-            SignedDuration::from_millis(rng.i64(3_000..600_000))
+            rng.u32(3..600)
         };
         let mut call = queue_call(&mut rng, &mint, at, talk);
         call.legs.truncate(rows - cdrs);
