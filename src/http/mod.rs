@@ -2,6 +2,7 @@
 
 mod backend;
 mod body;
+mod client;
 mod error;
 mod legacy_error;
 mod legacy_row;

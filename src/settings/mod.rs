@@ -1,6 +1,7 @@
 //! The configuration as the program uses it: typed, complete, checked. `config/default.toml` documents every key.
 
 mod asterisk;
+mod cdr;
 mod error;
 mod http;
 mod keys;
@@ -17,6 +18,7 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 
 pub use asterisk::AsteriskSettings;
+pub use cdr::CdrSettings;
 pub use error::{Problem, SettingsError};
 pub use http::{HttpSettings, LogFormat, LogSettings};
 pub use pac::{CollectorSettings, JwtSettings, PacSettings};
@@ -36,6 +38,8 @@ pub struct Settings {
     pub log: LogSettings,
     /// Where CDRs and the ledger are kept.
     pub store: StoreSettings,
+    /// How CDRs are served.
+    pub cdr: CdrSettings,
     /// Each Asterisk by name.
     #[serde(default)]
     pub asterisk: BTreeMap<String, AsteriskSettings>,

@@ -1,4 +1,4 @@
-//! `POST cdr`: every stored leg of a call with a greater id, page by page.
+//! `POST cdr`: what a client does not have yet, page by page.
 
 use std::time::Duration;
 
@@ -9,10 +9,10 @@ use tokio::time::timeout;
 
 use crate::cdr::{CdrPages, LegacyRow};
 use crate::database::StoreError;
-use crate::http::AppState;
 use crate::http::body::{Field, Fields};
 use crate::http::legacy_error::Refusal;
 use crate::http::legacy_row::RenderedRow;
+use crate::http::{AppState, client};
 
 pub(in crate::http) async fn post(
     request: HttpRequest,
@@ -31,7 +31,10 @@ async fn search(
 ) -> Result<HttpResponse, Refusal> {
     let deadline = state.deadline();
     let call_id = call_id(&Fields::read(request, payload, deadline).await?)?;
-    let pages = state.gateway.cdrs_after(call_id, deadline).await?;
+    let pages = state
+        .gateway
+        .cdrs_after(call_id, client::of(request), deadline)
+        .await?;
     let array = Array {
         pages,
         recordings: state.recordings.clone(),

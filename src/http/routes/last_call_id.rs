@@ -3,8 +3,8 @@
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde::Serialize;
 
-use crate::http::AppState;
 use crate::http::legacy_error::Refusal;
+use crate::http::{AppState, client};
 
 /// The reply; an empty store has an empty id.
 #[derive(Serialize)]
@@ -13,7 +13,8 @@ struct LastCallId {
 }
 
 pub(in crate::http) async fn get(request: HttpRequest, state: web::Data<AppState>) -> HttpResponse {
-    match state.gateway.last_call_id(state.deadline()).await {
+    let client = client::of(&request);
+    match state.gateway.last_call_id(client, state.deadline()).await {
         Ok(call_id) => HttpResponse::Ok().json(LastCallId {
             call_id: call_id.map(|id| id.to_string()).unwrap_or_default(),
         }),

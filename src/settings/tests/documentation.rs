@@ -99,6 +99,7 @@ fn the_types_have_exactly_the_keys() {
     assert_eq!(fields::<HttpSettings>(), keys("http"));
     assert_eq!(fields::<LogSettings>(), keys("log"));
     assert_eq!(fields::<StoreSettings>(), keys("store"));
+    assert_eq!(fields::<CdrSettings>(), keys("cdr"));
     assert_eq!(fields::<AsteriskSettings>(), keys("asterisk.*"));
     assert_eq!(fields::<PacSettings>(), keys("pac.*"));
     assert_eq!(fields::<JwtSettings>(), keys("pac.*.jwt"));
