@@ -7,7 +7,8 @@
 //!
 //! **The invariant.** If `seq` is remembered for a client's `call_id`, every leg up to `seq` was in the reply that handed
 //! the id out, or in one before it, or was stored before the client's first and is not for it. From it follows that a
-//! client that takes replies as a whole, however many it loses on the way, ends with every leg. What keeps it:
+//! client that takes replies as a whole, however many it loses on the way, ends with every leg. (One that takes half a
+//! reply and goes on from there skips the other half, as it does with the original.) What keeps it:
 //! * The head of the feed is read before the first page, so what is stored during the reading counts as stored since.
 //! * The id is remembered before the reply is whole, and the reply fails if it cannot be. A reply that breaks off hands
 //!   nothing out.
@@ -32,10 +33,10 @@ pub(super) const REMEMBERED_DAYS: i32 = 90;
 /// How many ids of one client at one 3CX are remembered: those handed out last. Two go with each reply.
 pub(super) const REMEMBERED_IDS: usize = 10_000;
 
-/// What is too old or too many is forgotten with every so-manieth reply that is remembered,
+/// Ids that are too old or too many are looked for once in so many replies whose ids are written.
 pub(super) const FORGET_EVERY: u32 = 64;
 
-/// so many ids at once: more than come in between.
+/// How many of each are forgotten then: more than were written since, and few enough to delay nobody.
 pub(super) const FORGET_AT_ONCE: usize = 500;
 
 /// Who polls: the same for all requests of a client, and told from others as well as can be.

@@ -17,7 +17,7 @@ use crate::support::eventually;
 const ROWS: usize = 1_500;
 
 /// How much simulated time passes between two polls, and how much real time meanwhile: two looks at the source.
-const STEP: SignedDuration = SignedDuration::from_mins(10);
+const STEP: SignedDuration = SignedDuration::from_mins(20);
 const STEP_TAKES: Duration = Duration::from_millis(20);
 
 /// Which of the ids that it has seen a client sends.
@@ -170,10 +170,7 @@ async fn two_days(store: &[(&'static str, String)]) {
     }
     let misses: Vec<usize> = pollers.iter().map(|poller| poller.misses(&due)).collect();
     assert_eq!(misses[..2], [0, 0], "with late rows");
-    assert!(
-        misses[2..].iter().all(|misses| *misses > due.len() / 50),
-        "{misses:?}"
-    );
+    assert!(misses[2..].iter().all(|misses| *misses > 0), "{misses:?}");
     app.stop().await;
     as_the_original.stop().await;
 }
