@@ -16,7 +16,7 @@ use uuid::Uuid;
 use crate::actor::{HealthBoard, Placement, RestartPolicy, Spawn, State};
 use crate::ari::{self, AriHandle, AriSettings, Originate, Originated};
 use crate::cdr::collector::{self, CollectorHandle};
-use crate::cdr::{self, CdrHandle, CdrPages, GetLastCallId, SearchAfterCallId, digest};
+use crate::cdr::{self, CdrHandle, CdrPages, ClientId, GetLastCallId, SearchAfterCallId, digest};
 use crate::http::{self, AppState, Failure, Gateway, Lifecycle};
 use crate::ledger::key::{AuditLog, KeyRing};
 use crate::ledger::{self, Flush, Journal, LedgerHandle, LedgerSettings};
@@ -129,6 +129,8 @@ pub struct Integrations {
     /// The Asterisk and the 3CX that the original's routes mean.
     default_asterisk: Option<String>,
     default_pac: Option<String>,
+    /// Whether it is remembered which call ids clients were handed out.
+    late_rows: bool,
 }
 
 impl Integrations {
@@ -165,6 +167,7 @@ impl Integrations {
             collectors,
             default_asterisk: settings.default_asterisk().map(|(name, _)| name.to_owned()),
             default_pac: settings.default_pac().map(|(name, _)| name.to_owned()),
+            late_rows: settings.cdr.late_rows,
         })
     }
 
@@ -220,22 +223,33 @@ impl Gateway for Integrations {
         Ok(asterisk.ask(request, deadline).await?)
     }
 
-    async fn last_call_id(&self, deadline: Instant) -> Result<Option<Uuid>, Failure> {
+    async fn last_call_id(&self, client: ClientId, deadline: Instant) -> Result<Option<Uuid>, Failure> {
         let Some(pbx) = self.default_pac.clone() else {
             return Err(Failure::not_configured("3CX"));
         };
-        Ok(self.stores.cdr.ask(GetLastCallId { pbx }, deadline).await?)
-    }
-
-    async fn cdrs_after(&self, call_id: String, deadline: Instant) -> Result<CdrPages, Failure> {
-        let Some(pbx) = self.default_pac.clone() else {
-            return Err(Failure::not_configured("3CX"));
-        };
+        let client = self.late_rows.then_some(client);
         Ok(self
             .stores
             .cdr
-            .ask(SearchAfterCallId { pbx, call_id }, deadline)
+            .ask(GetLastCallId { pbx, client }, deadline)
             .await?)
+    }
+
+    async fn cdrs_after(
+        &self,
+        call_id: String,
+        client: ClientId,
+        deadline: Instant,
+    ) -> Result<CdrPages, Failure> {
+        let Some(pbx) = self.default_pac.clone() else {
+            return Err(Failure::not_configured("3CX"));
+        };
+        let search = SearchAfterCallId {
+            pbx,
+            call_id,
+            client: self.late_rows.then_some(client),
+        };
+        Ok(self.stores.cdr.ask(search, deadline).await?)
     }
 }
 

@@ -9,6 +9,7 @@ use actix::{Actor, ActorFutureExt as _, AsyncContext as _, Context, Handler, Res
 use serde::Serialize;
 use tokio::sync::Semaphore;
 
+use super::cursor::HandedOut;
 use super::messages::{Apply, GetLastCallId, GetPosition, ListDigests, RemovePosition, SearchAfterCallId};
 use super::pages;
 use super::store::{CdrStore, open_store};
@@ -180,7 +181,19 @@ impl Handler<Ask<GetLastCallId>> for CdrActor {
 
     fn handle(&mut self, ask: Ask<GetLastCallId>, _: &mut Context<Self>) -> Self::Result {
         let store = self.store();
-        ask.run(|message, _| async move { store?.last_call_id(&message.pbx).await })
+        ask.run(|message, _| async move {
+            let store = store?;
+            let (last, head) = store.last_call_id(&message.pbx).await?;
+            if let (Some(client), Some(last)) = (message.client, last) {
+                let handed_out = HandedOut {
+                    greatest: last,
+                    last,
+                    until: head,
+                };
+                store.hand_out(&message.pbx, &client, handed_out).await?;
+            }
+            Ok(last)
+        })
     }
 }
 

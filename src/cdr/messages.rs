@@ -3,6 +3,7 @@
 use tokio::sync::mpsc;
 use uuid::Uuid;
 
+use super::cursor::ClientId;
 use super::store::{Batch, CdrRange, Changes, LegacyRow, Position};
 use crate::actor::Request;
 use crate::database::StoreError;
@@ -68,6 +69,8 @@ impl Request for ListDigests {
 pub struct GetLastCallId {
     /// The 3CX.
     pub pbx: String,
+    /// For whom it is remembered that it was handed out.
+    pub client: Option<ClientId>,
 }
 
 impl Request for GetLastCallId {
@@ -76,13 +79,16 @@ impl Request for GetLastCallId {
     const OPERATION: &'static str = "get_last_call_id";
 }
 
-/// Request: every leg with a greater `call_history_id` than this text, by `cdr_id`.
+/// Request: what a client that polls with this `call_history_id` is to get, by `cdr_id`: what was stored since it was
+/// handed out, if it is remembered; else every leg with a greater one. See [`cursor`](super::cursor).
 #[derive(Debug, Clone)]
 pub struct SearchAfterCallId {
     /// The 3CX.
     pub pbx: String,
     /// The text, compared as text.
     pub call_id: String,
+    /// Who polls. None: nothing is remembered.
+    pub client: Option<ClientId>,
 }
 
 impl Request for SearchAfterCallId {
@@ -93,7 +99,7 @@ impl Request for SearchAfterCallId {
 
 /// Pages of rows, read as fast as they are taken. The permit of the request travels with the reading.
 ///
-/// `rest` ends after the last page. Whatever else ends the reading is its last item, an error: a failing store, a page
+/// `rest` ends after the last page, once it is remembered what the reply hands out. Whatever else ends the reading is its last item, an error: a failing store, a page
 /// that was not taken within 10 s, five minutes for the whole. Dropping this ends it too.
 #[derive(Debug)]
 pub struct CdrPages {

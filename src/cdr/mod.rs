@@ -2,13 +2,16 @@
 
 mod actor;
 pub mod collector;
+mod cursor;
 mod messages;
 mod pages;
+mod reading;
 mod record;
 mod store;
 mod value;
 
 pub use actor::{CdrHandle, spawn_cdr};
+pub use cursor::{ClientId, HandedOut, Resumed};
 pub use messages::{
     Apply, CdrPages, GetLastCallId, GetPosition, ListDigests, RemovePosition, SearchAfterCallId,
 };

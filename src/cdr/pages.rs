@@ -6,15 +6,14 @@ use std::time::Duration;
 use tokio::sync::Semaphore;
 use tokio::sync::mpsc::{self, OwnedPermit};
 use tokio::time::timeout;
-use uuid::Uuid;
 
+use super::cursor::LATE;
 use super::messages::{CdrPages, SearchAfterCallId};
+use super::reading::Reading;
 use super::store::{CdrStore, LegacyRow};
 use crate::actor::{Health, Permit, spawn_detached};
 use crate::database::StoreError;
 
-/// Rows in a page: some 200 KiB.
-const PAGE: usize = 500;
 /// Pages that wait for their reader.
 const PAGES_AHEAD: usize = 2;
 /// How long the reader may take for one page.
@@ -36,10 +35,14 @@ pub(super) async fn search(
     long_answers: Arc<Semaphore>,
     health: &Health,
 ) -> Result<CdrPages, StoreError> {
-    let first = page(store.as_ref(), &request, None).await?;
+    let mut reading = Reading::begin(store, request, LATE).await?;
+    let first = reading.page().await?;
+    if reading.ended() {
+        reading.hand_out().await?;
+    }
     // One place more than pages may wait: the reason of an early end always finds room.
     let (pages, rest) = mpsc::channel(PAGES_AHEAD + 1);
-    if let Some(after) = more_after(&first) {
+    if !reading.ended() {
         let Ok(place) = long_answers.try_acquire_owned() else {
             return Err(StoreError::PoolTimeout);
         };
@@ -51,7 +54,7 @@ pub(super) async fn search(
             };
             let mut ending = Ending(Some(place));
             let fed = tokio::select! {
-                fed = timeout(WHOLE, feed(store.as_ref(), &request, after, &pages)) => fed,
+                fed = timeout(WHOLE, feed(reading, &pages)) => fed,
                 () = pages.closed() => return,
             };
             ending.settle(fed.unwrap_or(Err(StoreError::Unavailable("reading took too long".to_owned()))));
@@ -61,32 +64,8 @@ pub(super) async fn search(
     Ok(CdrPages { first, rest })
 }
 
-async fn page(
-    store: &dyn CdrStore,
-    request: &SearchAfterCallId,
-    after: Option<Uuid>,
-) -> Result<Vec<LegacyRow>, StoreError> {
-    store
-        .after_call_id(&request.pbx, &request.call_id, after, PAGE)
-        .await
-}
-
-/// Where the next page begins, if there can be one.
-fn more_after(page: &[LegacyRow]) -> Option<Uuid> {
-    if page.len() < PAGE {
-        return None;
-    }
-    page.last().map(|row| row.cdr_id)
-}
-
-async fn feed(
-    store: &dyn CdrStore,
-    request: &SearchAfterCallId,
-    after: Uuid,
-    pages: &mpsc::Sender<Page>,
-) -> Result<(), StoreError> {
-    let mut next = Some(after);
-    while let Some(after) = next {
+async fn feed(mut reading: Reading, pages: &mpsc::Sender<Page>) -> Result<(), StoreError> {
+    while !reading.ended() {
         let Ok(room) = timeout(TAKEN_WITHIN, pages.reserve()).await else {
             return Err(StoreError::Unavailable("a page was not taken in time".to_owned()));
         };
@@ -94,11 +73,9 @@ async fn feed(
             // The reader is gone: nobody misses the rest.
             return Ok(());
         };
-        let page = page(store, request, Some(after)).await?;
-        next = more_after(&page);
-        room.send(Ok(page));
+        room.send(Ok(reading.page().await?));
     }
-    Ok(())
+    reading.hand_out().await
 }
 
 /// Tells the reader of every end but the good one, that of a panic included: half an answer must never look whole.

@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use super::error::Failure;
 use crate::ari::{Originate, Originated};
-use crate::cdr::CdrPages;
+use crate::cdr::{CdrPages, ClientId};
 
 /// The actors behind the original's routes: each method is one `ask` of the default Asterisk or of the CDR store
 /// for the default 3CX, and [`Failure::not_configured`] where there is none.
@@ -20,15 +20,21 @@ pub trait Gateway: fmt::Debug + Send + Sync {
     /// As [`ActorHandle::ask`](crate::actor::ActorHandle::ask): once begun, the call goes on without its caller.
     async fn originate(&self, request: Originate, deadline: Instant) -> Result<Originated, Failure>;
 
-    /// The greatest `call_history_id` that is stored.
+    /// The greatest `call_history_id` that is stored; it is remembered that the client was handed it out.
     ///
     /// # Cancel safety
-    /// Safe: a read.
-    async fn last_call_id(&self, deadline: Instant) -> Result<Option<Uuid>, Failure>;
+    /// Safe: what is remembered and was not handed out is more than the client needs.
+    async fn last_call_id(&self, client: ClientId, deadline: Instant) -> Result<Option<Uuid>, Failure>;
 
-    /// All legs with a greater `call_history_id` than this text.
+    /// What was stored since the client was handed out this `call_history_id`; if it was not, all legs with a greater
+    /// one than this text.
     ///
     /// # Cancel safety
-    /// Safe: a read.
-    async fn cdrs_after(&self, call_id: String, deadline: Instant) -> Result<CdrPages, Failure>;
+    /// As [`last_call_id`](Self::last_call_id).
+    async fn cdrs_after(
+        &self,
+        call_id: String,
+        client: ClientId,
+        deadline: Instant,
+    ) -> Result<CdrPages, Failure>;
 }

@@ -2,6 +2,7 @@
 
 mod backend;
 mod body;
+mod client;
 mod code;
 mod document;
 mod error;

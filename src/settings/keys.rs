@@ -12,6 +12,7 @@ use crate::telephony::{DialplanContext, TrunkName};
 /// What a key may hold.
 #[derive(Debug, Clone)]
 enum Rule {
+    Flag,
     Whole(RangeInclusive<u64>),
     Text(&'static str, fn(&str) -> bool),
     Texts(&'static str, fn(&str) -> bool),
@@ -60,14 +61,19 @@ impl Key {
     /// What is allowed, in words.
     pub(super) fn allowed(&self) -> String {
         match &self.rule {
+            Rule::Flag => "true or false".to_owned(),
             Rule::Whole(range) => format!("a whole number from {} to {}", range.start(), range.end()),
             Rule::Text(allowed, _) | Rule::Texts(allowed, _) => (*allowed).to_owned(),
         }
     }
 
-    /// The value in the key's own type, if it is allowed. Numbers and lists may come as text, as variables have them.
+    /// The value in the key's own type, if it is allowed. Flags, numbers and lists may come as text, as variables have them.
     pub(super) fn accept(&self, value: &Value) -> Option<Value> {
         match &self.rule {
+            Rule::Flag => match value.as_str() {
+                Some(text) => text.trim().parse::<bool>().ok().map(Value::from),
+                None => value.as_bool().map(Value::from),
+            },
             Rule::Whole(range) => {
                 let number = match value.as_str() {
                     Some(text) => text.trim().parse().ok()?,
@@ -175,6 +181,7 @@ pub(super) static KEYS: &[Key] = &[
     Key::whole("store.limits.in_flight", 1..=64),
     Key::whole("store.limits.waiting", 0..=10_000),
     Key::whole("store.limits.wait_ms", 0..=60_000),
+    Key::new("cdr.late_rows", Rule::Flag),
     Key::text("asterisk.*.host", HOST, is_host).required(),
     Key::whole("asterisk.*.port", 1..=65_535),
     Key::text("asterisk.*.user", USER, |text| is_plain(text, 64)).required(),

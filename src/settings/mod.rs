@@ -2,6 +2,7 @@
 
 mod asterisk;
 mod auth;
+mod cdr;
 mod error;
 mod http;
 mod keys;
@@ -19,6 +20,7 @@ use serde::Deserialize;
 
 pub use asterisk::AsteriskSettings;
 pub use auth::AuditSettings;
+pub use cdr::CdrSettings;
 pub use error::{Problem, SettingsError};
 pub use http::{HttpSettings, LogFormat, LogSettings};
 pub use pac::{CollectorSettings, JwtSettings, PacSettings};
@@ -40,6 +42,8 @@ pub struct Settings {
     pub audit: AuditSettings,
     /// Where CDRs and the ledger are kept.
     pub store: StoreSettings,
+    /// How CDRs are served.
+    pub cdr: CdrSettings,
     /// Each Asterisk by name.
     #[serde(default)]
     pub asterisk: BTreeMap<String, AsteriskSettings>,

@@ -10,6 +10,7 @@ mod check;
 mod collector;
 mod contract;
 mod demo;
+mod drop_in;
 mod isolation;
 mod migrate;
 mod no_lost_cdr;

@@ -1,9 +1,10 @@
 use actix_rt::time::sleep;
 use tokio::time::{Instant, timeout};
 
+use super::super::cursor::ClientId;
 use super::super::messages::CdrPages;
 use super::super::store::tests::{Database, leg, legs, settings};
-use super::super::store::{CdrRange, Position};
+use super::super::store::{Batch, CdrRange, Position};
 use super::*;
 use crate::actor::{AskError, Limits, Placement, RestartPolicy, State};
 
@@ -38,11 +39,14 @@ async fn usable(handle: &CdrHandle) {
 }
 
 async fn last_call_id(handle: &CdrHandle) -> Reply<GetLastCallId> {
-    let request = GetLastCallId { pbx: "a".to_owned() };
+    let request = GetLastCallId {
+        pbx: "a".to_owned(),
+        client: Some(client()),
+    };
     handle.ask(request, Instant::now() + PATIENCE).await
 }
 
-async fn apply(handle: &CdrHandle, batch: super::super::store::Batch) {
+async fn apply(handle: &CdrHandle, batch: Batch) {
     let request = Apply {
         pbx: "a".to_owned(),
         batch,
@@ -50,12 +54,21 @@ async fn apply(handle: &CdrHandle, batch: super::super::store::Batch) {
     handle.ask(request, Instant::now() + PATIENCE).await.unwrap();
 }
 
-async fn search(handle: &CdrHandle) -> CdrPages {
+async fn search_after(handle: &CdrHandle, call_id: &str) -> Result<CdrPages, AskError<StoreError>> {
     let request = SearchAfterCallId {
         pbx: "a".to_owned(),
-        call_id: "0".to_owned(),
+        call_id: call_id.to_owned(),
+        client: Some(client()),
     };
-    handle.ask(request, Instant::now() + PATIENCE).await.unwrap()
+    handle.ask(request, Instant::now() + PATIENCE).await
+}
+
+async fn search(handle: &CdrHandle) -> CdrPages {
+    search_after(handle, "0").await.unwrap()
+}
+
+fn client() -> ClientId {
+    ClientId::of_address([192, 0, 2, 1].into())
 }
 
 /// An actor with that many legs.
@@ -153,6 +166,70 @@ async fn a_long_answer_arrives_whole_and_in_order() {
 }
 
 #[actix_rt::test]
+async fn what_a_reply_hands_out_is_known_once_it_is_whole() {
+    let database = Database::sqlite();
+    let handle = with_legs(&database, 1_600).await;
+    let mut pages = search(&handle).await;
+    let greatest = leg(1_599, "").row.call_history_id.to_string();
+    // A reply that breaks off hands nothing out, one that is whole does.
+    for rounds in [1, 3] {
+        for _ in 0..rounds {
+            pages.rest.recv().await.unwrap().unwrap();
+        }
+        if rounds == 3 {
+            assert!(pages.rest.recv().await.is_none());
+        }
+        drop(pages);
+        permits_return(&handle).await;
+        let changed = Batch {
+            cdrs: vec![leg(7, &rounds.to_string())],
+            ..Batch::default()
+        };
+        apply(&handle, changed).await;
+        let since = search_after(&handle, &greatest).await.unwrap();
+        assert_eq!(since.first.len(), rounds / 3, "after {rounds} pages more");
+        pages = search(&handle).await;
+    }
+}
+
+#[actix_rt::test]
+async fn the_last_call_id_is_handed_out_too() {
+    let database = Database::sqlite();
+    let handle = with_legs(&database, 9).await;
+    let last = last_call_id(&handle).await.unwrap().unwrap().to_string();
+    assert!(search_after(&handle, &last).await.unwrap().first.is_empty());
+    let changed = Batch {
+        cdrs: vec![leg(3, "late")],
+        ..Batch::default()
+    };
+    apply(&handle, changed).await;
+    let since = search_after(&handle, &last).await.unwrap();
+    assert_eq!(since.first[0].cdr_id, leg(3, "").row.cdr_id);
+}
+
+#[actix_rt::test]
+async fn what_cannot_be_remembered_is_not_handed_out() {
+    let database = Database::sqlite();
+    let handle = with_legs(&database, 1_600).await;
+    database
+        .execute("CREATE TRIGGER full BEFORE INSERT ON client_cursor BEGIN SELECT raise(ABORT, 'full'); END")
+        .await;
+    let last = last_call_id(&handle).await;
+    assert!(
+        matches!(last, Err(AskError::Reply(StoreError::Query(_)))),
+        "{last:?}"
+    );
+    let short = search_after(&handle, &leg(1_590, "").row.call_history_id.to_string()).await;
+    assert!(
+        matches!(short, Err(AskError::Reply(StoreError::Query(_)))),
+        "{short:?}"
+    );
+    let (whole, error) = drain(search(&handle).await).await;
+    assert_eq!(whole, 2);
+    assert!(matches!(error, Some(StoreError::Query(_))), "{error:?}");
+}
+
+#[actix_rt::test]
 async fn a_reader_that_goes_frees_the_permit() {
     let database = Database::sqlite();
     let handle = with_legs(&database, 4_000).await;
@@ -169,8 +246,7 @@ async fn drain(mut pages: CdrPages) -> (usize, Option<StoreError>) {
     while let Some(page) = pages.rest.recv().await {
         match page {
             Ok(page) => {
-                assert_eq!(page.len(), 500);
-                whole += 1;
+                whole += usize::from(page.len() == 500);
             }
             Err(error) => {
                 assert_eq!(pages.rest.recv().await, None);

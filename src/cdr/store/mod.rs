@@ -14,10 +14,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use super::cursor::{self, ClientId, HandedOut, Resumed};
 use super::record::{Cdr, Recording, Sourced};
 use crate::database::{Schema, StoreError};
 use crate::settings::{StoreSettings, StoreUrl};
@@ -137,8 +138,8 @@ pub trait CdrStore: Send + Sync {
     /// for the legs that it misses before it reads them again.
     async fn digests(&self, pbx: &str, range: CdrRange) -> Result<Vec<(String, String)>, StoreError>;
 
-    /// The greatest `call_history_id` of `pbx`.
-    async fn last_call_id(&self, pbx: &str) -> Result<Option<Uuid>, StoreError>;
+    /// The greatest `call_history_id` of `pbx`, and the [`head`](Self::head) at that moment.
+    async fn last_call_id(&self, pbx: &str) -> Result<(Option<Uuid>, i64), StoreError>;
 
     /// At most `limit` legs of `pbx` whose `call_history_id`, as text, is greater than `call_id`, and whose `cdr_id`
     /// is greater than `after`; by `cdr_id`.
@@ -149,6 +150,34 @@ pub trait CdrStore: Send + Sync {
         after: Option<Uuid>,
         limit: usize,
     ) -> Result<Vec<LegacyRow>, StoreError>;
+
+    /// What to answer a client that polls `pbx` with a call id: see [`cursor`](crate::cdr::cursor). A reply has at most
+    /// `late` legs whose `call_history_id`, as text, is not greater.
+    async fn resume(
+        &self,
+        pbx: &str,
+        client: &ClientId,
+        call_id: &str,
+        late: usize,
+    ) -> Result<Resumed, StoreError>;
+
+    /// Remembers what a reply hands out, durably once this returns. Nothing is written that is known already.
+    async fn hand_out(&self, pbx: &str, client: &ClientId, handed_out: HandedOut) -> Result<(), StoreError>;
+
+    /// The ids of at most `limit` legs of `pbx` with a `seq` after `since` and up to `until`, and beyond it if their
+    /// `call_history_id`, as text, is greater than `call_id`; by `cdr_id`, after `after`.
+    async fn legs_since(
+        &self,
+        pbx: &str,
+        since: i64,
+        until: i64,
+        call_id: &str,
+        after: Option<Uuid>,
+        limit: usize,
+    ) -> Result<Vec<Uuid>, StoreError>;
+
+    /// These legs of `pbx`, those of them that are stored; by `cdr_id`.
+    async fn legs(&self, pbx: &str, ids: &[Uuid]) -> Result<Vec<LegacyRow>, StoreError>;
 
     /// The `seq` of the latest change; 0 in a new store. It also shows that the store answers.
     async fn head(&self) -> Result<i64, StoreError>;
@@ -216,6 +245,21 @@ fn comparable(call_id: &str) -> &str {
 /// A limit as the databases take it.
 fn limit(rows: usize) -> i64 {
     i64::try_from(rows).unwrap_or(i64::MAX)
+}
+
+/// Before when ids that clients were handed out are forgotten, and since when they need not be remembered again: a
+/// client that gets the same id all day is no reason to write all day.
+fn remembered_since() -> (Timestamp, Timestamp) {
+    const DAY: SignedDuration = SignedDuration::from_hours(24);
+    let now = Timestamp::now();
+    (now - DAY * cursor::REMEMBERED_DAYS, now - DAY)
+}
+
+/// The ids to remember, each once.
+fn handed_out(handed_out: HandedOut) -> Vec<String> {
+    let mut ids = vec![handed_out.greatest.to_string(), handed_out.last.to_string()];
+    ids.dedup();
+    ids
 }
 
 /// An id that was stored as text.

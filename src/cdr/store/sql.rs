@@ -19,8 +19,12 @@ pub(super) const REMOVE_POSITION: &str = "DELETE FROM collector_position WHERE p
 /// The key of the tombstones' hashes.
 pub(super) const TOMBSTONE_KEY: &str = "SELECT value FROM store_meta WHERE name = 'tombstone_key'";
 
-/// The greatest call id, from the end of an index.
-pub(super) const LAST_CALL_ID: &str = "SELECT max(call_history_id) FROM cdr WHERE pbx = $1";
+/// The greatest call id, from the end of an index, and the seq given out last, both of one moment.
+pub(super) const LAST_CALL_ID: &str =
+    "SELECT (SELECT max(call_history_id) FROM cdr WHERE pbx = $1), seq FROM feed_head";
+
+/// The smallest call id, from the start of an index.
+pub(super) const FIRST_CALL_ID: &str = "SELECT min(call_history_id) FROM cdr WHERE pbx = $1";
 
 /// Digests of the legs of `$1` from `$2` to before `$3`.
 pub(super) const LEG_DIGESTS: &str = "SELECT cdr_id, source_digest FROM cdr \
@@ -52,6 +56,48 @@ pub(super) const FIRST_AFTER_CALL_ID: &str = legacy!(
 );
 
 /// The next `$4` of them after the leg `$3`: along the primary key from where the page before ended, so that all
-/// pages together walk it once, and never through the matches from their start again.
+/// pages together walk it once, and never through the matches from their start again. Where no call id is smaller than
+/// `$2`, the first page too: every leg matches.
 pub(super) const NEXT_AFTER_CALL_ID: &str =
     legacy!("WHERE pbx = $1 AND call_history_id || '' > $2 AND cdr_id > $3 ORDER BY cdr_id LIMIT $4");
+
+/// The seq given out last, and the one remembered of the client `$2` of `$1` for the call id `$3`, if the feed has
+/// reached it.
+pub(super) const RESUME: &str = "SELECT feed_head.seq, client_cursor.seq FROM feed_head \
+     LEFT JOIN client_cursor ON pbx = $1 AND client = $2 AND call_id = $3 AND client_cursor.seq <= feed_head.seq";
+
+/// Of the legs of `$1` after the seq `$2` up to `$3` whose call id is not greater than `$4`, the seq of the one after
+/// `$5` others.
+pub(super) const LATE_UNTIL: &str = "SELECT seq FROM cdr WHERE pbx = $1 AND seq > $2 AND seq <= $3 \
+     AND call_history_id || '' <= $4 ORDER BY seq LIMIT 1 OFFSET $5";
+
+/// The ids of the first `$6` legs of `$1` after the leg `$5` that were stored after the seq `$2`, and up to `$3` unless
+/// their call id is greater than `$4`. Appending nothing keeps the planners to the feed's covering index.
+pub(super) const LEGS_SINCE: &str = "SELECT cdr_id FROM cdr WHERE pbx = $1 AND seq > $2 \
+     AND (seq <= $3 OR call_history_id || '' > $4) AND cdr_id || '' > $5 ORDER BY cdr_id || '' LIMIT $6";
+
+/// The legs of `$1` with the ids in the JSON array `$2`, for SQLite.
+pub(super) const LEGS_OF_JSON: &str =
+    legacy!("WHERE pbx = $1 AND cdr_id IN (SELECT value FROM json_each($2)) ORDER BY cdr_id");
+
+/// The legs of `$1` with the ids in the array `$2`, for PostgreSQL.
+pub(super) const LEGS_OF_ARRAY: &str = legacy!("WHERE pbx = $1 AND cdr_id = ANY($2) ORDER BY cdr_id");
+
+/// Which of the call ids `$5` and `$6` are remembered for the client `$4` of `$3`, and whether that is enough: with a
+/// seq up to `$1`, and handed out since `$2`. (SQLite numbers parameters as they come.)
+pub(super) const REMEMBERED: &str = "SELECT call_id, seq <= $1 AND handed_out_at >= $2 FROM client_cursor \
+     WHERE pbx = $3 AND client = $4 AND call_id IN ($5, $6)";
+
+/// Remembers the seq `$4` for the call id `$3` of the client `$2` of `$1`, handed out at `$5`; of two the smaller.
+pub(super) const REMEMBER: &str = "INSERT INTO client_cursor (pbx, client, call_id, seq, handed_out_at) \
+     VALUES ($1, $2, $3, $4, $5) ON CONFLICT (pbx, client, call_id) DO UPDATE SET handed_out_at = excluded.handed_out_at, \
+     seq = CASE WHEN excluded.seq < client_cursor.seq THEN excluded.seq ELSE client_cursor.seq END";
+
+/// Forgets the oldest `$2` call ids that were handed out before `$1`.
+pub(super) const FORGET_OLD: &str = "DELETE FROM client_cursor WHERE (pbx, client, call_id) IN \
+     (SELECT pbx, client, call_id FROM client_cursor WHERE handed_out_at < $1 ORDER BY handed_out_at LIMIT $2)";
+
+/// Forgets `$3` call ids of the client `$2` of `$1` beyond the `$4` that were handed out last.
+pub(super) const FORGET_SURPLUS: &str = "DELETE FROM client_cursor WHERE (pbx, client, call_id) IN \
+     (SELECT pbx, client, call_id FROM client_cursor WHERE pbx = $1 AND client = $2 \
+     ORDER BY handed_out_at DESC LIMIT $3 OFFSET $4)";

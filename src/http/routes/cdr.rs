@@ -1,4 +1,4 @@
-//! `POST cdr`: every stored leg of a call with a greater id, page by page.
+//! `POST cdr`: what a client does not have yet, page by page.
 
 use std::time::Duration;
 
@@ -10,11 +10,11 @@ use utoipa::ToSchema;
 
 use crate::cdr::{CdrPages, LegacyRow};
 use crate::database::StoreError;
-use crate::http::AppState;
 use crate::http::body::{Field, Fields};
 use crate::http::document::{BodyErrors, ReadErrors};
 use crate::http::legacy_error::Refusal;
 use crate::http::legacy_row::RenderedRow;
+use crate::http::{AppState, client};
 
 /// Every stored leg whose `call_id` is greater than this text, by `cdr_id`; streamed.
 #[utoipa::path(
@@ -58,7 +58,10 @@ async fn search(
 ) -> Result<HttpResponse, Refusal> {
     let deadline = state.deadline();
     let call_id = call_id(&Fields::read(request, payload, deadline).await?)?;
-    let pages = state.gateway.cdrs_after(call_id, deadline).await?;
+    let pages = state
+        .gateway
+        .cdrs_after(call_id, client::of(request), deadline)
+        .await?;
     let array = Array {
         pages,
         recordings: state.recordings.clone(),

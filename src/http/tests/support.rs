@@ -20,7 +20,7 @@ use uuid::Uuid;
 
 use crate::actor::{Health, HealthBoard};
 use crate::ari::{Originate, Originated};
-use crate::cdr::{CdrPages, LegacyRow};
+use crate::cdr::{CdrPages, ClientId, LegacyRow};
 use crate::database::StoreError;
 use crate::http::{AppState, Failure, Gateway, Lifecycle, serve};
 use crate::ledger::CallId;
@@ -93,11 +93,11 @@ impl Gateway for FakeGateway {
         self.verdict().map(|()| Originated { call_id })
     }
 
-    async fn last_call_id(&self, _: Instant) -> Result<Option<Uuid>, Failure> {
+    async fn last_call_id(&self, _: ClientId, _: Instant) -> Result<Option<Uuid>, Failure> {
         self.verdict().map(|()| self.last_call_id)
     }
 
-    async fn cdrs_after(&self, call_id: String, _: Instant) -> Result<CdrPages, Failure> {
+    async fn cdrs_after(&self, call_id: String, _: ClientId, _: Instant) -> Result<CdrPages, Failure> {
         self.searches.lock().unwrap().push(call_id);
         self.verdict()?;
         Ok(self.pages.as_ref().map_or_else(|| pages([]), |pages| pages()))

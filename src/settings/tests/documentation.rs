@@ -100,6 +100,7 @@ fn the_types_have_exactly_the_keys() {
     assert_eq!(fields::<LogSettings>(), keys("log"));
     assert_eq!(fields::<AuditSettings>(), keys("audit"));
     assert_eq!(fields::<StoreSettings>(), keys("store"));
+    assert_eq!(fields::<CdrSettings>(), keys("cdr"));
     assert_eq!(fields::<AsteriskSettings>(), keys("asterisk.*"));
     assert_eq!(fields::<PacSettings>(), keys("pac.*"));
     assert_eq!(fields::<JwtSettings>(), keys("pac.*.jwt"));

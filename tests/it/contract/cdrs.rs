@@ -1,5 +1,7 @@
 //! `cdr` and `last-call-id`: rows that the simulated 3CX holds, as the gateway collects, stores and shows them.
 
+use std::net::Ipv4Addr;
+
 use awc::http::StatusCode;
 use jiff::Timestamp;
 use mege_gateway::cdr::{Cdr, Recording};
@@ -173,9 +175,11 @@ async fn an_empty_store_has_an_empty_id_and_no_rows(store: &Store) {
 
 async fn rows_are_rendered_ordered_and_compared_as_the_original_does(store: &Store) {
     let path = ("PBX_RECORDING_PATH", "https://recordings.example/all");
-    let (simulator, app) = gateway(store, &[path]).await;
+    let (simulator, mut app) = gateway(store, &[path]).await;
     insert_all(simulator.pbx());
     collected(&app, "recordings.example").await;
+    // What was handed out meanwhile was to another client.
+    app.come_from(Ipv4Addr::new(127, 0, 0, 2));
 
     // By `cdr_id`: the leg that crossed midnight began first, and its call's id is not the smallest.
     let all = [ACROSS_MIDNIGHT, ANSWERED, MISSED, RECORDED];

@@ -1,6 +1,7 @@
 //! A whole gateway in the test's own process, on a simulated PBX unless the test has better.
 
 use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
 use std::path::Path;
 use std::time::Duration;
 
@@ -95,9 +96,7 @@ impl TestApp {
                 .await
                 .expect("a server that ends in order");
         });
-        // As many connections as a test has requests under way.
-        let connector = Connector::new().limit(0);
-        let client = Client::builder().connector(connector).timeout(LIMIT).finish();
+        let client = client_at(Ipv4Addr::LOCALHOST);
         TestApp {
             root: format!("{origin}{prefix}"),
             origin,
@@ -107,6 +106,11 @@ impl TestApp {
             served,
             _folder: folder,
         }
+    }
+
+    /// Asks from another loopback address from here on, as another client would.
+    pub(crate) fn come_from(&mut self, address: Ipv4Addr) {
+        self.client = client_at(address);
     }
 
     /// Waits until the Asterisk named `main` can be used.
@@ -169,6 +173,17 @@ impl TestApp {
         drop(self.stop.take());
         self.served.await.expect("an end without a panic");
     }
+}
+
+/// A client of the gateway with this address.
+pub(crate) fn client_at(address: Ipv4Addr) -> Client {
+    // As many connections as a test has requests under way.
+    let connector = Connector::new().limit(0);
+    Client::builder()
+        .local_address(address.into())
+        .connector(connector)
+        .timeout(LIMIT)
+        .finish()
 }
 
 fn settings(folder: &Path, variables: &[(&str, String)]) -> Settings {

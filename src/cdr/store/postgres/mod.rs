@@ -1,8 +1,10 @@
 //! The store in a PostgreSQL database.
 
+mod cursor;
 mod read;
 mod write;
 
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -10,6 +12,7 @@ use uuid::Uuid;
 
 use super::tombstone::TombstoneKey;
 use super::{Batch, CdrRange, CdrStore, Changes, HISTORY, LegacyRow, Position, sql};
+use crate::cdr::cursor::{ClientId, FORGET_EVERY, HandedOut, Resumed};
 use crate::cdr::record::{Cdr, Recording, Sourced};
 use crate::database::{Postgres, Schema, StoreError, schema_of_database};
 
@@ -22,6 +25,8 @@ mod embedded {
 pub(super) struct PostgresCdrs {
     database: Postgres,
     tombstone_key: TombstoneKey,
+    /// Replies whose ids were written.
+    handed_out: AtomicU32,
 }
 
 impl PostgresCdrs {
@@ -48,6 +53,7 @@ impl PostgresCdrs {
         Ok(Self {
             database,
             tombstone_key,
+            handed_out: AtomicU32::new(0),
         })
     }
 }
@@ -94,7 +100,7 @@ impl CdrStore for PostgresCdrs {
             .await
     }
 
-    async fn last_call_id(&self, pbx: &str) -> Result<Option<Uuid>, StoreError> {
+    async fn last_call_id(&self, pbx: &str) -> Result<(Option<Uuid>, i64), StoreError> {
         self.database
             .bounded(async { read::last_call_id(&self.database.get().await?, pbx).await })
             .await
@@ -113,6 +119,60 @@ impl CdrStore for PostgresCdrs {
                 let client = self.database.get().await?;
                 read::after_call_id(&client, pbx, call_id, after, limit).await
             })
+            .await
+    }
+
+    async fn resume(
+        &self,
+        pbx: &str,
+        client: &ClientId,
+        call_id: &str,
+        late: usize,
+    ) -> Result<Resumed, StoreError> {
+        let call_id = super::comparable(call_id);
+        self.database
+            .bounded(async { cursor::resume(&self.database.get().await?, pbx, client, call_id, late).await })
+            .await
+    }
+
+    async fn hand_out(&self, pbx: &str, client: &ClientId, handed_out: HandedOut) -> Result<(), StoreError> {
+        self.database
+            .bounded(async {
+                let mut connection = self.database.get().await?;
+                let unknown = cursor::unknown(&connection, pbx, client, handed_out).await?;
+                if unknown.is_empty() {
+                    return Ok(());
+                }
+                let count = self.handed_out.fetch_add(1, Ordering::Relaxed);
+                let forget = count % FORGET_EVERY == FORGET_EVERY - 1;
+                let until = handed_out.until;
+                cursor::remember(&mut connection, pbx, client, &unknown, until, forget).await
+            })
+            .await
+    }
+
+    async fn legs_since(
+        &self,
+        pbx: &str,
+        since: i64,
+        until: i64,
+        call_id: &str,
+        after: Option<Uuid>,
+        limit: usize,
+    ) -> Result<Vec<Uuid>, StoreError> {
+        let call_id = super::comparable(call_id);
+        let after = after.map(|after| after.to_string()).unwrap_or_default();
+        self.database
+            .bounded(async {
+                let client = self.database.get().await?;
+                cursor::legs_since(&client, pbx, since, until, call_id, &after, limit).await
+            })
+            .await
+    }
+
+    async fn legs(&self, pbx: &str, ids: &[Uuid]) -> Result<Vec<LegacyRow>, StoreError> {
+        self.database
+            .bounded(async { read::legs(&self.database.get().await?, pbx, ids).await })
             .await
     }
 

@@ -15,7 +15,11 @@ use crate::cdr::store::{self, LegacyRow, Position, sql};
 use crate::cdr::value::{Kind, Value as _};
 use crate::database::StoreError;
 
-async fn query(client: &Object, sql: &str, params: &[&(dyn ToSql + Sync)]) -> Result<Vec<PgRow>, StoreError> {
+pub(super) async fn query(
+    client: &Object,
+    sql: &str,
+    params: &[&(dyn ToSql + Sync)],
+) -> Result<Vec<PgRow>, StoreError> {
     let statement = client.prepare_cached(sql).await?;
     Ok(client.query(&statement, params).await?)
 }
@@ -77,13 +81,11 @@ pub(super) async fn digests_of(
     Ok(found.into_iter().collect())
 }
 
-pub(super) async fn last_call_id(client: &Object, pbx: &str) -> Result<Option<Uuid>, StoreError> {
-    let rows = query(client, sql::LAST_CALL_ID, &[&pbx]).await?;
-    let last: Option<&str> = match rows.first() {
-        Some(row) => row.try_get(0)?,
-        None => None,
-    };
-    last.map(store::uuid).transpose()
+pub(super) async fn last_call_id(client: &Object, pbx: &str) -> Result<(Option<Uuid>, i64), StoreError> {
+    let statement = client.prepare_cached(sql::LAST_CALL_ID).await?;
+    let row = client.query_one(&statement, &[&pbx]).await?;
+    let last: Option<&str> = row.try_get(0)?;
+    Ok((last.map(store::uuid).transpose()?, row.try_get(1)?))
 }
 
 pub(super) async fn after_call_id(
@@ -94,13 +96,27 @@ pub(super) async fn after_call_id(
     limit: usize,
 ) -> Result<Vec<LegacyRow>, StoreError> {
     let limit = store::limit(limit);
+    let after = match after {
+        None if all_are_after(client, pbx, call_id).await? => Some(String::new()),
+        after => after.map(|after| after.to_string()),
+    };
     let rows = match after {
         None => query(client, sql::FIRST_AFTER_CALL_ID, &[&pbx, &call_id, &limit]).await?,
-        Some(after) => {
-            let after = after.to_string();
-            query(client, sql::NEXT_AFTER_CALL_ID, &[&pbx, &call_id, &after, &limit]).await?
-        }
+        Some(after) => query(client, sql::NEXT_AFTER_CALL_ID, &[&pbx, &call_id, &after, &limit]).await?,
     };
+    rows.iter().map(legacy_row).collect()
+}
+
+async fn all_are_after(client: &Object, pbx: &str, call_id: &str) -> Result<bool, StoreError> {
+    let statement = client.prepare_cached(sql::FIRST_CALL_ID).await?;
+    let row = client.query_one(&statement, &[&pbx]).await?;
+    let first: Option<&str> = row.try_get(0)?;
+    Ok(first.is_some_and(|first| first > call_id))
+}
+
+pub(super) async fn legs(client: &Object, pbx: &str, ids: &[Uuid]) -> Result<Vec<LegacyRow>, StoreError> {
+    let ids: Vec<String> = ids.iter().map(Uuid::to_string).collect();
+    let rows = query(client, sql::LEGS_OF_ARRAY, &[&pbx, &ids]).await?;
     rows.iter().map(legacy_row).collect()
 }
 

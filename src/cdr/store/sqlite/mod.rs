@@ -1,10 +1,12 @@
 //! The store in one SQLite file: one connection that writes, several that only read.
 
+mod cursor;
 mod read;
 mod write;
 
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -13,7 +15,7 @@ use uuid::Uuid;
 
 use super::tombstone::TombstoneKey;
 use super::{Batch, CdrRange, CdrStore, Changes, HISTORY, LegacyRow, Position, sql};
-
+use crate::cdr::cursor::{ClientId, FORGET_EVERY, HandedOut, Resumed};
 use crate::cdr::record::{Cdr, Recording, Sourced};
 use crate::database::{Connections, Schema, StoreError, schema_of_file};
 
@@ -27,6 +29,8 @@ pub(super) struct SqliteCdrs {
     writer: Connections,
     readers: Connections,
     tombstone_key: Arc<TombstoneKey>,
+    /// Replies whose ids were written.
+    handed_out: AtomicU32,
 }
 
 impl SqliteCdrs {
@@ -57,6 +61,7 @@ impl SqliteCdrs {
             writer,
             readers,
             tombstone_key,
+            handed_out: AtomicU32::new(0),
         })
     }
 }
@@ -93,7 +98,7 @@ impl CdrStore for SqliteCdrs {
             .await
     }
 
-    async fn last_call_id(&self, pbx: &str) -> Result<Option<Uuid>, StoreError> {
+    async fn last_call_id(&self, pbx: &str) -> Result<(Option<Uuid>, i64), StoreError> {
         let pbx = pbx.to_owned();
         self.readers
             .with(move |connection| read::last_call_id(connection, &pbx))
@@ -110,6 +115,63 @@ impl CdrStore for SqliteCdrs {
         let (pbx, call_id) = (pbx.to_owned(), super::comparable(call_id).to_owned());
         self.readers
             .with(move |connection| read::after_call_id(connection, &pbx, &call_id, after, limit))
+            .await
+    }
+
+    async fn resume(
+        &self,
+        pbx: &str,
+        client: &ClientId,
+        call_id: &str,
+        late: usize,
+    ) -> Result<Resumed, StoreError> {
+        let (pbx, client) = (pbx.to_owned(), client.clone());
+        let call_id = super::comparable(call_id).to_owned();
+        self.readers
+            .with(move |connection| cursor::resume(connection, &pbx, &client, &call_id, late))
+            .await
+    }
+
+    async fn hand_out(&self, pbx: &str, client: &ClientId, handed_out: HandedOut) -> Result<(), StoreError> {
+        let (pbx, client) = (pbx.to_owned(), client.clone());
+        let (read_pbx, read_client) = (pbx.clone(), client.clone());
+        let unknown = self
+            .readers
+            .with(move |connection| cursor::unknown(connection, &read_pbx, &read_client, handed_out))
+            .await?;
+        if unknown.is_empty() {
+            return Ok(());
+        }
+        let count = self.handed_out.fetch_add(1, Ordering::Relaxed);
+        let forget = count % FORGET_EVERY == FORGET_EVERY - 1;
+        let remember = move |connection: &mut Connection| {
+            cursor::remember(connection, &pbx, &client, &unknown, handed_out.until, forget)
+        };
+        self.writer.with(remember).await
+    }
+
+    async fn legs_since(
+        &self,
+        pbx: &str,
+        since: i64,
+        until: i64,
+        call_id: &str,
+        after: Option<Uuid>,
+        limit: usize,
+    ) -> Result<Vec<Uuid>, StoreError> {
+        let (pbx, call_id) = (pbx.to_owned(), super::comparable(call_id).to_owned());
+        let after = after.map(|after| after.to_string()).unwrap_or_default();
+        self.readers
+            .with(move |connection| {
+                cursor::legs_since(connection, &pbx, since, until, &call_id, &after, limit)
+            })
+            .await
+    }
+
+    async fn legs(&self, pbx: &str, ids: &[Uuid]) -> Result<Vec<LegacyRow>, StoreError> {
+        let (pbx, ids) = (pbx.to_owned(), ids.to_vec());
+        self.readers
+            .with(move |connection| read::legs(connection, &pbx, &ids))
             .await
     }
 

@@ -74,11 +74,11 @@ fn digests_of(
     Ok(found.into_iter().collect())
 }
 
-pub(super) fn last_call_id(connection: &Connection, pbx: &str) -> Result<Option<Uuid>, StoreError> {
-    let last: Option<String> = connection
+pub(super) fn last_call_id(connection: &Connection, pbx: &str) -> Result<(Option<Uuid>, i64), StoreError> {
+    let (last, head) = connection
         .prepare_cached(sql::LAST_CALL_ID)?
-        .query_row([pbx], |row| row.get(0))?;
-    last.as_deref().map(store::uuid).transpose()
+        .query_row([pbx], |row| Ok((row.get::<_, Option<String>>(0)?, row.get(1)?)))?;
+    Ok((last.as_deref().map(store::uuid).transpose()?, head))
 }
 
 pub(super) fn after_call_id(
@@ -90,14 +90,35 @@ pub(super) fn after_call_id(
 ) -> Result<Vec<LegacyRow>, StoreError> {
     let limit = store::limit(limit);
     let (sql, after) = match after {
+        None if all_are_after(connection, pbx, call_id)? => (sql::NEXT_AFTER_CALL_ID, Some(String::new())),
         None => (sql::FIRST_AFTER_CALL_ID, None),
         Some(after) => (sql::NEXT_AFTER_CALL_ID, Some(after.to_string())),
     };
     let mut params: Vec<&dyn ToSql> = vec![&pbx, &call_id];
     params.extend(after.as_ref().map(|after| after as &dyn ToSql));
     params.push(&limit);
+    legacy_rows(connection, sql, &params)
+}
+
+fn all_are_after(connection: &Connection, pbx: &str, call_id: &str) -> Result<bool, StoreError> {
+    let first: Option<String> = connection
+        .prepare_cached(sql::FIRST_CALL_ID)?
+        .query_row([pbx], |row| row.get(0))?;
+    Ok(first.is_some_and(|first| first.as_str() > call_id))
+}
+
+pub(super) fn legs(connection: &Connection, pbx: &str, ids: &[Uuid]) -> Result<Vec<LegacyRow>, StoreError> {
+    let ids = serde_json::to_string(ids).map_err(|_| StoreError::Query("ids have no JSON".to_owned()))?;
+    legacy_rows(connection, sql::LEGS_OF_JSON, &[&pbx, &ids])
+}
+
+fn legacy_rows(
+    connection: &Connection,
+    sql: &str,
+    params: &[&dyn ToSql],
+) -> Result<Vec<LegacyRow>, StoreError> {
     let mut statement = connection.prepare_cached(sql)?;
-    let mut rows = statement.query(params.as_slice())?;
+    let mut rows = statement.query(params)?;
     let mut legs = Vec::new();
     while let Some(row) = rows.next()? {
         legs.push(LegacyRow {
@@ -158,9 +179,12 @@ mod tests {
     /// How SQLite goes about a statement over the schema, without statistics, as in production.
     fn plan(sql: &str) -> String {
         let connection = Connection::open_in_memory().unwrap();
-        connection
-            .execute_batch(include_str!("../migrations/sqlite/V1__cdr.sql"))
-            .unwrap();
+        for migration in [
+            include_str!("../migrations/sqlite/V1__cdr.sql"),
+            include_str!("../migrations/sqlite/V2__client_cursor.sql"),
+        ] {
+            connection.execute_batch(migration).unwrap();
+        }
         let mut statement = connection.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
         let params = vec![rusqlite::types::Null; statement.parameter_count()];
         let steps = statement.query_map(rusqlite::params_from_iter(params), |row| row.get::<_, String>(3));
@@ -184,8 +208,48 @@ mod tests {
     }
 
     #[test]
+    fn what_was_stored_since_comes_from_the_feed_and_then_by_leg() {
+        let feed = "USING COVERING INDEX cdr_feed (pbx=? AND seq>?";
+        let late = plan(sql::LATE_UNTIL);
+        assert!(late.contains(feed) && !late.contains("TEMP B-TREE"), "{late}");
+        let since = plan(sql::LEGS_SINCE);
+        assert!(since.contains(feed), "{since}");
+        let legs = plan(sql::LEGS_OF_JSON);
+        let by_leg = "USING INDEX sqlite_autoindex_cdr_1 (pbx=? AND cdr_id=?)";
+        assert!(legs.contains(by_leg) && !legs.contains("FOR ORDER BY"), "{legs}");
+    }
+
+    #[test]
+    fn what_was_handed_out_is_found_and_forgotten_by_an_index() {
+        for statement in [sql::RESUME, sql::REMEMBERED] {
+            let plan = plan(statement);
+            let by_key = "client_cursor USING PRIMARY KEY (pbx=? AND client=? AND call_id=?)";
+            assert!(plan.contains(by_key), "{plan}");
+        }
+        for (statement, index) in [
+            (
+                sql::FORGET_OLD,
+                "USING COVERING INDEX client_cursor_age (handed_out_at<?)",
+            ),
+            (
+                sql::FORGET_SURPLUS,
+                "USING COVERING INDEX client_cursor_client (pbx=? AND client=?)",
+            ),
+        ] {
+            let plan = plan(statement);
+            assert!(
+                plan.contains(index) && !plan.contains("SCAN client_cursor"),
+                "{plan}"
+            );
+        }
+    }
+
+    #[test]
     fn the_last_call_id_and_digests_come_from_an_index() {
-        for statement in [sql::LAST_CALL_ID, sql::LEG_DIGESTS, sql::RECORDING_DIGESTS] {
+        let last = plan(sql::LAST_CALL_ID);
+        let from_its_end = "SEARCH cdr USING COVERING INDEX cdr_call (pbx=?)";
+        assert!(last.contains(from_its_end), "{last}");
+        for statement in [sql::FIRST_CALL_ID, sql::LEG_DIGESTS, sql::RECORDING_DIGESTS] {
             let plan = plan(statement);
             assert!(
                 plan.starts_with("SEARCH ") && !plan.contains("TEMP B-TREE"),

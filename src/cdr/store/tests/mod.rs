@@ -20,6 +20,7 @@ macro_rules! contract {
     };
 }
 
+mod cursor;
 mod failing;
 mod reading;
 mod writing;
@@ -164,7 +165,7 @@ fn texts(columns: &[Column], n: i64, filled: bool) -> Vec<Option<String>> {
         .collect()
 }
 
-fn leg_id(n: i64) -> Uuid {
+pub(in crate::cdr) fn leg_id(n: i64) -> Uuid {
     Uuid::from_u128(0x01dc_9a69_1dbe_9611_0000_0000_0000 + u128::try_from(n).unwrap())
 }
 
@@ -187,9 +188,14 @@ fn sourced_recording(texts: Vec<Option<String>>) -> Sourced<Recording> {
 
 /// Leg `n`, of call `n`; `edition` changes one of its columns and so its digest.
 pub(in crate::cdr) fn leg(n: i64, edition: &str) -> Sourced<Cdr> {
+    leg_of_call(n, n, edition)
+}
+
+/// Leg `n` of a call.
+pub(in crate::cdr) fn leg_of_call(n: i64, call: i64, edition: &str) -> Sourced<Cdr> {
     let mut texts = texts(Cdr::COLUMNS, n, true);
     texts[0] = Some(leg_id(n).to_string());
-    texts[1] = Some(call_id(n).to_string());
+    texts[1] = Some(call_id(call).to_string());
     texts[36] = Some(edition.to_owned());
     sourced_cdr(texts)
 }

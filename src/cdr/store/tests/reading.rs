@@ -41,11 +41,11 @@ async fn digests_are_listed_by_range(database: Database) {
 
 async fn the_last_call_id_is_the_greatest(database: Database) {
     let store = database.open().await;
-    assert_eq!(store.last_call_id("a").await.unwrap(), None);
+    assert_eq!(store.last_call_id("a").await.unwrap(), (None, 0));
     store.apply("a", legs(5..9)).await.unwrap();
     store.apply("a", legs(0..2)).await.unwrap();
-    assert_eq!(store.last_call_id("a").await.unwrap(), Some(call_id(8)));
-    assert_eq!(store.last_call_id("b").await.unwrap(), None);
+    assert_eq!(store.last_call_id("a").await.unwrap(), (Some(call_id(8)), 6));
+    assert_eq!(store.last_call_id("b").await.unwrap(), (None, 6));
 }
 
 /// The `cdr_id`s after a call id.

@@ -1,0 +1,81 @@
+//! The old cursor: what a `call_id` that a client was given says of what it has.
+//!
+//! A client of the original polls with the greatest `call_id` it has seen, some with that of the last row. A call's id
+//! is minted at its start and its legs are stored at its end, so a long call is stored with a smaller id than others
+//! before it: comparing ids never finds it. So a store remembers, for each client, the `seq` up to which a reply was
+//! whole when it handed out an id, and answers that id with what was stored since.
+//!
+//! **The invariant.** If `seq` is remembered for a client's `call_id`, every leg up to `seq` was in the reply that handed
+//! the id out, or in one before it, or was stored before the client's first and is not for it. From it follows that a
+//! client that takes replies as a whole, however many it loses on the way, ends with every leg. (One that takes half a
+//! reply and goes on from there skips the other half, as it does with the original.) What keeps it:
+//! * The head of the feed is read before the first page, so what is stored during the reading counts as stored since.
+//! * The id is remembered before the reply is whole, and the reply fails if it cannot be. A reply that breaks off hands
+//!   nothing out.
+//! * Handed out again, an id keeps its smallest `seq`: two processes of one client, or two clients that look like one,
+//!   get more rows, never fewer.
+//! * Of legs with no greater id than the one asked with at most [`LATE`] are in a reply, those stored first, and what
+//!   such a reply hands out stands for no more than they do. So a client whose id does not move on, since nobody calls,
+//!   gets the same few again and not all that a backfill stores meanwhile; each younger call moves it on.
+//! * An id that is not remembered (any more), or whose `seq` the feed has not reached, says nothing: it is compared
+//!   with others, as the original does.
+
+use std::net::IpAddr;
+
+use uuid::Uuid;
+
+/// How many legs with no greater id than the one asked with a reply has at most: some 2 MiB.
+pub(super) const LATE: usize = 5_000;
+
+/// For how many days an id is remembered after it was last handed out.
+pub(super) const REMEMBERED_DAYS: i32 = 90;
+
+/// How many ids of one client at one 3CX are remembered: those handed out last. Two go with each reply.
+pub(super) const REMEMBERED_IDS: usize = 10_000;
+
+/// Ids that are too old or too many are looked for once in so many replies whose ids are written.
+pub(super) const FORGET_EVERY: u32 = 64;
+
+/// How many of each are forgotten then: more than were written since, and few enough to delay nobody.
+pub(super) const FORGET_AT_ONCE: usize = 500;
+
+/// Who polls: the same for all requests of a client, and told from others as well as can be.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct ClientId(String);
+
+impl ClientId {
+    /// A client that is known by its address alone.
+    #[must_use]
+    pub fn of_address(address: IpAddr) -> Self {
+        Self(format!("address {}", address.to_canonical()))
+    }
+
+    /// The text that stores keep.
+    pub(super) fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// What a poll answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Resumed {
+    /// The remembered `seq`: legs stored since are answered. None: legs with a greater id, as the original.
+    pub since: Option<i64>,
+    /// Up to which `seq` the reply will be whole. Of what was stored since, later legs are in it only if their id is
+    /// greater than the one asked with.
+    pub until: i64,
+}
+
+/// The ids that a client may come back with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct HandedOut {
+    /// The reply's greatest.
+    pub greatest: Uuid,
+    /// That of its last row.
+    pub last: Uuid,
+    /// See [`Resumed::until`].
+    pub until: i64,
+}
+
+#[cfg(test)]
+mod tests;

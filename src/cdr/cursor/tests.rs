@@ -1,0 +1,237 @@
+//! The invariant, on random histories: legs that appear in any order and change, clients of every habit, replies that
+//! are lost, stores that are closed and opened again.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use fastrand::Rng;
+
+use super::super::messages::SearchAfterCallId;
+use super::super::reading::Reading;
+use super::super::store::tests::{Database, leg_id, leg_of_call};
+use super::super::store::{Batch, CdrStore, LegacyRow, open_store};
+use super::*;
+
+/// Few, so that replies leave legs for later.
+const FEW: usize = 7;
+const CALLS: i64 = 150;
+
+/// Which id a client sends next.
+#[derive(Debug, Clone, Copy)]
+enum Habit {
+    Greatest,
+    GreatestOfLatestReply,
+    LastRow,
+}
+
+#[derive(Debug)]
+struct Client {
+    id: Option<ClientId>,
+    habit: Habit,
+    /// What it sends next; none before its first contact.
+    call_id: Option<String>,
+    has: BTreeSet<Uuid>,
+    /// Stored before its first contact, and not after what it began with.
+    not_for_it: BTreeSet<Uuid>,
+}
+
+impl Client {
+    fn take(&mut self, rows: &[LegacyRow]) {
+        self.has.extend(rows.iter().map(|row| row.cdr_id));
+        let call_id = |row: &LegacyRow| row.call_history_id.to_string();
+        let greatest = rows.iter().map(call_id).max();
+        let next = match self.habit {
+            Habit::Greatest => greatest.max(self.call_id.clone()),
+            Habit::GreatestOfLatestReply => greatest,
+            Habit::LastRow => rows.last().map(call_id),
+        };
+        self.call_id = next.or(self.call_id.take());
+    }
+}
+
+/// A 3CX whose legs are still to be stored, the next one last; and those that are.
+struct World {
+    rng: Rng,
+    database: Database,
+    store: Arc<dyn CdrStore>,
+    to_come: Vec<(i64, i64)>,
+    stored: BTreeSet<Uuid>,
+    edition: u32,
+}
+
+impl World {
+    async fn new(seed: u64, database: Database) -> Self {
+        let mut rng = Rng::with_seed(seed);
+        let mut to_come = Vec::new();
+        for call in 0..CALLS {
+            for leg in 0..rng.i64(1..4) {
+                let late = if rng.u8(0..5) == 0 { rng.i64(0..60) } else { 0 };
+                to_come.push((call + late, call * 10 + leg));
+            }
+        }
+        rng.shuffle(&mut to_come);
+        to_come.sort_by_key(|(at, _)| std::cmp::Reverse(*at));
+        let store = open_store(&database.settings).await.unwrap();
+        Self {
+            rng,
+            database,
+            store,
+            to_come,
+            stored: BTreeSet::new(),
+            edition: 0,
+        }
+    }
+
+    async fn put(&mut self, legs: &[i64]) {
+        self.edition += 1;
+        let edition = self.edition.to_string();
+        let cdrs = legs
+            .iter()
+            .map(|leg| leg_of_call(*leg, leg / 10, &edition))
+            .collect();
+        let batch = Batch {
+            cdrs,
+            ..Batch::default()
+        };
+        self.store.apply("a", batch).await.unwrap();
+        self.stored.extend(legs.iter().map(|leg| leg_id(*leg)));
+    }
+
+    /// A few legs are stored, or change.
+    async fn pass(&mut self) {
+        let count = self.rng.usize(0..6);
+        let rest = self.to_come.len().saturating_sub(count);
+        let legs: Vec<i64> = self.to_come.split_off(rest).iter().map(|(_, leg)| *leg).collect();
+        self.put(&legs).await;
+        if self.rng.u8(0..4) == 0
+            && let Some(leg) = legs.first()
+        {
+            self.put(&[*leg]).await;
+        }
+        if self.rng.u8(0..20) == 0 {
+            self.store = open_store(&self.database.settings).await.unwrap();
+        }
+    }
+
+    /// A reply, while legs are being stored.
+    async fn reply(&mut self, client: &Client, call_id: &str) -> Vec<LegacyRow> {
+        let request = SearchAfterCallId {
+            pbx: "a".to_owned(),
+            call_id: call_id.to_owned(),
+            client: client.id.clone(),
+        };
+        let mut reading = Reading::begin(self.store.clone(), request, FEW).await.unwrap();
+        self.pass().await;
+        let mut rows = Vec::new();
+        while !reading.ended() {
+            rows.extend(reading.page().await.unwrap());
+        }
+        self.pass().await;
+        reading.hand_out().await.unwrap();
+        assert!(rows.is_sorted_by_key(|row| row.cdr_id));
+        rows
+    }
+
+    async fn poll(&mut self, client: &mut Client) {
+        let lost = self.rng.u8(0..3) == 0;
+        match client.call_id.clone() {
+            Some(call_id) => {
+                let rows = self.reply(client, &call_id).await;
+                if !lost {
+                    client.take(&rows);
+                }
+            }
+            // From the beginning, or from the latest call.
+            None if self.rng.bool() => client.call_id = Some("0".to_owned()),
+            None => {
+                let (last, head) = self.store.last_call_id("a").await.unwrap();
+                let before = self.stored.clone();
+                self.pass().await;
+                let (Some(last), false) = (last, lost) else { return };
+                if let Some(id) = &client.id {
+                    let handed_out = HandedOut {
+                        greatest: last,
+                        last,
+                        until: head,
+                    };
+                    self.store.hand_out("a", id, handed_out).await.unwrap();
+                }
+                client.not_for_it = before;
+                client.call_id = Some(last.to_string());
+            }
+        }
+    }
+}
+
+/// How many legs all clients together miss in the end.
+async fn missed(seed: u64, remembered: bool, database: Database) -> usize {
+    let mut world = World::new(seed, database).await;
+    let mut clients = Vec::new();
+    for (n, habit) in [Habit::Greatest, Habit::GreatestOfLatestReply, Habit::LastRow]
+        .into_iter()
+        .cycle()
+        .take(6)
+        .enumerate()
+    {
+        // The last two look like one.
+        let id = ClientId::of_address([192, 0, 2, n.min(4) as u8].into());
+        clients.push(Client {
+            id: remembered.then_some(id),
+            habit,
+            call_id: None,
+            has: BTreeSet::new(),
+            not_for_it: BTreeSet::new(),
+        });
+    }
+    while !world.to_come.is_empty() {
+        world.pass().await;
+        let n = world.rng.usize(0..clients.len());
+        world.poll(&mut clients[n]).await;
+    }
+    // Calls go on, one at a time, until each client has had the chance to get all of it.
+    for call in CALLS..CALLS + 90 {
+        world.put(&[call * 10]).await;
+        for client in &mut clients {
+            world.poll(client).await;
+        }
+    }
+    let quiet = world.stored.clone();
+    for client in &mut clients {
+        for _ in 0..30 {
+            world.poll(client).await;
+        }
+    }
+    let missed = |client: &Client| {
+        let due = quiet.iter().filter(|leg| !client.not_for_it.contains(leg));
+        due.filter(|leg| !client.has.contains(leg)).count()
+    };
+    clients.iter().map(missed).sum()
+}
+
+#[tokio::test]
+async fn whoever_takes_whole_replies_ends_with_every_leg() {
+    for seed in 0..12 {
+        assert_eq!(missed(seed, true, Database::sqlite()).await, 0, "seed {seed}");
+    }
+}
+
+#[cfg(feature = "peers")]
+#[tokio::test]
+async fn whoever_takes_whole_replies_ends_with_every_leg_of_postgresql() {
+    for seed in 100..103 {
+        assert_eq!(
+            missed(seed, true, Database::postgres().await).await,
+            0,
+            "seed {seed}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn where_nothing_is_remembered_legs_are_missed() {
+    let mut all = 0;
+    for seed in 0..3 {
+        all += missed(seed, false, Database::sqlite()).await;
+    }
+    assert!(all > 20, "{all}");
+}

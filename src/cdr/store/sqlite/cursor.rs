@@ -1,0 +1,124 @@
+//! What clients were handed out, and what was stored since.
+
+use rusqlite::{Connection, OptionalExtension as _, TransactionBehavior, params};
+use uuid::Uuid;
+
+use crate::cdr::cursor::{ClientId, FORGET_AT_ONCE, HandedOut, REMEMBERED_IDS, Resumed};
+use crate::cdr::store::{self, sql};
+use crate::database::StoreError;
+
+pub(super) fn resume(
+    connection: &Connection,
+    pbx: &str,
+    client: &ClientId,
+    call_id: &str,
+    late: usize,
+) -> Result<Resumed, StoreError> {
+    let (head, since) = connection
+        .prepare_cached(sql::RESUME)?
+        .query_row(params![pbx, client.as_str(), call_id], |row| {
+            Ok((row.get::<_, i64>(0)?, row.get::<_, Option<i64>>(1)?))
+        })?;
+    let mut until = head;
+    if let Some(since) = since {
+        let before = store::limit(late.saturating_sub(1));
+        let last = connection
+            .prepare_cached(sql::LATE_UNTIL)?
+            .query_row(params![pbx, since, head, call_id, before], |row| row.get(0))
+            .optional()?;
+        until = last.unwrap_or(head);
+    }
+    Ok(Resumed { since, until })
+}
+
+/// Those of the ids that have to be written.
+pub(super) fn unknown(
+    connection: &Connection,
+    pbx: &str,
+    client: &ClientId,
+    handed_out: HandedOut,
+) -> Result<Vec<String>, StoreError> {
+    let mut ids = store::handed_out(handed_out);
+    let mut remembered = connection.prepare_cached(sql::REMEMBERED)?;
+    let (first, last) = (&ids[0], &ids[ids.len() - 1]);
+    let (_, recently) = store::remembered_since();
+    let since = recently.as_microsecond();
+    let params = params![handed_out.until, since, pbx, client.as_str(), first, last];
+    let known = remembered.query_map(params, |row| Ok((row.get(0)?, row.get(1)?)))?;
+    let known: Vec<(String, bool)> = known.collect::<Result<_, _>>()?;
+    ids.retain(|id| !known.iter().any(|(known, enough)| *enough && known == id));
+    Ok(ids)
+}
+
+pub(super) fn remember(
+    connection: &mut Connection,
+    pbx: &str,
+    client: &ClientId,
+    call_ids: &[String],
+    until: i64,
+    forget: bool,
+) -> Result<(), StoreError> {
+    // Unlike what was collected this cannot be read again: it must survive the machine's power.
+    connection.pragma_update(None, "synchronous", "full")?;
+    let written = write(connection, pbx, client, call_ids, until);
+    connection.pragma_update(None, "synchronous", "normal")?;
+    written?;
+    if forget && let Err(error) = self::forget(connection, pbx, client) {
+        tracing::warn!(%error, "the call ids that clients were handed out long ago are still there");
+    }
+    Ok(())
+}
+
+fn write(
+    connection: &mut Connection,
+    pbx: &str,
+    client: &ClientId,
+    call_ids: &[String],
+    until: i64,
+) -> Result<(), StoreError> {
+    let now = jiff::Timestamp::now().as_microsecond();
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    for call_id in call_ids {
+        transaction.prepare_cached(sql::REMEMBER)?.execute(params![
+            pbx,
+            client.as_str(),
+            call_id,
+            until,
+            now
+        ])?;
+    }
+    Ok(transaction.commit()?)
+}
+
+fn forget(connection: &Connection, pbx: &str, client: &ClientId) -> Result<(), StoreError> {
+    let (before, _) = store::remembered_since();
+    let at_once = store::limit(FORGET_AT_ONCE);
+    connection
+        .prepare_cached(sql::FORGET_OLD)?
+        .execute(params![before.as_microsecond(), at_once])?;
+    let kept = store::limit(REMEMBERED_IDS);
+    connection
+        .prepare_cached(sql::FORGET_SURPLUS)?
+        .execute(params![pbx, client.as_str(), at_once, kept])?;
+    Ok(())
+}
+
+pub(super) fn legs_since(
+    connection: &Connection,
+    pbx: &str,
+    since: i64,
+    until: i64,
+    call_id: &str,
+    after: &str,
+    limit: usize,
+) -> Result<Vec<Uuid>, StoreError> {
+    let mut statement = connection.prepare_cached(sql::LEGS_SINCE)?;
+    let mut rows = statement.query(params![pbx, since, until, call_id, after, store::limit(limit)])?;
+    let mut ids = Vec::new();
+    while let Some(row) = rows.next()? {
+        ids.push(store::uuid(
+            row.get_ref(0)?.as_str().map_err(rusqlite::Error::from)?,
+        )?);
+    }
+    Ok(ids)
+}
