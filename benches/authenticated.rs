@@ -54,7 +54,9 @@ async fn hello(port: u16) {
 
 async fn measure() {
     let folder = tempfile::tempdir().expect("a folder");
-    let simulator = Simulator::start(SimulatorSettings::default()).await.expect("a simulator");
+    let simulator = Simulator::start(SimulatorSettings::default())
+        .await
+        .expect("a simulator");
     let start = jiff::Timestamp::now() - jiff::SignedDuration::from_hours(12);
     for appearance in simulated_days(7, start, ROWS) {
         simulator.pbx().insert(&appearance.what).expect("a row");
@@ -90,7 +92,16 @@ async fn measure() {
 /// Makes a key in the ledger that the gateway will use.
 fn key(folder: &Path) -> String {
     let made = Command::new(env!("CARGO_BIN_EXE_mege-gateway"))
-        .args(["keys", "create", "--name", "bench", "--scope", "cdr:read", "--scope", "status:read"])
+        .args([
+            "keys",
+            "create",
+            "--name",
+            "bench",
+            "--scope",
+            "cdr:read",
+            "--scope",
+            "status:read",
+        ])
         .env_clear()
         .current_dir(folder)
         .output()
@@ -157,7 +168,10 @@ impl Subject {
             .output()
             .expect("wrk");
         let report = String::from_utf8(done.stdout).expect("text");
-        assert!(!report.contains("Non-2xx") && !report.contains("Socket errors"), "{report}");
+        assert!(
+            !report.contains("Non-2xx") && !report.contains("Socket errors"),
+            "{report}"
+        );
         let line = report.lines().find_map(|line| line.strip_prefix("Requests/sec:"));
         line.expect("a rate").trim().parse().expect("a number")
     }

@@ -9,7 +9,7 @@ use actix::{Actor, ActorFutureExt as _, AsyncContext as _, Context, Handler, Res
 use serde::Serialize;
 use tokio::sync::Semaphore;
 
-use super::messages::{Apply, GetLastCallId, GetPosition, ListDigests, SearchAfterCallId};
+use super::messages::{Apply, GetLastCallId, GetPosition, GetRecording, ListDigests, SearchAfterCallId};
 use super::pages;
 use super::store::{CdrStore, open_store};
 use crate::actor::{self, ActorHandle, Ask, Backoff, Health, Reply, Spawn};
@@ -172,6 +172,18 @@ impl Handler<Ask<GetLastCallId>> for CdrActor {
     fn handle(&mut self, ask: Ask<GetLastCallId>, _: &mut Context<Self>) -> Self::Result {
         let store = self.store();
         ask.run(|message, _| async move { store?.last_call_id(&message.pbx).await })
+    }
+}
+
+impl Handler<Ask<GetRecording>> for CdrActor {
+    type Result = ResponseFuture<Reply<GetRecording>>;
+
+    fn handle(&mut self, ask: Ask<GetRecording>, _: &mut Context<Self>) -> Self::Result {
+        let store = self.store();
+        ask.run(|message, _| async move {
+            let GetRecording { pbx, id_recording } = message;
+            store?.recording_file(&pbx, id_recording).await
+        })
     }
 }
 

@@ -9,7 +9,9 @@ mod store;
 mod value;
 
 pub use actor::{CdrHandle, spawn_cdr};
-pub use messages::{Apply, CdrPages, GetLastCallId, GetPosition, ListDigests, SearchAfterCallId};
+pub use messages::{
+    Apply, CdrPages, GetLastCallId, GetPosition, GetRecording, ListDigests, SearchAfterCallId,
+};
 pub use record::{Cdr, Column, InvalidRow, Recording, Sourced, digest};
-pub use store::{Batch, CdrRange, CdrStore, Changes, LegacyRow, Position, open_store};
+pub use store::{Batch, CdrRange, CdrStore, Changes, LegacyRow, Position, RecordingFile, open_store};
 pub use value::Kind;

@@ -11,9 +11,9 @@ use tokio::time::{sleep, timeout};
 
 use super::{CommandError, say, settings};
 use crate::actor::{Health, HealthReport, Placement};
-use crate::settings::Settings;
+use crate::settings::{RecordingPath, Settings};
 use crate::startup::Stores;
-use crate::{ari, pac};
+use crate::{ari, pac, recordings};
 
 /// How long each store and integration may take to answer.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -79,6 +79,12 @@ fn integrations<'a>(settings: &'a Settings, trials: &mut FuturesOrdered<Trial<'a
             };
             (format!("pac.{name}"), found)
         }));
+        if let Some(RecordingPath::Directory(directory)) = &pbx.recording_path {
+            trials.push_back(Box::pin(async move {
+                let handle = recordings::spawn(name, directory.clone(), Placement::Dedicated);
+                (format!("recordings.{name}"), usable(handle.health()).await)
+            }));
+        }
     }
 }
 

@@ -11,6 +11,7 @@ mod sources;
 mod store;
 #[cfg(test)]
 mod tests;
+mod url;
 mod validate;
 
 use std::collections::BTreeMap;
@@ -21,9 +22,10 @@ pub use asterisk::AsteriskSettings;
 pub use auth::AuditSettings;
 pub use error::{Problem, SettingsError};
 pub use http::{HttpSettings, LogFormat, LogSettings};
-pub use pac::{CollectorSettings, JwtSettings, PacSettings};
+pub use pac::{CollectorSettings, InvalidRecordingPath, JwtSettings, PacSettings, RecordingPath};
 pub use sources::Sources;
 pub use store::{InvalidStoreUrl, StoreSettings, StoreUrl};
+pub use url::{HttpUrl, InvalidHttpUrl};
 
 /// The integration that the original's variables and routes mean, where there are several.
 const MAIN: &str = "main";

@@ -1,5 +1,6 @@
 //! `POST cdr`: every stored leg of a call with a greater id, page by page.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::{HttpRequest, HttpResponse, post, web};
@@ -15,6 +16,7 @@ use crate::http::body::{Field, Fields};
 use crate::http::document::{BodyErrors, ReadErrors};
 use crate::http::legacy_error::Refusal;
 use crate::http::legacy_row::RenderedRow;
+use crate::http::recording_links::{RecordingLinks, Signing};
 
 /// Every stored leg whose `call_id` is greater than this text, by `cdr_id`; streamed.
 #[utoipa::path(
@@ -58,10 +60,12 @@ async fn search(
 ) -> Result<HttpResponse, Refusal> {
     let deadline = state.deadline();
     let call_id = call_id(&Fields::read(request, payload, deadline).await?)?;
+    let signing = state.recordings.signing(state.gateway.link_key())?;
     let pages = state.gateway.cdrs_after(call_id, deadline).await?;
     let array = Array {
         pages,
-        recordings: state.recordings.clone(),
+        links: Arc::clone(&state.recordings),
+        signing,
         patience: state.timeout,
         begun: false,
         part: Part::First,
@@ -118,7 +122,8 @@ enum Part {
 /// A JSON array, written as its rows are read.
 struct Array {
     pages: CdrPages,
-    recordings: Option<String>,
+    links: Arc<RecordingLinks>,
+    signing: Option<Signing>,
     /// How long one page may take; the whole is bounded where it is read.
     patience: Duration,
     begun: bool,
@@ -171,7 +176,8 @@ impl Array {
             if std::mem::replace(&mut self.begun, true) {
                 text.push(b',');
             }
-            serde_json::to_writer(&mut *text, &RenderedRow::new(row, self.recordings.as_deref()))?;
+            let recording_url = self.links.link(self.signing.as_ref(), row);
+            serde_json::to_writer(&mut *text, &RenderedRow::new(row, recording_url))?;
         }
         Ok(())
     }

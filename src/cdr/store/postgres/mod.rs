@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use uuid::Uuid;
 
 use super::tombstone::TombstoneKey;
-use super::{Batch, CdrRange, CdrStore, Changes, LegacyRow, Position, sql};
+use super::{Batch, CdrRange, CdrStore, Changes, LegacyRow, Position, RecordingFile, sql};
 use crate::cdr::record::{Cdr, Recording, Sourced};
 use crate::database::{Postgres, StoreError};
 
@@ -100,6 +100,16 @@ impl CdrStore for PostgresCdrs {
                 let client = self.database.get().await?;
                 read::after_call_id(&client, pbx, call_id, after, limit).await
             })
+            .await
+    }
+
+    async fn recording_file(
+        &self,
+        pbx: &str,
+        id_recording: i64,
+    ) -> Result<Option<RecordingFile>, StoreError> {
+        self.database
+            .bounded(async { read::recording_file(&self.database.get().await?, pbx, id_recording).await })
             .await
     }
 

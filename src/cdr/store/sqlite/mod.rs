@@ -12,7 +12,7 @@ use rusqlite::Connection;
 use uuid::Uuid;
 
 use super::tombstone::TombstoneKey;
-use super::{Batch, CdrRange, CdrStore, Changes, LegacyRow, Position, sql};
+use super::{Batch, CdrRange, CdrStore, Changes, LegacyRow, Position, RecordingFile, sql};
 
 use crate::cdr::record::{Cdr, Recording, Sourced};
 use crate::database::{Connections, StoreError};
@@ -97,6 +97,17 @@ impl CdrStore for SqliteCdrs {
         let (pbx, call_id) = (pbx.to_owned(), super::comparable(call_id).to_owned());
         self.readers
             .with(move |connection| read::after_call_id(connection, &pbx, &call_id, after, limit))
+            .await
+    }
+
+    async fn recording_file(
+        &self,
+        pbx: &str,
+        id_recording: i64,
+    ) -> Result<Option<RecordingFile>, StoreError> {
+        let pbx = pbx.to_owned();
+        self.readers
+            .with(move |connection| read::recording_file(connection, &pbx, id_recording))
             .await
     }
 
