@@ -15,6 +15,7 @@ mod no_lost_cdr;
 mod peers;
 #[cfg(feature = "peers")]
 mod real_call;
+mod recordings;
 mod start;
 mod support;
 mod survival;

@@ -1,15 +1,15 @@
 //! `GET` and `HEAD v1/recordings/{id}/media`: a recording's file, or a part of it.
 
-use actix_files::NamedFile;
 use actix_web::body::{BodySize, MessageBody as _, SizedStream};
 use actix_web::http::header::{
-    CACHE_CONTROL, CONTENT_RANGE, Charset, ContentDisposition, ContentRangeSpec, ContentType,
-    DispositionParam, DispositionType, ExtendedValue, HeaderValue, X_CONTENT_TYPE_OPTIONS,
+    CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_RANGE, ContentRangeSpec, ContentType, HeaderValue,
+    X_CONTENT_TYPE_OPTIONS,
 };
 use actix_web::http::{Method, StatusCode};
 use actix_web::{HttpRequest, HttpResponse, get, head, web};
 use futures_util::stream;
 use jiff::Timestamp;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use utoipa::IntoParams;
 
 use crate::http::AppState;
@@ -17,6 +17,21 @@ use crate::http::code::Code;
 use crate::http::document::error_responses;
 use crate::http::error::Failure;
 use crate::recordings::{LinkSignature, OpenedRecording, RecordingError, RecordingId};
+
+/// What a name holds as it is in `filename*`: RFC 5987's `attr-char`.
+const NAME: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'!')
+    .remove(b'#')
+    .remove(b'$')
+    .remove(b'&')
+    .remove(b'+')
+    .remove(b'-')
+    .remove(b'.')
+    .remove(b'^')
+    .remove(b'_')
+    .remove(b'`')
+    .remove(b'|')
+    .remove(b'~');
 
 /// A recording's file, or the part of it that `Range` names.
 ///
@@ -111,10 +126,26 @@ fn authorise(request: &HttpRequest, id: &RecordingId, state: &AppState) -> Resul
 /// The response: actix-files goes by the request's conditions and range, and our own reader reads.
 fn respond(request: &HttpRequest, recording: OpenedRecording) -> HttpResponse {
     let OpenedRecording { file, reader } = recording;
-    let mut response = described(file).into_response(request);
+    // What is no sound is never shown, as it would be a page of ours.
+    let is_sound = file.content_type().type_() == "audio";
+    let name = file
+        .path()
+        .file_name()
+        .map(|name| name.to_string_lossy().into_owned());
+    let disposition = disposition(is_sound, &name.unwrap_or_default());
+    let file = file.disable_content_disposition();
+    let file = if is_sound {
+        file
+    } else {
+        file.set_content_type(ContentType::octet_stream().0)
+    };
+    let mut response = file.into_response(request);
     let headers = response.headers_mut();
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("private"));
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    if let Ok(disposition) = HeaderValue::from_str(&disposition) {
+        headers.insert(CONTENT_DISPOSITION, disposition);
+    }
     let length = match (response.status(), response.body().size()) {
         (StatusCode::OK | StatusCode::PARTIAL_CONTENT, BodySize::Sized(length)) => length,
         (_, BodySize::None | BodySize::Sized(_) | BodySize::Stream) => return response,
@@ -147,41 +178,12 @@ fn offset(response: &HttpResponse) -> u64 {
     }
 }
 
-/// The file with its type and name for browsers. What is no sound is never shown as a page of ours.
-fn described(file: NamedFile) -> NamedFile {
-    let is_sound = file.content_type().type_() == "audio";
-    let disposition = if is_sound {
-        DispositionType::Inline
-    } else {
-        DispositionType::Attachment
-    };
-    let name = file
-        .path()
-        .file_name()
-        .map(|name| name.to_string_lossy().into_owned());
-    let disposition = ContentDisposition {
-        disposition,
-        parameters: name.map(|name| file_name(&name)).unwrap_or_default(),
-    };
-    let file = file.set_content_disposition(disposition);
-    if is_sound {
-        file
-    } else {
-        file.set_content_type(ContentType::octet_stream().0)
-    }
-}
-
-/// A file's name by RFC 6266: in ASCII without what clients read differently, and as it is by RFC 5987.
-fn file_name(name: &str) -> Vec<DispositionParam> {
-    let plain = |c: char| c.is_ascii_graphic() && !matches!(c, '"' | '\\' | '%' | '/') || c == ' ';
-    let ascii = name.chars().map(|c| if plain(c) { c } else { '_' }).collect();
-    let exact = ExtendedValue {
-        charset: Charset::Ext("UTF-8".to_owned()),
-        language_tag: None,
-        value: name.as_bytes().to_vec(),
-    };
-    vec![
-        DispositionParam::Filename(ascii),
-        DispositionParam::FilenameExt(exact),
-    ]
+/// What to do with a file of this name (RFC 6266): the name in ASCII without what clients read differently, and as it
+/// is (RFC 5987).
+fn disposition(is_sound: bool, name: &str) -> String {
+    let kind = if is_sound { "inline" } else { "attachment" };
+    let plain = |c: char| c == ' ' || c.is_ascii_graphic() && !matches!(c, '"' | '\\' | '%' | '/');
+    let ascii: String = name.chars().map(|c| if plain(c) { c } else { '_' }).collect();
+    let exact = utf8_percent_encode(name, NAME);
+    format!("{kind}; filename=\"{ascii}\"; filename*=UTF-8''{exact}")
 }
