@@ -7,6 +7,7 @@
 //! | [`AriActor`](ari::AriActor) | one Asterisk: its REST connections and event socket | [`ari`] |
 //! | [`PacActor`](pac::PacActor) | one 3CX: the gRPC channel to its PAC | [`pac`] |
 //! | [`CollectorActor`](cdr::collector::CollectorActor) | the collection of one 3CX's CDRs | [`cdr::collector`] |
+//! | [`RecordingActor`](recordings::RecordingActor) | the recordings of one 3CX in a directory | [`recordings`] |
 //! | `CdrActor` | the CDR store | [`cdr`] |
 //! | [`LedgerActor`](ledger::LedgerActor) | the ledger of calls | [`ledger`] |
 //!
@@ -22,6 +23,7 @@ pub mod http;
 pub mod ledger;
 mod metric;
 pub mod pac;
+pub mod recordings;
 mod service_manager;
 pub mod settings;
 pub mod simulator;

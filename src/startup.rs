@@ -13,16 +13,19 @@ use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::time::{Instant, timeout};
 use uuid::Uuid;
 
-use crate::actor::{HealthBoard, Placement, RestartPolicy, Spawn, State};
+use crate::actor::{AskError, HealthBoard, Placement, RestartPolicy, Spawn, State};
 use crate::ari::{self, AriHandle, AriSettings, Originate, Originated};
 use crate::cdr::collector::{self, CollectorHandle};
-use crate::cdr::{self, CdrHandle, CdrPages, ClientId, GetLastCallId, SearchAfterCallId, digest};
+use crate::cdr::{
+    self, CdrHandle, CdrPages, ClientId, GetLastCallId, GetRecording, SearchAfterCallId, digest,
+};
 use crate::http::{self, AppState, Failure, Gateway, Lifecycle};
-use crate::ledger::key::{AuditLog, KeyRing};
+use crate::ledger::key::{AuditLog, KeyRing, LinkKey};
 use crate::ledger::{self, Flush, Journal, LedgerHandle, LedgerSettings};
 use crate::pac::{self, InvalidPacAddress, PacHandle};
+use crate::recordings::{self, OpenRecording, OpenedRecording, RecordingError, RecordingHandle, RecordingId};
 use crate::service_manager;
-use crate::settings::{Settings, StoreSettings};
+use crate::settings::{RecordingPath, Settings, StoreSettings};
 use crate::telemetry::{self, TelemetryError};
 
 /// How long the actors may take to be built. None of them waits for its integration.
@@ -126,6 +129,8 @@ pub struct Integrations {
     pub pac: BTreeMap<String, PacHandle>,
     /// The collector of each 3CX.
     pub collectors: BTreeMap<String, CollectorHandle>,
+    /// The recordings of each 3CX that has them in a directory.
+    pub recordings: BTreeMap<String, RecordingHandle>,
     /// The Asterisk and the 3CX that the original's routes mean.
     default_asterisk: Option<String>,
     default_pac: Option<String>,
@@ -153,11 +158,18 @@ impl Integrations {
         }
         let mut pacs = BTreeMap::new();
         let mut collectors = BTreeMap::new();
+        let mut recordings = BTreeMap::new();
         for (name, pbx) in &settings.pac {
             let pac = pac::spawn(name, pbx.clone(), placement)
                 .map_err(|error| StartError::PacAddress(name.clone(), error))?;
             let collector = collector::spawn(name, pbx.clone(), pac.clone(), stores.cdr.clone(), placement);
             collectors.insert(name.clone(), collector);
+            if let Some(RecordingPath::Directory(directory)) = &pbx.recording_path {
+                recordings.insert(
+                    name.clone(),
+                    recordings::spawn(name, directory.clone(), placement),
+                );
+            }
             pacs.insert(name.clone(), pac);
         }
         Ok(Self {
@@ -165,6 +177,7 @@ impl Integrations {
             asterisk,
             pac: pacs,
             collectors,
+            recordings,
             default_asterisk: settings.default_asterisk().map(|(name, _)| name.to_owned()),
             default_pac: settings.default_pac().map(|(name, _)| name.to_owned()),
             late_rows: settings.cdr.late_rows,
@@ -182,6 +195,9 @@ impl Integrations {
             .for_each(|handle| board.add(handle.health()));
         self.pac.values().for_each(|handle| board.add(handle.health()));
         self.collectors
+            .values()
+            .for_each(|handle| board.add(handle.health()));
+        self.recordings
             .values()
             .for_each(|handle| board.add(handle.health()));
         board
@@ -204,6 +220,7 @@ impl Integrations {
             join_all(self.collectors.values().map(|handle| handle.stop(deadline))),
             join_all(self.asterisk.values().map(|handle| handle.stop(deadline))),
             join_all(self.pac.values().map(|handle| handle.stop(deadline))),
+            join_all(self.recordings.values().map(|handle| handle.stop(deadline))),
         );
         let deadline = Instant::now() + STORE_PATIENCE;
         if let Err(error) = self.stores.ledger.control(Flush, deadline).await {
@@ -250,6 +267,31 @@ impl Gateway for Integrations {
             client: self.late_rows.then_some(client),
         };
         Ok(self.stores.cdr.ask(search, deadline).await?)
+    }
+
+    async fn open_recording(&self, id: RecordingId, deadline: Instant) -> Result<OpenedRecording, Failure> {
+        let RecordingId { pbx, id_recording } = id;
+        let recordings = self
+            .recordings
+            .get(&pbx)
+            .ok_or_else(Failure::recording_not_found)?;
+        let stored = self
+            .stores
+            .cdr
+            .ask(GetRecording { pbx, id_recording }, deadline)
+            .await?;
+        let stored = stored.ok_or_else(Failure::recording_not_found)?;
+        let path = stored.recording_url.ok_or_else(Failure::recording_file_missing)?;
+        match recordings.ask(OpenRecording { path }, deadline).await {
+            Err(AskError::Reply(RecordingError::Missing)) if stored.archived => {
+                Err(Failure::recording_archived())
+            }
+            opened => Ok(opened?),
+        }
+    }
+
+    fn link_key(&self) -> Option<LinkKey> {
+        self.stores.keys.link_key()
     }
 }
 
@@ -310,14 +352,16 @@ impl Application {
     /// When the server cannot be started or dies.
     pub async fn run_until(self, stop: impl Future<Output = ()>) -> io::Result<()> {
         let Self {
+            port,
             shutdown,
             listener,
-            settings,
+            mut settings,
             integrations,
             lifecycle,
             metrics,
-            port,
         } = self;
+        // The one that was taken, where any would do: links hold it.
+        settings.http.port = port;
         let state = AppState::new(
             &settings,
             Arc::new(integrations.clone()),

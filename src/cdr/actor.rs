@@ -10,7 +10,9 @@ use serde::Serialize;
 use tokio::sync::Semaphore;
 
 use super::cursor::HandedOut;
-use super::messages::{Apply, GetLastCallId, GetPosition, ListDigests, RemovePosition, SearchAfterCallId};
+use super::messages::{
+    Apply, GetLastCallId, GetPosition, GetRecording, ListDigests, RemovePosition, SearchAfterCallId,
+};
 use super::pages;
 use super::store::{CdrStore, open_store};
 use crate::actor::{self, ActorHandle, Ask, Backoff, Health, Reply, Spawn};
@@ -193,6 +195,18 @@ impl Handler<Ask<GetLastCallId>> for CdrActor {
                 store.hand_out(&message.pbx, &client, handed_out).await?;
             }
             Ok(last)
+        })
+    }
+}
+
+impl Handler<Ask<GetRecording>> for CdrActor {
+    type Result = ResponseFuture<Reply<GetRecording>>;
+
+    fn handle(&mut self, ask: Ask<GetRecording>, _: &mut Context<Self>) -> Self::Result {
+        let store = self.store();
+        ask.run(|message, _| async move {
+            let GetRecording { pbx, id_recording } = message;
+            store?.recording_file(&pbx, id_recording).await
         })
     }
 }

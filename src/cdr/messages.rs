@@ -4,7 +4,7 @@ use tokio::sync::mpsc;
 use uuid::Uuid;
 
 use super::cursor::ClientId;
-use super::store::{Batch, CdrRange, Changes, LegacyRow, Position};
+use super::store::{Batch, CdrRange, Changes, LegacyRow, Position, RecordingFile};
 use crate::actor::Request;
 use crate::database::StoreError;
 
@@ -95,6 +95,21 @@ impl Request for SearchAfterCallId {
     type Reply = CdrPages;
     type Error = StoreError;
     const OPERATION: &'static str = "search_after_call_id";
+}
+
+/// Request: where is the file of a recording? None where no such recording is stored.
+#[derive(Debug, Clone)]
+pub struct GetRecording {
+    /// The 3CX.
+    pub pbx: String,
+    /// The 3CX's own number of the recording.
+    pub id_recording: i64,
+}
+
+impl Request for GetRecording {
+    type Reply = Option<RecordingFile>;
+    type Error = StoreError;
+    const OPERATION: &'static str = "get_recording";
 }
 
 /// Pages of rows, read as fast as they are taken. The permit of the request travels with the reading.

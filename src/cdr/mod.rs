@@ -13,8 +13,10 @@ mod value;
 pub use actor::{CdrHandle, spawn_cdr};
 pub use cursor::{ClientId, HandedOut, Resumed};
 pub use messages::{
-    Apply, CdrPages, GetLastCallId, GetPosition, ListDigests, RemovePosition, SearchAfterCallId,
+    Apply, CdrPages, GetLastCallId, GetPosition, GetRecording, ListDigests, RemovePosition, SearchAfterCallId,
 };
 pub use record::{Cdr, Column, InvalidRow, Recording, Sourced, digest};
-pub use store::{Batch, CdrRange, CdrStore, Changes, LegacyRow, Position, open_store, store_schema};
+pub use store::{
+    Batch, CdrRange, CdrStore, Changes, LegacyRow, Position, RecordingFile, open_store, store_schema,
+};
 pub use value::Kind;

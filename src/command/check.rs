@@ -12,8 +12,8 @@ use tokio::time::{sleep, timeout};
 use super::{CommandError, say, settings};
 use crate::actor::{Health, HealthReport, Placement};
 use crate::database::{Schema, StoreError};
-use crate::settings::Settings;
-use crate::{ari, cdr, ledger, pac};
+use crate::settings::{RecordingPath, Settings};
+use crate::{ari, cdr, ledger, pac, recordings};
 
 /// How long each store and integration may take to answer.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -82,6 +82,12 @@ fn integrations<'a>(settings: &'a Settings, trials: &mut FuturesOrdered<Trial<'a
             };
             (format!("pac.{name}"), found)
         }));
+        if let Some(RecordingPath::Directory(directory)) = &pbx.recording_path {
+            trials.push_back(Box::pin(async move {
+                let handle = recordings::spawn(name, directory.clone(), Placement::Dedicated);
+                (format!("recordings.{name}"), usable(handle.health()).await)
+            }));
+        }
     }
 }
 

@@ -9,6 +9,8 @@ use uuid::Uuid;
 use super::error::Failure;
 use crate::ari::{Originate, Originated};
 use crate::cdr::{CdrPages, ClientId};
+use crate::ledger::key::LinkKey;
+use crate::recordings::{OpenedRecording, RecordingId};
 
 /// The actors behind the original's routes: each method is one `ask` of the default Asterisk or of the CDR store
 /// for the default 3CX, and [`Failure::not_configured`] where there is none.
@@ -37,4 +39,13 @@ pub trait Gateway: fmt::Debug + Send + Sync {
         client: ClientId,
         deadline: Instant,
     ) -> Result<CdrPages, Failure>;
+
+    /// Opens a recording: finds its file in the CDR store, then asks the actor of its directory.
+    ///
+    /// # Cancel safety
+    /// Safe: a read. What was opened for nobody is closed.
+    async fn open_recording(&self, id: RecordingId, deadline: Instant) -> Result<OpenedRecording, Failure>;
+
+    /// The key that signs links to recordings; none before it was read.
+    fn link_key(&self) -> Option<LinkKey>;
 }

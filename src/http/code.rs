@@ -94,6 +94,18 @@ codes! {
         "The gateway's own store failed: a fault of ours. The log has the request id."
     StoreDamaged "store_damaged" INTERNAL_SERVER_ERROR final
         "The gateway's own store holds something that makes no sense. The log has the request id."
+    LinkInvalid "link_invalid" FORBIDDEN final
+        "The link's signature is not genuine, or the key that signed it was rotated: fetch the CDR again for a new link."
+    LinkExpired "link_expired" GONE final
+        "The link was good and is too old: fetch the CDR again for a new one."
+    RecordingFileMissing "recording_file_missing" NOT_FOUND final
+        "3CX knows the recording, and its file is not in the recordings directory."
+    RecordingArchived "recording_archived" NOT_FOUND final
+        "3CX moved the recording to its archive, from which the gateway does not read."
+    RecordingUnreadable "recording_unreadable" INTERNAL_SERVER_ERROR final
+        "The gateway's user may not read the recording's file. An operator has to mend its permissions."
+    RecordingsUnavailable "recordings_unavailable" SERVICE_UNAVAILABLE retryable
+        "The recordings directory cannot be read at the moment; /status says why."
     InternalError "internal_error" INTERNAL_SERVER_ERROR final
         "A fault of ours. The log has the request id."
 }

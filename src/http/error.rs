@@ -1,5 +1,7 @@
 //! What a caller is told when an actor did not do what it was asked.
 
+mod recordings;
+
 use std::time::Duration;
 
 use actix_web::{HttpRequest, HttpResponse, web};

@@ -1,19 +1,11 @@
 //! A row of `POST cdr` as the original renders it.
 
 use jiff::Timestamp;
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::{Serialize, Serializer};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
 use crate::cdr::LegacyRow;
-
-/// What a path segment of a link holds as it is: RFC 3986's unreserved characters.
-const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC
-    .remove(b'-')
-    .remove(b'.')
-    .remove(b'_')
-    .remove(b'~');
 
 const SECOND: u64 = 1_000_000;
 
@@ -52,10 +44,9 @@ pub(super) struct RenderedRow<'a> {
 }
 
 impl<'a> RenderedRow<'a> {
-    /// Renders a row; `recordings` is what links begin with, where there are links.
-    pub(super) fn new(row: &'a LegacyRow, recordings: Option<&str>) -> Self {
+    /// Renders a row with the link to its recording, if it has one.
+    pub(super) fn new(row: &'a LegacyRow, recording_url: Option<String>) -> Self {
         let answered_or_ended = row.answered_at.unwrap_or(row.ended_at);
-        let link = |(base, file): (&str, &str)| link(base, file);
         Self {
             call_id: row.call_history_id,
             cdr_id: row.cdr_id,
@@ -65,19 +56,9 @@ impl<'a> RenderedRow<'a> {
             source_caller_id: row.source_number.as_deref(),
             start_time: Moment(row.started_at),
             talking_duration: Clock::between(answered_or_ended, row.ended_at),
-            recording_url: recordings.zip(row.recording_url.as_deref()).map(link),
+            recording_url,
         }
     }
-}
-
-/// `base` and the file's path below it, each segment percent-encoded.
-fn link(base: &str, file: &str) -> String {
-    let mut link = base.trim_end_matches('/').to_owned();
-    for segment in file.trim_start_matches('/').split('/') {
-        link.push('/');
-        link.extend(utf8_percent_encode(segment, SEGMENT));
-    }
-    link
 }
 
 /// Microseconds as `HH:MM:SS.ffffff`, with more digits of hours from 100 on.
@@ -129,12 +110,13 @@ mod tests {
             ended_at: "2026-11-22T00:10:48.190429Z".parse().unwrap(),
             source_number: Some("79100000000".to_owned()),
             destination_number: Some("100".to_owned()),
+            id_recording: None,
             recording_url: None,
         }
     }
 
-    fn rendered(row: &LegacyRow, recordings: Option<&str>) -> serde_json::Value {
-        serde_json::to_value(RenderedRow::new(row, recordings)).unwrap()
+    fn rendered(row: &LegacyRow) -> serde_json::Value {
+        serde_json::to_value(RenderedRow::new(row, None)).unwrap()
     }
 
     #[test]
@@ -157,7 +139,7 @@ mod tests {
             answered_at: None,
             ..row()
         };
-        let rendered = rendered(&row, None);
+        let rendered = rendered(&row);
         assert_eq!(rendered["answered"], false);
         assert_eq!(rendered["ringing_duration"], "00:00:48.000000");
         assert_eq!(rendered["talking_duration"], "00:00:00.000000");
@@ -175,7 +157,7 @@ mod tests {
                 started_at: at.parse().unwrap(),
                 ..row()
             };
-            assert_eq!(rendered(&row, None)["start_time"], expected);
+            assert_eq!(rendered(&row)["start_time"], expected);
         }
     }
 
@@ -191,21 +173,7 @@ mod tests {
                 ended_at: ended.parse().unwrap(),
                 ..row()
             };
-            assert_eq!(rendered(&row, None)["talking_duration"], expected);
+            assert_eq!(rendered(&row)["talking_duration"], expected);
         }
-    }
-
-    #[test]
-    fn a_link_holds_no_raw_character_that_means_something_in_a_url() {
-        let file = "110/[Имя, Ф]_110-7+9 #1%?(12).wav";
-        let row = LegacyRow {
-            recording_url: Some(file.to_owned()),
-            ..row()
-        };
-        let expected = "https://pbx.example/rec/110/%5B%D0%98%D0%BC%D1%8F%2C%20%D0%A4%5D_110-7%2B9%20%231%25%3F%2812%29.wav";
-        for base in ["https://pbx.example/rec", "https://pbx.example/rec/"] {
-            assert_eq!(rendered(&row, Some(base))["recording_url"], expected);
-        }
-        assert_eq!(rendered(&row, None)["recording_url"], serde_json::Value::Null);
     }
 }

@@ -12,6 +12,7 @@ mod legacy_row;
 mod lifecycle;
 mod observe;
 mod problem;
+mod recording_links;
 mod request_id;
 mod routes;
 mod server;
@@ -34,6 +35,7 @@ pub use lifecycle::{Lifecycle, Phase};
 pub use server::serve;
 
 use document::Documents;
+use recording_links::RecordingLinks;
 
 use crate::actor::{Health, HealthBoard};
 use crate::settings::Settings;
@@ -49,7 +51,7 @@ pub struct AppState {
     metrics: PrometheusHandle,
     timeout: Duration,
     extension_length: Option<usize>,
-    recordings: Option<String>,
+    recordings: Arc<RecordingLinks>,
     /// What the paths of the gateway's own API begin with.
     own_api: String,
     documents: Documents,
@@ -75,7 +77,7 @@ impl AppState {
             metrics,
             timeout: settings.http.timeout(),
             extension_length: pac.and_then(|pac| pac.extension_length),
-            recordings: pac.and_then(|pac| pac.recording_path.clone()),
+            recordings: Arc::new(RecordingLinks::of(settings)),
             own_api: format!("{}/v1/", settings.http.base_path()),
             documents: Documents::new(&settings.http.base_path()),
         }
@@ -116,7 +118,9 @@ fn configure(base: &str, config: &mut ServiceConfig<'_>) {
             scope(base)
                 .service(routes::last_call_id::last_call_id)
                 .service(routes::cdr::cdr)
-                .service(routes::make_call::make_call),
+                .service(routes::make_call::make_call)
+                .service(routes::media::media)
+                .service(routes::media::media_head),
         )
         .default_service(web::to(fallback::respond));
 }

@@ -1,9 +1,11 @@
 //! The HTTP server and the logs.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use serde::Deserialize;
+
+use super::HttpUrl;
 
 /// The HTTP server.
 #[derive(Debug, Clone, Deserialize)]
@@ -21,6 +23,11 @@ pub struct HttpSettings {
     pub timeout_ms: u64,
     /// How long open requests get at a shutdown, in milliseconds.
     pub shutdown_ms: u64,
+    /// Where clients reach the gateway, before its prefix.
+    #[serde(default)]
+    pub public_url: Option<HttpUrl>,
+    /// How long a link to a recording works, in seconds; 0 until the signing key is rotated.
+    pub link_lifetime_s: u64,
 }
 
 impl HttpSettings {
@@ -31,6 +38,20 @@ impl HttpSettings {
             "" => String::new(),
             prefix => format!("/{prefix}"),
         }
+    }
+
+    /// What links to the gateway begin with: where clients reach it, or else where it listens, and the prefix.
+    #[must_use]
+    pub fn link_root(&self) -> String {
+        let listens = || format!("http://{}", SocketAddr::new(self.address, self.port));
+        let server = self.public_url.as_ref().map_or_else(listens, ToString::to_string);
+        server + &self.base_path()
+    }
+
+    /// How long a link to a recording works; none is until the signing key is rotated.
+    #[must_use]
+    pub fn link_lifetime(&self) -> Option<Duration> {
+        (self.link_lifetime_s > 0).then(|| Duration::from_secs(self.link_lifetime_s))
     }
 
     /// How long a request may take.

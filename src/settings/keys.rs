@@ -6,7 +6,7 @@ use std::ops::RangeInclusive;
 use serde_json::Value;
 use tracing_subscriber::EnvFilter;
 
-use super::StoreUrl;
+use super::{HttpUrl, RecordingPath, StoreUrl};
 use crate::telephony::{DialplanContext, TrunkName};
 
 /// What a key may hold.
@@ -148,6 +148,9 @@ const ORIGINS: &str =
 const FILTER: &str =
     "a level (error, warn, info, debug, trace) or directives such as info,mege_gateway=debug";
 const STORE: &str = "sqlite:FILE or postgres://USER:PASSWORD@HOST:PORT/DATABASE";
+const URL: &str =
+    "http://HOST or https://HOST, with a port and a path if need be, without credentials, query or fragment";
+const RECORDINGS: &str = "the http:// or https:// address of a server, with a path if need be, or the absolute path of a directory";
 const HOST: &str = "a host name or an IP address, without scheme and port";
 const USER: &str = "1 to 64 letters, digits, dots, dashes or underscores";
 const APP_PREFIX: &str = "1 to 40 letters, digits, dots, dashes or underscores";
@@ -165,6 +168,10 @@ pub(super) static KEYS: &[Key] = &[
     Key::new("http.allowed_origins", Rule::Texts(ORIGINS, is_origin)),
     Key::whole("http.timeout_ms", 100..=600_000),
     Key::whole("http.shutdown_ms", 100..=600_000),
+    Key::text("http.public_url", URL, |text| {
+        HttpUrl::try_from(text.to_owned()).is_ok()
+    }),
+    Key::whole("http.link_lifetime_s", 0..=315_360_000),
     Key::text("log.filter", FILTER, |text| {
         !text.trim().is_empty() && EnvFilter::builder().parse(text).is_ok()
     }),
@@ -204,7 +211,9 @@ pub(super) static KEYS: &[Key] = &[
     Key::whole("asterisk.*.limits.wait_ms", 0..=60_000),
     Key::text("pac.*.address", ADDRESS, is_address).required(),
     Key::whole("pac.*.extension_length", 1..=10),
-    Key::text("pac.*.recording_path", SOME_TEXT, is_some_text),
+    Key::text("pac.*.recording_path", RECORDINGS, |text| {
+        RecordingPath::try_from(text.to_owned()).is_ok()
+    }),
     Key::whole("pac.*.request_timeout_ms", 100..=600_000),
     Key::whole("pac.*.max_reply_bytes", 65_536..=67_108_864),
     Key::text("pac.*.jwt.key", SOME_TEXT, is_some_text)

@@ -12,6 +12,7 @@ mod sources;
 mod store;
 #[cfg(test)]
 mod tests;
+mod url;
 mod validate;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -23,9 +24,10 @@ pub use auth::AuditSettings;
 pub use cdr::CdrSettings;
 pub use error::{Problem, SettingsError};
 pub use http::{HttpSettings, LogFormat, LogSettings};
-pub use pac::{CollectorSettings, JwtSettings, PacSettings};
+pub use pac::{CollectorSettings, InvalidRecordingPath, JwtSettings, PacSettings, RecordingPath};
 pub use sources::Sources;
 pub use store::{InvalidStoreUrl, StoreSettings, StoreUrl};
+pub use url::{HttpUrl, InvalidHttpUrl};
 
 /// The integration that the original's variables and routes mean, where there are several.
 const MAIN: &str = "main";

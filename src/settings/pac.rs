@@ -1,10 +1,12 @@
 //! One 3CX, reached through its PAC.
 
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use secrecy::SecretString;
 use serde::Deserialize;
 
+use super::HttpUrl;
 use crate::actor::Limits;
 
 /// One 3CX.
@@ -16,9 +18,9 @@ pub struct PacSettings {
     /// How many digits its extensions have, where all have as many.
     #[serde(default)]
     pub extension_length: Option<usize>,
-    /// What recordings' links begin with.
+    /// Where its recordings are.
     #[serde(default)]
-    pub recording_path: Option<String>,
+    pub recording_path: Option<RecordingPath>,
     /// How long a request to PAC may take, in milliseconds.
     #[serde(default = "default_request_timeout_ms")]
     pub request_timeout_ms: u64,
@@ -41,6 +43,39 @@ impl PacSettings {
     #[must_use]
     pub fn request_timeout(&self) -> Duration {
         Duration::from_millis(self.request_timeout_ms)
+    }
+}
+
+/// Where the recordings of a 3CX are, in folders as 3CX has them.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub enum RecordingPath {
+    /// On another server, which serves them below this address.
+    Server(HttpUrl),
+    /// In a directory of this machine.
+    Directory(PathBuf),
+}
+
+/// Neither such an address nor such a directory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("must be an http or https address, or the absolute path of a directory")]
+pub struct InvalidRecordingPath;
+
+impl TryFrom<String> for RecordingPath {
+    type Error = InvalidRecordingPath;
+
+    fn try_from(text: String) -> Result<Self, InvalidRecordingPath> {
+        if Path::new(&text).is_absolute() {
+            let control = text.chars().any(char::is_control);
+            return if control {
+                Err(InvalidRecordingPath)
+            } else {
+                Ok(Self::Directory(text.into()))
+            };
+        }
+        HttpUrl::try_from(text)
+            .map(Self::Server)
+            .map_err(|_| InvalidRecordingPath)
     }
 }
 

@@ -1,7 +1,7 @@
 //! What settings must say together.
 
 use super::error::{Problem, SettingsError};
-use super::{MAIN, Settings};
+use super::{MAIN, RecordingPath, Settings};
 
 impl Settings {
     /// Checks what no key can say by itself.
@@ -23,6 +23,20 @@ impl Settings {
             if count > 1 && !has_default {
                 let complaint = format!("one of several must be named {MAIN}: the original's routes use it");
                 complain(section.to_owned(), complaint);
+            }
+        }
+        let http = &self.http;
+        if http.address.is_unspecified() && http.public_url.is_none() {
+            for (name, pac) in &self.pac {
+                if let Some(RecordingPath::Directory(_)) = pac.recording_path {
+                    complain(
+                        "http.public_url".to_owned(),
+                        format!(
+                            "is missing: links to the recordings of pac.{name} need it, as http.address is {}",
+                            http.address
+                        ),
+                    );
+                }
             }
         }
         for (name, pac) in &self.pac {

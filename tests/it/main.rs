@@ -18,6 +18,7 @@ mod no_lost_cdr;
 mod peers;
 #[cfg(feature = "peers")]
 mod real_call;
+mod recordings;
 mod service_manager;
 mod start;
 mod support;

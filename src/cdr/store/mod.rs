@@ -110,8 +110,19 @@ pub struct LegacyRow {
     pub source_number: Option<String>,
     /// `destination_dn_number` when it is not blank, else `destination_participant_phone_number`.
     pub destination_number: Option<String>,
+    /// The number of the leg's first recording.
+    pub id_recording: Option<i64>,
     /// The file of the leg's first recording, relative to 3CX's recordings.
     pub recording_url: Option<String>,
+}
+
+/// Where the file of a stored recording is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RecordingFile {
+    /// The file as 3CX has it, relative to its recordings.
+    pub recording_url: Option<String>,
+    /// Whether 3CX moved it to an archive.
+    pub archived: bool,
 }
 
 /// A CDR store. Every method is bounded by the store's own time-outs and fails rather than waits.
@@ -178,6 +189,10 @@ pub trait CdrStore: Send + Sync {
 
     /// These legs of `pbx`, those of them that are stored; by `cdr_id`.
     async fn legs(&self, pbx: &str, ids: &[Uuid]) -> Result<Vec<LegacyRow>, StoreError>;
+
+    /// The file of one recording of `pbx`; none where no such recording is stored.
+    async fn recording_file(&self, pbx: &str, id_recording: i64)
+    -> Result<Option<RecordingFile>, StoreError>;
 
     /// The `seq` of the latest change; 0 in a new store. It also shows that the store answers.
     async fn head(&self) -> Result<i64, StoreError>;

@@ -34,6 +34,10 @@ pub(super) const LEG_DIGESTS: &str = "SELECT cdr_id, source_digest FROM cdr \
 pub(super) const RECORDING_DIGESTS: &str = "SELECT id_recording, source_digest FROM recording \
      WHERE pbx = $1 AND id_recording >= $2 AND id_recording < $3 ORDER BY id_recording";
 
+/// The file of the recording `$2` of `$1`.
+pub(super) const RECORDING_FILE: &str =
+    "SELECT recording_url, archived FROM recording WHERE pbx = $1 AND id_recording = $2";
+
 /// What the original's `POST cdr` shows of a leg.
 macro_rules! legacy {
     ($condition:literal) => {
@@ -42,7 +46,8 @@ macro_rules! legacy {
              source_participant_phone_number, CASE WHEN trim(destination_dn_number) <> '' \
              THEN destination_dn_number ELSE destination_participant_phone_number END, \
              (SELECT recording_url FROM recording r WHERE r.pbx = cdr.pbx AND r.cdr_id = cdr.cdr_id \
-             ORDER BY r.id_recording LIMIT 1) FROM cdr ",
+             ORDER BY r.id_recording LIMIT 1), \
+             (SELECT min(r.id_recording) FROM recording r WHERE r.pbx = cdr.pbx AND r.cdr_id = cdr.cdr_id) FROM cdr ",
             $condition
         )
     };

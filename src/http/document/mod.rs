@@ -13,7 +13,7 @@ use utoipa::openapi::security::{
 use utoipa::openapi::{Info, OpenApi, PathItem};
 use utoipa_actix_web::AppExt as _;
 
-pub(super) use errors::{BodyErrors, ReadErrors, error_responses, legacy_responses};
+pub(super) use errors::{BodyErrors, ReadErrors, error_responses, legacy_responses, problem_responses};
 pub(super) use routes::Routes;
 
 use super::code::Code;
@@ -21,6 +21,8 @@ use super::configure;
 
 /// The security scheme that operations name, see [`Routes`].
 pub(super) const KEY: &str = "key";
+/// The signature of a link, which some operations take instead of a key, see [`Routes`].
+const LINK: &str = "link";
 /// The same key in a header of its own.
 const KEY_HEADER: &str = "key_header";
 
@@ -80,6 +82,13 @@ pub(super) fn describe(base: &str) -> OpenApi {
         SecurityScheme::ApiKey(ApiKey::Header(ApiKeyValue::with_description(
             "X-API-Key",
             "The same key, for clients that cannot set Authorization.",
+        ))),
+    );
+    components.add_security_scheme(
+        LINK,
+        SecurityScheme::ApiKey(ApiKey::Query(ApiKeyValue::with_description(
+            "signature",
+            "Part of a link that the gateway made, with `expires` where the link ends: such a link needs no key.",
         ))),
     );
     let own_api = format!("{base}/v1/");

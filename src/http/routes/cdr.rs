@@ -1,5 +1,6 @@
 //! `POST cdr`: what a client does not have yet, page by page.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::{HttpRequest, HttpResponse, post, web};
@@ -14,6 +15,7 @@ use crate::http::body::{Field, Fields};
 use crate::http::document::{BodyErrors, ReadErrors};
 use crate::http::legacy_error::Refusal;
 use crate::http::legacy_row::RenderedRow;
+use crate::http::recording_links::{RecordingLinks, Signing};
 use crate::http::{AppState, client};
 
 /// Every stored leg whose `call_id` is greater than this text, by `cdr_id`; streamed.
@@ -58,13 +60,15 @@ async fn search(
 ) -> Result<HttpResponse, Refusal> {
     let deadline = state.deadline();
     let call_id = call_id(&Fields::read(request, payload, deadline).await?)?;
+    let signing = state.recordings.signing(state.gateway.link_key())?;
     let pages = state
         .gateway
         .cdrs_after(call_id, client::of(request), deadline)
         .await?;
     let array = Array {
         pages,
-        recordings: state.recordings.clone(),
+        links: Arc::clone(&state.recordings),
+        signing,
         patience: state.timeout,
         begun: false,
         part: Part::First,
@@ -121,7 +125,8 @@ enum Part {
 /// A JSON array, written as its rows are read.
 struct Array {
     pages: CdrPages,
-    recordings: Option<String>,
+    links: Arc<RecordingLinks>,
+    signing: Option<Signing>,
     /// How long one page may take; the whole is bounded where it is read.
     patience: Duration,
     begun: bool,
@@ -174,7 +179,8 @@ impl Array {
             if std::mem::replace(&mut self.begun, true) {
                 text.push(b',');
             }
-            serde_json::to_writer(&mut *text, &RenderedRow::new(row, self.recordings.as_deref()))?;
+            let recording_url = self.links.link(self.signing.as_ref(), row);
+            serde_json::to_writer(&mut *text, &RenderedRow::new(row, recording_url))?;
         }
         Ok(())
     }

@@ -5,3 +5,4 @@ pub(super) mod documents;
 pub(super) mod health;
 pub(super) mod last_call_id;
 pub(super) mod make_call;
+pub(super) mod media;

@@ -24,6 +24,8 @@ use crate::cdr::{CdrPages, ClientId, LegacyRow};
 use crate::database::StoreError;
 use crate::http::{AppState, Failure, Gateway, Lifecycle, serve};
 use crate::ledger::CallId;
+use crate::ledger::key::LinkKey;
+use crate::recordings::{OpenedRecording, RecordingId};
 use crate::settings::{Settings, Sources};
 use crate::telemetry;
 
@@ -102,6 +104,14 @@ impl Gateway for FakeGateway {
         self.verdict()?;
         Ok(self.pages.as_ref().map_or_else(|| pages([]), |pages| pages()))
     }
+
+    async fn open_recording(&self, _: RecordingId, _: Instant) -> Result<OpenedRecording, Failure> {
+        self.verdict().and_then(|()| Err(Failure::recording_not_found()))
+    }
+
+    fn link_key(&self) -> Option<LinkKey> {
+        Some(LinkKey::of([7; 32]))
+    }
 }
 
 /// Pages of so many rows each, numbered through; the first one is read at once.
@@ -133,6 +143,7 @@ pub(super) fn row(i: usize) -> LegacyRow {
         ended_at: at(8),
         source_number: None,
         destination_number: None,
+        id_recording: Some(5),
         recording_url: Some("110/a b.wav".to_owned()),
     }
 }

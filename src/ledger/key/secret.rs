@@ -75,6 +75,12 @@ impl LinkKey {
         Ok(Self(bytes))
     }
 
+    /// A key of these bytes, to compare signatures with those that others made.
+    #[cfg(test)]
+    pub(crate) const fn of(bytes: [u8; RANDOM]) -> Self {
+        Self(bytes)
+    }
+
     /// Its bytes, for an HMAC.
     #[must_use]
     pub fn expose(&self) -> &[u8; RANDOM] {

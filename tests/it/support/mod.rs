@@ -11,6 +11,7 @@ pub(crate) mod gateway;
 pub(crate) mod postgres;
 mod process;
 pub(crate) mod program;
+pub(crate) mod recorded;
 #[cfg(feature = "peers")]
 pub(crate) mod sipp;
 pub(crate) mod source;

@@ -11,7 +11,7 @@ use async_trait::async_trait;
 use uuid::Uuid;
 
 use super::tombstone::TombstoneKey;
-use super::{Batch, CdrRange, CdrStore, Changes, HISTORY, LegacyRow, Position, sql};
+use super::{Batch, CdrRange, CdrStore, Changes, HISTORY, LegacyRow, Position, RecordingFile, sql};
 use crate::cdr::cursor::{ClientId, FORGET_EVERY, HandedOut, Resumed};
 use crate::cdr::record::{Cdr, Recording, Sourced};
 use crate::database::{Postgres, Schema, StoreError, schema_of_database};
@@ -173,6 +173,16 @@ impl CdrStore for PostgresCdrs {
     async fn legs(&self, pbx: &str, ids: &[Uuid]) -> Result<Vec<LegacyRow>, StoreError> {
         self.database
             .bounded(async { read::legs(&self.database.get().await?, pbx, ids).await })
+            .await
+    }
+
+    async fn recording_file(
+        &self,
+        pbx: &str,
+        id_recording: i64,
+    ) -> Result<Option<RecordingFile>, StoreError> {
+        self.database
+            .bounded(async { read::recording_file(&self.database.get().await?, pbx, id_recording).await })
             .await
     }
 

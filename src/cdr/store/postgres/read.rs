@@ -11,7 +11,7 @@ use uuid::Uuid;
 use crate::cdr::record::Sourced;
 use crate::cdr::store::row::{Row, select, stored};
 use crate::cdr::store::tombstone::{Erasable, TombstoneKey};
-use crate::cdr::store::{self, LegacyRow, Position, sql};
+use crate::cdr::store::{self, LegacyRow, Position, RecordingFile, sql};
 use crate::cdr::value::{Kind, Value as _};
 use crate::database::StoreError;
 
@@ -129,8 +129,24 @@ fn legacy_row(row: &PgRow) -> Result<LegacyRow, StoreError> {
         ended_at: row.try_get(4)?,
         source_number: row.try_get(5)?,
         destination_number: row.try_get(6)?,
+        id_recording: row.try_get(8)?,
         recording_url: row.try_get(7)?,
     })
+}
+
+pub(super) async fn recording_file(
+    client: &Object,
+    pbx: &str,
+    id_recording: i64,
+) -> Result<Option<RecordingFile>, StoreError> {
+    let rows = query(client, sql::RECORDING_FILE, &[&pbx, &id_recording]).await?;
+    let Some(row) = rows.first() else {
+        return Ok(None);
+    };
+    Ok(Some(RecordingFile {
+        recording_url: row.try_get(0)?,
+        archived: row.try_get::<_, Option<bool>>(1)?.unwrap_or(false),
+    }))
 }
 
 pub(super) async fn rows<R: Row>(

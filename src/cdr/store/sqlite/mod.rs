@@ -14,7 +14,7 @@ use rusqlite::Connection;
 use uuid::Uuid;
 
 use super::tombstone::TombstoneKey;
-use super::{Batch, CdrRange, CdrStore, Changes, HISTORY, LegacyRow, Position, sql};
+use super::{Batch, CdrRange, CdrStore, Changes, HISTORY, LegacyRow, Position, RecordingFile, sql};
 use crate::cdr::cursor::{ClientId, FORGET_EVERY, HandedOut, Resumed};
 use crate::cdr::record::{Cdr, Recording, Sourced};
 use crate::database::{Connections, Schema, StoreError, schema_of_file};
@@ -172,6 +172,17 @@ impl CdrStore for SqliteCdrs {
         let (pbx, ids) = (pbx.to_owned(), ids.to_vec());
         self.readers
             .with(move |connection| read::legs(connection, &pbx, &ids))
+            .await
+    }
+
+    async fn recording_file(
+        &self,
+        pbx: &str,
+        id_recording: i64,
+    ) -> Result<Option<RecordingFile>, StoreError> {
+        let pbx = pbx.to_owned();
+        self.readers
+            .with(move |connection| read::recording_file(connection, &pbx, id_recording))
             .await
     }
 

@@ -10,7 +10,7 @@ use uuid::Uuid;
 use crate::cdr::record::Sourced;
 use crate::cdr::store::row::{Row, select, stored};
 use crate::cdr::store::tombstone::{Erasable, TombstoneKey};
-use crate::cdr::store::{self, CdrRange, LegacyRow, Position, sql};
+use crate::cdr::store::{self, CdrRange, LegacyRow, Position, RecordingFile, sql};
 use crate::cdr::value::Kind;
 use crate::database::StoreError;
 
@@ -129,10 +129,26 @@ fn legacy_rows(
             ended_at: moment(row.get(4)?)?,
             source_number: row.get(5)?,
             destination_number: row.get(6)?,
+            id_recording: row.get(8)?,
             recording_url: row.get(7)?,
         });
     }
     Ok(legs)
+}
+
+pub(super) fn recording_file(
+    connection: &Connection,
+    pbx: &str,
+    id_recording: i64,
+) -> Result<Option<RecordingFile>, StoreError> {
+    let mut statement = connection.prepare_cached(sql::RECORDING_FILE)?;
+    let file = statement.query_row(params![pbx, id_recording], |row| {
+        Ok(RecordingFile {
+            recording_url: row.get(0)?,
+            archived: row.get::<_, Option<bool>>(1)?.unwrap_or(false),
+        })
+    });
+    Ok(file.optional()?)
 }
 
 fn moment(microseconds: i64) -> Result<Timestamp, StoreError> {
@@ -204,6 +220,8 @@ mod tests {
         for recordings in [&first, &next] {
             let by_leg = "SEARCH r USING INDEX recording_leg (pbx=? AND cdr_id=?)";
             assert!(recordings.contains(by_leg), "{recordings}");
+            let first = "SEARCH r USING COVERING INDEX recording_leg (pbx=? AND cdr_id=?)";
+            assert!(recordings.contains(first), "{recordings}");
         }
     }
 
@@ -245,11 +263,16 @@ mod tests {
     }
 
     #[test]
-    fn the_last_call_id_and_digests_come_from_an_index() {
+    fn the_last_call_id_digests_and_files_come_from_an_index() {
         let last = plan(sql::LAST_CALL_ID);
         let from_its_end = "SEARCH cdr USING COVERING INDEX cdr_call (pbx=?)";
         assert!(last.contains(from_its_end), "{last}");
-        for statement in [sql::FIRST_CALL_ID, sql::LEG_DIGESTS, sql::RECORDING_DIGESTS] {
+        for statement in [
+            sql::FIRST_CALL_ID,
+            sql::LEG_DIGESTS,
+            sql::RECORDING_DIGESTS,
+            sql::RECORDING_FILE,
+        ] {
             let plan = plan(statement);
             assert!(
                 plan.starts_with("SEARCH ") && !plan.contains("TEMP B-TREE"),

@@ -8,6 +8,7 @@ contract! {
     a_call_id_is_compared_as_text
     a_leg_is_shown_as_the_original_shows_it
     pages_join_without_a_gap
+    the_file_of_a_recording_is_found_by_its_number
 }
 
 async fn digests_are_listed_by_range(database: Database) {
@@ -110,7 +111,7 @@ async fn a_leg_is_shown_as_the_original_shows_it(database: Database) {
         )
         .await
         .unwrap();
-    let urls = [Some("first"), None, None, Some("third"), None];
+    let urls = [Some((10, "first")), None, None, Some((12, "third")), None];
     let own = |n: usize| cdrs[n].row.destination_participant_phone_number.clone();
     let shown = [
         Some("100".to_owned()),
@@ -123,7 +124,7 @@ async fn a_leg_is_shown_as_the_original_shows_it(database: Database) {
         .iter()
         .zip(urls)
         .zip(shown)
-        .map(|((cdr, url), destination_number)| LegacyRow {
+        .map(|((cdr, recording), destination_number)| LegacyRow {
             call_history_id: cdr.row.call_history_id,
             cdr_id: cdr.row.cdr_id,
             started_at: cdr.row.cdr_started_at,
@@ -131,7 +132,8 @@ async fn a_leg_is_shown_as_the_original_shows_it(database: Database) {
             ended_at: cdr.row.cdr_ended_at,
             source_number: cdr.row.source_participant_phone_number.clone(),
             destination_number,
-            recording_url: url.map(str::to_owned),
+            id_recording: recording.map(|(number, _)| number),
+            recording_url: recording.map(|(_, url)| url.to_owned()),
         })
         .collect();
     assert_eq!(store.after_call_id("a", "", None, 100).await.unwrap(), expected);
@@ -151,4 +153,44 @@ async fn pages_join_without_a_gap(database: Database) {
         }
     }
     assert_eq!(ids, (300..1_000).map(leg_id).collect::<Vec<_>>());
+}
+
+async fn the_file_of_a_recording_is_found_by_its_number(database: Database) {
+    let store = database.open().await;
+    let changed = |number, archived: Option<&str>, url: Option<&str>| {
+        let mut texts = recording(number, 0, "").row.to_texts();
+        texts[2] = url.map(str::to_owned);
+        texts[5] = archived.map(str::to_owned);
+        sourced_recording(texts)
+    };
+    let name = "110/[Имя, Ф]_110-+7 #1%2e?(5).wav";
+    let batch = Batch {
+        recordings: vec![
+            changed(5, Some("false"), Some(name)),
+            changed(6, Some("true"), Some("gone.wav")),
+            changed(7, None, None),
+        ],
+        ..Batch::default()
+    };
+    store.apply("a", batch).await.unwrap();
+    let file = |recording_url: Option<&str>, archived| {
+        let recording_url = recording_url.map(str::to_owned);
+        Some(RecordingFile {
+            recording_url,
+            archived,
+        })
+    };
+    for (pbx, number, expected) in [
+        ("a", 5, file(Some(name), false)),
+        ("a", 6, file(Some("gone.wav"), true)),
+        ("a", 7, file(None, false)),
+        ("a", 8, None),
+        ("b", 6, None),
+    ] {
+        assert_eq!(
+            store.recording_file(pbx, number).await.unwrap(),
+            expected,
+            "{pbx} {number}"
+        );
+    }
 }

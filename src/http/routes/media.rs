@@ -1,0 +1,189 @@
+//! `GET` and `HEAD v1/recordings/{id}/media`: a recording's file, or a part of it.
+
+use actix_web::body::{BodySize, MessageBody as _, SizedStream};
+use actix_web::http::header::{
+    CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_RANGE, ContentRangeSpec, ContentType, HeaderValue,
+    X_CONTENT_TYPE_OPTIONS,
+};
+use actix_web::http::{Method, StatusCode};
+use actix_web::{HttpRequest, HttpResponse, get, head, web};
+use futures_util::stream;
+use jiff::Timestamp;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use utoipa::IntoParams;
+
+use crate::http::AppState;
+use crate::http::code::Code;
+use crate::http::document::error_responses;
+use crate::http::error::Failure;
+use crate::recordings::{LinkSignature, OpenedRecording, RecordingError, RecordingId};
+
+/// What a name holds as it is in `filename*`: RFC 5987's `attr-char`.
+const NAME: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'!')
+    .remove(b'#')
+    .remove(b'$')
+    .remove(b'&')
+    .remove(b'+')
+    .remove(b'-')
+    .remove(b'.')
+    .remove(b'^')
+    .remove(b'_')
+    .remove(b'`')
+    .remove(b'|')
+    .remove(b'~');
+
+/// A recording's file, or the part of it that `Range` names.
+///
+/// The links in the rows of `POST cdr` lead here. They need no key, so they open from a CRM and in a player.
+#[utoipa::path(
+    tag = "recordings",
+    security(("link" = []), ("key" = ["recordings:read"])),
+    params(RecordingPath, LinkSignature),
+    responses(
+        (status = 200, description = "The file.", body = Vec<u8>, content_type = "audio/wav"),
+        (status = 206, description = "The part of it that `Range` names.", body = Vec<u8>, content_type = "audio/wav"),
+        (status = 304, description = "The client has it already, by `If-None-Match` or `If-Modified-Since`."),
+        (status = 412, description = "It changed, by `If-Match` or `If-Unmodified-Since`."),
+        (status = 416, description = "It is shorter than `Range` supposes: `Content-Range` says how long it is."),
+        MediaErrors,
+    ),
+)]
+#[get("/v1/recordings/{id}/media")]
+pub(in crate::http) async fn media(
+    request: HttpRequest,
+    id: web::Path<String>,
+    state: web::Data<AppState>,
+) -> HttpResponse {
+    answer(&request, &id, &state).await
+}
+
+/// What a recording's file is, without the file.
+#[utoipa::path(
+    tag = "recordings",
+    security(("link" = []), ("key" = ["recordings:read"])),
+    params(RecordingPath, LinkSignature),
+    responses(
+        (status = 200, description = "`Content-Length`, `Content-Type`, `ETag` and `Last-Modified` say it."),
+        (status = 304, description = "The client has it already, by `If-None-Match` or `If-Modified-Since`."),
+        (status = 412, description = "It changed, by `If-Match` or `If-Unmodified-Since`."),
+        MediaErrors,
+    ),
+)]
+#[head("/v1/recordings/{id}/media")]
+pub(in crate::http) async fn media_head(
+    request: HttpRequest,
+    id: web::Path<String>,
+    state: web::Data<AppState>,
+) -> HttpResponse {
+    answer(&request, &id, &state).await
+}
+
+/// Which recording.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Path)]
+#[expect(dead_code, reason = "describes a part of the path that is parsed as a whole")]
+struct RecordingPath {
+    /// The name of its PBX in the settings, a dot, and the number that 3CX gave it.
+    #[param(example = "main.789")]
+    id: String,
+}
+
+error_responses! {
+    /// What can become of the request for a recording.
+    MediaErrors, problem_responses, [
+        LinkInvalid, LinkExpired, NotFound, RecordingFileMissing, RecordingArchived, RecordingUnreadable,
+        RecordingsUnavailable, Saturated, Restarting, Failed, Interrupted, DeadlineExceeded,
+        StoreUnavailable, StoreFailed, StoreDamaged,
+    ]
+}
+
+async fn answer(request: &HttpRequest, id: &str, state: &AppState) -> HttpResponse {
+    open(request, id, state).await.map_or_else(
+        |failure| failure.respond(request),
+        |recording| respond(request, recording),
+    )
+}
+
+async fn open(request: &HttpRequest, id: &str, state: &AppState) -> Result<OpenedRecording, Failure> {
+    let id = id.parse().map_err(|_| Failure::recording_not_found())?;
+    authorise(request, &id, state)?;
+    state.gateway.open_recording(id, state.deadline()).await
+}
+
+/// Whether the request may have this recording: the link's signature says so.
+fn authorise(request: &HttpRequest, id: &RecordingId, state: &AppState) -> Result<(), Failure> {
+    let query = web::Query::<LinkSignature>::from_query(request.query_string());
+    let signature =
+        query.map_err(|_| Failure::new(Code::Unauthenticated, "neither a signed link nor a key came"))?;
+    let key = state
+        .gateway
+        .link_key()
+        .ok_or_else(Failure::link_key_unavailable)?;
+    Ok(signature.verify(&key, id, Timestamp::now())?)
+}
+
+/// The response: actix-files goes by the request's conditions and range, and our own reader reads.
+fn respond(request: &HttpRequest, recording: OpenedRecording) -> HttpResponse {
+    let OpenedRecording { file, reader } = recording;
+    // What is no sound is never shown, as it would be a page of ours.
+    let is_sound = file.content_type().type_() == "audio";
+    let name = file
+        .path()
+        .file_name()
+        .map(|name| name.to_string_lossy().into_owned());
+    let disposition = disposition(is_sound, &name.unwrap_or_default());
+    let file = file.disable_content_disposition();
+    let file = if is_sound {
+        file
+    } else {
+        file.set_content_type(ContentType::octet_stream().0)
+    };
+    let mut response = file.into_response(request);
+    let headers = response.headers_mut();
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("private"));
+    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    if let Ok(disposition) = HeaderValue::from_str(&disposition) {
+        headers.insert(CONTENT_DISPOSITION, disposition);
+    }
+    let length = match (response.status(), response.body().size()) {
+        (StatusCode::OK | StatusCode::PARTIAL_CONTENT, BodySize::Sized(length)) => length,
+        (_, BodySize::None | BodySize::Sized(_) | BodySize::Stream) => return response,
+    };
+    if *request.method() == Method::HEAD {
+        // The file is closed already; only its length is told.
+        let nothing = stream::empty::<Result<_, RecordingError>>();
+        return response
+            .set_body(SizedStream::new(length, nothing))
+            .map_into_boxed_body();
+    }
+    let body = reader.into_stream(offset(&response), length);
+    response
+        .set_body(SizedStream::new(length, body))
+        .map_into_boxed_body()
+}
+
+/// Where the part begins that the response is about.
+fn offset(response: &HttpResponse) -> u64 {
+    let range = response
+        .headers()
+        .get(CONTENT_RANGE)
+        .and_then(|value| value.to_str().ok());
+    match range.map(str::parse) {
+        Some(Ok(ContentRangeSpec::Bytes {
+            range: Some((first, _)),
+            ..
+        })) => first,
+        Some(_) | None => 0,
+    }
+}
+
+/// What to do with a file of this name (RFC 6266): the name in ASCII without what clients read differently, and as it
+/// is (RFC 5987).
+fn disposition(is_sound: bool, name: &str) -> String {
+    let kind = if is_sound { "inline" } else { "attachment" };
+    let plain = |c: char| c == ' ' || c.is_ascii_graphic() && !matches!(c, '"' | '\\' | '%' | '/');
+    let ascii: String = name.chars().map(|c| if plain(c) { c } else { '_' }).collect();
+    let exact = utf8_percent_encode(name, NAME);
+    format!("{kind}; filename=\"{ascii}\"; filename*=UTF-8''{exact}")
+}
