@@ -17,7 +17,7 @@ use crate::actor::{HealthBoard, Placement, RestartPolicy, Spawn, State};
 use crate::ari::{self, AriHandle, AriSettings, Originate, Originated};
 use crate::cdr::collector::{self, CollectorHandle};
 use crate::cdr::{self, CdrHandle, CdrPages, GetLastCallId, SearchAfterCallId, digest};
-use crate::http::{self, AppState, Failure, Gateway, Lifecycle};
+use crate::http::{self, AppState, Failure, Gateway, Lifecycle, PairError, Tls};
 use crate::ledger::{self, Flush, Journal, LedgerHandle, LedgerSettings};
 use crate::pac::{self, InvalidPacAddress, PacHandle};
 use crate::settings::Settings;
@@ -43,6 +43,9 @@ pub enum StartError {
         /// Why not.
         error: io::Error,
     },
+    /// The certificate or its key cannot be used.
+    #[error(transparent)]
+    Tls(#[from] PairError),
     /// Metrics could not be set up.
     #[error(transparent)]
     Telemetry(#[from] TelemetryError),
@@ -224,6 +227,7 @@ pub struct Application {
     port: u16,
     shutdown: Duration,
     listener: TcpListener,
+    tls: Option<Tls>,
     settings: Settings,
     integrations: Integrations,
     lifecycle: Lifecycle,
@@ -237,6 +241,7 @@ impl Application {
     /// See [`StartError`].
     pub async fn build(settings: Settings, placement: Placement) -> Result<Self, StartError> {
         let metrics = telemetry::metrics()?;
+        let tls = Tls::load(&settings.http)?;
         let address = (settings.http.address, settings.http.port);
         let listen = |error| StartError::Listen {
             address: format!("{}:{}", address.0, address.1),
@@ -250,6 +255,7 @@ impl Application {
             port,
             shutdown: settings.http.shutdown_timeout(),
             listener,
+            tls,
             settings,
             integrations,
             lifecycle: Lifecycle::default(),
@@ -277,6 +283,7 @@ impl Application {
         let Self {
             shutdown,
             listener,
+            tls,
             settings,
             integrations,
             lifecycle,
@@ -294,7 +301,7 @@ impl Application {
             lifecycle.clone(),
             metrics,
         );
-        let server = http::serve(&settings.http, state, listener)?;
+        let server = http::serve(&settings.http, tls, state, listener)?;
         let handle = server.handle();
         lifecycle.started();
         let mut served = actix_rt::spawn(server);

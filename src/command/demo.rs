@@ -42,9 +42,13 @@ pub async fn demo(file: Option<PathBuf>) -> Result<(), CommandError> {
 }
 
 async fn run(settings: Settings) -> Result<(), CommandError> {
-    let (address, prefix) = (settings.http.address, settings.http.base_path());
+    let (scheme, address, prefix) = (
+        settings.http.scheme,
+        settings.http.address,
+        settings.http.base_path(),
+    );
     let application = Application::build(settings, Placement::Dedicated).await?;
-    let root = format!("http://{address}:{}", application.port());
+    let root = format!("{scheme}://{address}:{}", application.port());
     let base = format!("{root}{prefix}/pbx-api");
     say(&format!(
         "The gateway with a simulated PBX on {root}; nothing is dialled. Stop it with Ctrl-C.\n\n\

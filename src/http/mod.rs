@@ -2,6 +2,7 @@
 
 mod backend;
 mod body;
+mod connection;
 mod error;
 mod legacy_error;
 mod legacy_row;
@@ -9,9 +10,11 @@ mod lifecycle;
 mod observe;
 mod request_id;
 mod routes;
+mod security_headers;
 mod server;
 #[cfg(test)]
 mod tests;
+mod tls;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,6 +27,7 @@ pub use backend::Gateway;
 pub use error::{Failure, Outcome};
 pub use lifecycle::{Lifecycle, Phase};
 pub use server::serve;
+pub use tls::{PairError, Tls};
 
 use crate::actor::{Health, HealthBoard};
 use crate::settings::Settings;

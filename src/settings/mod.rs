@@ -18,7 +18,7 @@ use serde::Deserialize;
 
 pub use asterisk::AsteriskSettings;
 pub use error::{Problem, SettingsError};
-pub use http::{HttpSettings, LogFormat, LogSettings};
+pub use http::{HttpSettings, LogFormat, LogSettings, Scheme};
 pub use pac::{CollectorSettings, JwtSettings, PacSettings};
 pub use sources::Sources;
 pub use store::{InvalidStoreUrl, StoreSettings, StoreUrl};
