@@ -9,6 +9,7 @@ mod check;
 mod collector;
 mod contract;
 mod demo;
+mod hostile;
 mod isolation;
 mod no_lost_cdr;
 #[cfg(feature = "peers")]
@@ -18,3 +19,4 @@ mod real_call;
 mod start;
 mod support;
 mod survival;
+mod tls;

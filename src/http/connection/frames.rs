@@ -40,6 +40,8 @@ pub(super) struct Frames {
     block: Option<(usize, usize)>,
     control: usize,
     span: Instant,
+    /// Whether a request's head ended since this was last asked.
+    requested: bool,
 }
 
 impl Frames {
@@ -51,7 +53,13 @@ impl Frames {
             block: None,
             control: 0,
             span: Instant::now(),
+            requested: false,
         }
+    }
+
+    /// Whether a request's head ended since the last call.
+    pub(super) fn take_requested(&mut self) -> bool {
+        std::mem::take(&mut self.requested)
     }
 
     /// Whether a header block or a frame's head is open: a request that has begun to come.
@@ -93,7 +101,9 @@ impl Frames {
                 if bytes > MAX_BLOCK || frames > MAX_BLOCK_FRAMES {
                     return Err(Cut::HeadTooLarge);
                 }
-                self.block = (flags & END_HEADERS == 0).then_some((bytes, frames));
+                let ended = flags & END_HEADERS != 0;
+                self.block = (!ended).then_some((bytes, frames));
+                self.requested |= ended;
                 Ok(())
             }
             PRIORITY | RST_STREAM | SETTINGS | PING => self.control(),

@@ -37,8 +37,9 @@ use crate::metric;
 const HEAD_TIMEOUT: Duration = Duration::from_secs(5);
 const KEEP_ALIVE: Duration = Duration::from_secs(75);
 
-/// How long the kernel keeps what a client does not take, also of a connection that is closed.
-const USER_TIMEOUT_MS: u32 = 30_000;
+/// How long the kernel keeps what a client does not take, also of a connection that is closed: longer than ours of one
+/// that is open.
+const USER_TIMEOUT_MS: u32 = 45_000;
 
 /// What a client may send of bodies before they are read, by stream and by connection of HTTP/2: the largest body is
 /// of 100 KiB.
