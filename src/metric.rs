@@ -34,6 +34,14 @@ pub(crate) const AUDIT_LOST: &str = "mege_audit_lost_total";
 pub(crate) const HTTP_REQUESTS: &str = "mege_http_requests_total";
 /// Time to answer, by `route`.
 pub(crate) const HTTP_SECONDS: &str = "mege_http_seconds";
+/// Open connections to the HTTP server.
+pub(crate) const HTTP_CONNECTIONS: &str = "mege_http_connections";
+/// Connections that were ended by the HTTP server, by `reason`.
+pub(crate) const HTTP_CONNECTIONS_CUT: &str = "mege_http_connections_cut_total";
+/// TLS handshakes that failed or took too long.
+pub(crate) const TLS_HANDSHAKES_FAILED: &str = "mege_tls_handshakes_failed_total";
+/// 1 while the certificate's files hold what cannot be used, and the one before is served; otherwise 0.
+pub(crate) const TLS_REFUSED: &str = "mege_tls_certificate_refused";
 
 /// Tells the recorder what each metric means.
 pub(crate) fn describe() {
@@ -67,4 +75,17 @@ pub(crate) fn describe() {
     describe_counter!(AUDIT_LOST, "Refusals that have no row of their own in the audit");
     describe_counter!(HTTP_REQUESTS, "HTTP requests answered");
     describe_histogram!(HTTP_SECONDS, Unit::Seconds, "Time to answer an HTTP request");
+    describe_gauge!(HTTP_CONNECTIONS, "Open connections to the HTTP server");
+    describe_counter!(
+        HTTP_CONNECTIONS_CUT,
+        "Connections ended by the HTTP server, by reason"
+    );
+    describe_counter!(
+        TLS_HANDSHAKES_FAILED,
+        "TLS handshakes that failed or took too long"
+    );
+    describe_gauge!(
+        TLS_REFUSED,
+        "Whether the certificate's files hold what cannot be used"
+    );
 }

@@ -19,7 +19,7 @@ use crate::cdr::collector::{self, CollectorHandle};
 use crate::cdr::{
     self, CdrHandle, CdrPages, ClientId, GetLastCallId, GetRecording, SearchAfterCallId, digest,
 };
-use crate::http::{self, AppState, Failure, Gateway, Lifecycle};
+use crate::http::{self, AppState, Failure, Gateway, Lifecycle, PairError, Tls};
 use crate::ledger::key::{AuditLog, KeyRing, LinkKey};
 use crate::ledger::{self, Flush, Journal, LedgerHandle, LedgerSettings};
 use crate::pac::{self, InvalidPacAddress, PacHandle};
@@ -48,6 +48,9 @@ pub enum StartError {
         /// Why not.
         error: io::Error,
     },
+    /// The certificate or its key cannot be used.
+    #[error(transparent)]
+    Tls(#[from] PairError),
     /// Metrics could not be set up.
     #[error(transparent)]
     Telemetry(#[from] TelemetryError),
@@ -301,6 +304,7 @@ pub struct Application {
     port: u16,
     shutdown: Duration,
     listener: TcpListener,
+    tls: Option<Tls>,
     settings: Settings,
     integrations: Integrations,
     lifecycle: Lifecycle,
@@ -314,6 +318,7 @@ impl Application {
     /// See [`StartError`].
     pub async fn build(settings: Settings, placement: Placement) -> Result<Self, StartError> {
         let metrics = telemetry::metrics()?;
+        let tls = Tls::load(&settings.http)?;
         let address = (settings.http.address, settings.http.port);
         let listen = |error| StartError::Listen {
             address: format!("{}:{}", address.0, address.1),
@@ -327,6 +332,7 @@ impl Application {
             port,
             shutdown: settings.http.shutdown_timeout(),
             listener,
+            tls,
             settings,
             integrations,
             lifecycle: Lifecycle::default(),
@@ -355,6 +361,7 @@ impl Application {
             port,
             shutdown,
             listener,
+            tls,
             mut settings,
             integrations,
             lifecycle,
@@ -373,7 +380,7 @@ impl Application {
             lifecycle.clone(),
             metrics,
         );
-        let server = http::serve(&settings.http, state, listener)?;
+        let server = http::serve(&settings.http, tls, state, listener)?;
         let handle = server.handle();
         lifecycle.started();
         let mut served = actix_rt::spawn(server);

@@ -12,7 +12,8 @@ use tokio::time::{sleep, timeout};
 use super::{CommandError, say, settings};
 use crate::actor::{Health, HealthReport, Placement};
 use crate::database::{Schema, StoreError};
-use crate::settings::{RecordingPath, Settings};
+use crate::http::Tls;
+use crate::settings::{RecordingPath, Scheme, Settings};
 use crate::{ari, cdr, ledger, pac, recordings};
 
 /// How long each store and integration may take to answer.
@@ -50,6 +51,11 @@ pub async fn check(file: Option<PathBuf>) -> Result<(), CommandError> {
     }));
     integrations(&settings, &mut trials);
     let mut works = true;
+    if settings.http.scheme == Scheme::Https {
+        let pair = Tls::load(&settings.http);
+        let found = pair.map(|_| String::new()).map_err(|error| error.to_string());
+        works &= tell("http.tls", &found)?;
+    }
     while let Some((name, found)) = trials.next().await {
         works &= tell(&name, &found)?;
     }

@@ -61,9 +61,10 @@ async fn run(settings: Settings, folder: &Path, faults: bool) -> Result<(), Comm
     };
     let simulator = Simulator::start(simulated.clone()).await?;
     let settings = simulated_pbx(settings, &simulator, &simulated, folder)?;
-    let (address, prefix) = (settings.http.address, settings.http.base_path());
+    let (scheme, address) = (settings.http.scheme, settings.http.address);
+    let prefix = settings.http.base_path();
     let application = Application::build(settings, Placement::Dedicated).await?;
-    let root = format!("http://{address}:{}", application.port());
+    let root = format!("{scheme}://{address}:{}", application.port());
     say(&introduction(&root, &prefix, &recordings))?;
     tokio::select! {
         run = application.run_until(stop()) => run?,

@@ -14,9 +14,9 @@ use crate::telemetry;
 pub async fn serve(file: Option<PathBuf>) -> Result<(), CommandError> {
     let settings = settings(file)?;
     telemetry::init(&settings.log)?;
-    let address = settings.http.address;
+    let (scheme, address) = (settings.http.scheme, settings.http.address);
     let application = Application::build(settings, Placement::Dedicated).await?;
-    tracing::info!(%address, port = application.port(), "listening");
+    tracing::info!(%scheme, %address, port = application.port(), "listening");
     application.run_until(stop()).await?;
     Ok(())
 }

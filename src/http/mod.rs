@@ -4,6 +4,7 @@ mod backend;
 mod body;
 mod client;
 mod code;
+mod connection;
 mod document;
 mod error;
 mod fallback;
@@ -15,9 +16,11 @@ mod problem;
 mod recording_links;
 mod request_id;
 mod routes;
+mod security_headers;
 mod server;
 #[cfg(test)]
 mod tests;
+mod tls;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -33,6 +36,7 @@ pub use code::Code;
 pub use error::{Failure, Outcome};
 pub use lifecycle::{Lifecycle, Phase};
 pub use server::serve;
+pub use tls::{PairError, Tls};
 
 use document::Documents;
 use recording_links::RecordingLinks;

@@ -2,59 +2,65 @@
 
 use std::io;
 use std::net::TcpListener;
-use std::time::Duration;
 
 use actix_cors::Cors;
 use actix_web::dev::Server;
 use actix_web::http::header;
 use actix_web::middleware::from_fn;
-use actix_web::{App, HttpServer, web};
+use actix_web::{App, web};
 use tracing_actix_web::TracingLogger;
 use utoipa_actix_web::AppExt as _;
 
+use super::connection::{count_requests, listen};
 use super::observe::{RequestSpan, observe};
+use super::security_headers::security_headers;
+use super::tls::Tls;
 use super::{AppState, configure};
 use crate::settings::HttpSettings;
 use crate::telemetry;
 
-/// How long a request's head may take to come, and how long a connection may lie idle.
-const HEAD_TIMEOUT: Duration = Duration::from_secs(5);
-const KEEP_ALIVE: Duration = Duration::from_secs(75);
-
 /// How long a browser may keep an answer about origins, in seconds: as the original.
 const CORS_MAX_AGE: usize = 3_600;
 
-/// Starts the server on `listener`. It handles no signals: whoever started it stops it, through its handle.
+/// Starts the server on `listener`, with TLS where there is a pair for it. It handles no signals: whoever started it stops it, through its handle.
 ///
 /// # Errors
 /// When the listener is not on a loopback address, as nothing here tells callers apart yet; or cannot be used.
-pub fn serve(settings: &HttpSettings, state: AppState, listener: TcpListener) -> io::Result<Server> {
+pub fn serve(
+    settings: &HttpSettings,
+    tls: Option<Tls>,
+    state: AppState,
+    listener: TcpListener,
+) -> io::Result<Server> {
     if !listener.local_addr()?.ip().is_loopback() {
         let message = "without keys the gateway listens on a loopback address only";
         return Err(io::Error::new(io::ErrorKind::InvalidInput, message));
     }
     actix_web::rt::spawn(telemetry::keep_up(state.metrics.clone()));
     let state = web::Data::new(state);
+    let lifecycle = state.lifecycle.clone();
     let base = settings.base_path();
     let origins = settings.allowed_origins.clone();
     let shutdown_s = settings.shutdown_timeout().as_millis().div_ceil(1_000);
-    let server = HttpServer::new(move || {
+    let shutdown_s = u64::try_from(shutdown_s).unwrap_or(u64::MAX);
+    let server = listen(listener, tls.as_ref(), &lifecycle, shutdown_s, move || {
         App::new()
             .into_utoipa_app()
             .app_data(state.clone())
             .configure(|config| configure(&base, config))
             .into_app()
             .wrap(cors(&origins))
+            .wrap(security_headers())
             .wrap(from_fn(observe))
-            // The last is the outermost: everything within has the request's id.
+            // Everything within has the request's id.
             .wrap(TracingLogger::<RequestSpan>::new())
-    })
-    .disable_signals()
-    .client_request_timeout(HEAD_TIMEOUT)
-    .keep_alive(KEEP_ALIVE)
-    .shutdown_timeout(u64::try_from(shutdown_s).unwrap_or(u64::MAX))
-    .listen(listener)?;
-    Ok(server.run())
+            // The last is the outermost: a request ends with its answer's last byte.
+            .wrap(from_fn(count_requests))
+    })?;
+    if let Some(tls) = tls {
+        actix_web::rt::spawn(tls.keep_up());
+    }
+    Ok(server)
 }
 
 /// Only the listed origins, with the original's methods and headers, and never with credentials.

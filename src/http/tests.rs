@@ -1,5 +1,6 @@
 //! The routes over a real socket, with made-up actors behind them.
 
+mod browsers;
 mod documents;
 mod doors;
 mod health;

@@ -1,6 +1,8 @@
 //! The HTTP server and the logs.
 
+use std::fmt;
 use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use serde::Deserialize;
@@ -15,6 +17,12 @@ pub struct HttpSettings {
     pub address: IpAddr,
     /// The port; 0 takes a free one.
     pub port: u16,
+    /// Whether TLS is spoken.
+    pub scheme: Scheme,
+    /// The certificate chain in PEM, the server's own first; for `https`.
+    pub tls_certificate: Option<PathBuf>,
+    /// The certificate's private key in PEM; for `https`.
+    pub tls_key: Option<PathBuf>,
     /// What every path begins with, but for health, metrics and documents; may be empty.
     pub prefix: String,
     /// Origins whose pages may call the gateway from a browser.
@@ -30,6 +38,25 @@ pub struct HttpSettings {
     pub link_lifetime_s: u64,
 }
 
+/// What the gateway speaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Scheme {
+    /// HTTP/1.1 in clear.
+    Http,
+    /// HTTP/2 and HTTP/1.1 over TLS.
+    Https,
+}
+
+impl fmt::Display for Scheme {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Http => "http",
+            Self::Https => "https",
+        })
+    }
+}
+
 impl HttpSettings {
     /// The prefix as paths begin with it: nothing, or `/` and text without one at its end.
     #[must_use]
@@ -43,7 +70,7 @@ impl HttpSettings {
     /// What links to the gateway begin with: where clients reach it, or else where it listens, and the prefix.
     #[must_use]
     pub fn link_root(&self) -> String {
-        let listens = || format!("http://{}", SocketAddr::new(self.address, self.port));
+        let listens = || format!("{}://{}", self.scheme, SocketAddr::new(self.address, self.port));
         let server = self.public_url.as_ref().map_or_else(listens, ToString::to_string);
         server + &self.base_path()
     }

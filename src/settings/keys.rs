@@ -164,6 +164,11 @@ pub(super) static KEYS: &[Key] = &[
         text.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
     }),
     Key::whole("http.port", 0..=65_535),
+    Key::text("http.scheme", "http or https", |text| {
+        matches!(text, "http" | "https")
+    }),
+    Key::text("http.tls_certificate", SOME_TEXT, is_some_text),
+    Key::text("http.tls_key", SOME_TEXT, is_some_text),
     Key::text("http.prefix", PREFIX, is_prefix),
     Key::new("http.allowed_origins", Rule::Texts(ORIGINS, is_origin)),
     Key::whole("http.timeout_ms", 100..=600_000),

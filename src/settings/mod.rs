@@ -23,7 +23,7 @@ pub use asterisk::AsteriskSettings;
 pub use auth::AuditSettings;
 pub use cdr::CdrSettings;
 pub use error::{Problem, SettingsError};
-pub use http::{HttpSettings, LogFormat, LogSettings};
+pub use http::{HttpSettings, LogFormat, LogSettings, Scheme};
 pub use pac::{CollectorSettings, InvalidRecordingPath, JwtSettings, PacSettings, RecordingPath};
 pub use sources::Sources;
 pub use store::{InvalidStoreUrl, StoreSettings, StoreUrl};

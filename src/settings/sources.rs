@@ -49,8 +49,9 @@ pub(super) struct Layers {
 }
 
 /// The original's variables and the keys they stand for.
-const ALIASES: [(&str, &str); 13] = [
+const ALIASES: [(&str, &str); 14] = [
     ("APP_PORT", "http.port"),
+    ("HTTP_OPTIONS", "http.scheme"),
     ("API_PREFIX", "http.prefix"),
     ("PAC_HOST", "pac.main.address"),
     ("PBX_EXTENSION_LENGTH", "pac.main.extension_length"),
@@ -66,18 +67,11 @@ const ALIASES: [(&str, &str); 13] = [
 ];
 
 /// Variables of the original that set nothing here, the only value they may have, and what to say about any other.
-const FIXED: [(&str, &str, &str); 2] = [
-    (
-        "HTTP_OPTIONS",
-        "http",
-        "must be http: TLS is not served yet, so put a TLS proxy in front of the gateway",
-    ),
-    (
-        "ASTERISK_ARI_CALL_PROVIDER_NAME",
-        "ARI_CALL",
-        "must be ARI_CALL, the one name that worked with the original; here an integration is named by its section",
-    ),
-];
+const FIXED: [(&str, &str, &str); 1] = [(
+    "ASTERISK_ARI_CALL_PROVIDER_NAME",
+    "ARI_CALL",
+    "must be ARI_CALL, the one name that worked with the original; here an integration is named by its section",
+)];
 
 /// What the name of a variable for a key begins with.
 const OWN_PREFIX: &str = "MEGE__";

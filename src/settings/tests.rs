@@ -265,15 +265,15 @@ fn all_problems_are_named_at_once_with_key_origin_value_and_what_is_allowed() {
         .env(&[
             ("ASTERISK_ARI_PORT", "abc"),
             ("MEGE__HTPP__PORT", "1"),
-            ("HTTP_OPTIONS", "https"),
+            ("HTTP_OPTIONS", "ftp"),
         ]);
     let errors = place.errors();
     let expected = [
-        "HTTP_OPTIONS (the environment) = \"https\": must be http: TLS is not served yet",
         "asterisk.main.port (ASTERISK_ARI_PORT in the environment) = \"abc\": must be a whole number from 1 to 65535",
         "htpp.port (MEGE__HTPP__PORT in the environment): there is no such key",
         "http.colour (config/local.toml): there is no such key",
         "http.port (config/local.toml) = 70000: must be a whole number from 0 to 65535",
+        "http.scheme (HTTP_OPTIONS in the environment) = \"ftp\": must be http or https",
         "log.format (config/local.toml) = \"xml\": must be text or json",
         "asterisk.main.host: is missing",
         "asterisk.main.user: is missing",
@@ -448,6 +448,22 @@ fn links_to_a_directory_need_an_address_that_clients_reach() {
     );
     settings.http.public_url = HttpUrl::try_from("https://mege.example".to_owned()).ok();
     settings.validate().unwrap();
+}
+
+#[test]
+fn https_needs_a_certificate_and_its_key() {
+    assert_eq!(Place::new().load().unwrap().http.scheme, Scheme::Http);
+    let https = Place::new().env(&[("HTTP_OPTIONS", "https")]);
+    assert_eq!(
+        https.errors(),
+        ["http.tls_certificate", "http.tls_key"].map(|key| format!(
+            "{key}: is missing: http.scheme = \"https\" needs it, the path of a PEM file"
+        ))
+    );
+    let half = https.env(&[("MEGE__HTTP__TLS_CERTIFICATE", "tls.crt")]);
+    assert!(half.errors()[0].starts_with("http.tls_key: is missing"));
+    let whole = half.env(&[("MEGE__HTTP__TLS_KEY", "tls.key")]).load().unwrap();
+    assert_eq!(whole.http.scheme, Scheme::Https);
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! What settings must say together.
 
 use super::error::{Problem, SettingsError};
-use super::{MAIN, RecordingPath, Settings};
+use super::{MAIN, RecordingPath, Scheme, Settings};
 
 impl Settings {
     /// Checks what no key can say by itself.
@@ -15,6 +15,15 @@ impl Settings {
                 complaint,
             });
         };
+        for (key, path) in [
+            ("http.tls_certificate", &self.http.tls_certificate),
+            ("http.tls_key", &self.http.tls_key),
+        ] {
+            if self.http.scheme == Scheme::Https && path.is_none() {
+                let complaint = "is missing: http.scheme = \"https\" needs it, the path of a PEM file";
+                complain(key.to_owned(), complaint.to_owned());
+            }
+        }
         let defaults = [
             ("asterisk", self.asterisk.len(), self.default_asterisk().is_some()),
             ("pac", self.pac.len(), self.default_pac().is_some()),

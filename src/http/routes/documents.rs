@@ -11,6 +11,7 @@ use utoipa_swagger_ui::Config;
 use crate::http::AppState;
 use crate::http::code::Code;
 use crate::http::legacy_error::Refusal;
+use crate::http::security_headers::PAGE_POLICY;
 
 /// The page around Swagger UI. Links are relative, so that it works behind a proxy that adds a path.
 const PAGE: &str = include_str!("documents/page.html");
@@ -124,6 +125,7 @@ fn json(document: &Bytes) -> HttpResponse {
 
 fn html(text: String) -> HttpResponse {
     HttpResponse::Ok()
+        .insert_header(PAGE_POLICY)
         .content_type("text/html; charset=utf-8")
         .body(text)
 }

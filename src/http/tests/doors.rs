@@ -210,5 +210,5 @@ async fn it_listens_on_loopback_only() {
         telemetry::metrics().unwrap(),
     );
     let everywhere = TcpListener::bind(("0.0.0.0", 0)).unwrap();
-    assert!(serve(&settings.http, state, everywhere).is_err());
+    assert!(serve(&settings.http, None, state, everywhere).is_err());
 }

@@ -219,7 +219,7 @@ impl TestApp {
         );
         let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
         let address = listener.local_addr().unwrap();
-        let server = serve(&settings.http, state, listener).unwrap();
+        let server = serve(&settings.http, None, state, listener).unwrap();
         let handle = server.handle();
         actix_web::rt::spawn(server);
         Self {

@@ -12,7 +12,7 @@ struct Case {
     said: &'static [&'static str],
 }
 
-const CASES: [Case; 12] = [
+const CASES: [Case; 13] = [
     Case {
         variables: &[("MEGE__HTTP__PROT", "3000")],
         file: "",
@@ -65,7 +65,12 @@ const CASES: [Case; 12] = [
     Case {
         variables: &[("HTTP_OPTIONS", "https")],
         file: "",
-        said: &["HTTP_OPTIONS", "\"https\"", "must be http"],
+        said: &["http.tls_certificate: is missing", "http.tls_key: is missing"],
+    },
+    Case {
+        variables: &[("HTTP_OPTIONS", "h3")],
+        file: "",
+        said: &["http.scheme", "HTTP_OPTIONS", "\"h3\"", "must be http or https"],
     },
     Case {
         variables: &[("DATABASE_URL", "mysql://root:s3cr3t-of-mine@db/mege")],

@@ -7,6 +7,7 @@ pub(crate) mod asterisk;
 mod asterisk_config;
 pub(crate) mod calls;
 pub(crate) mod gateway;
+pub(crate) mod http2;
 #[cfg(feature = "peers")]
 pub(crate) mod postgres;
 mod process;
@@ -15,6 +16,7 @@ pub(crate) mod recorded;
 #[cfg(feature = "peers")]
 pub(crate) mod sipp;
 pub(crate) mod source;
+pub(crate) mod tls;
 
 use std::time::Duration;
 

@@ -13,6 +13,8 @@ use super::{eventually, process};
 
 pub(crate) use super::process::free_tcp_port;
 
+const PROGRAM: &str = env!("CARGO_BIN_EXE_mege-gateway");
+
 /// A running `mege-gateway` in a folder of its own, with no variables but those given. Dropping it kills it.
 #[derive(Debug)]
 pub(crate) struct Program {
@@ -68,10 +70,25 @@ impl Program {
         Self::start(&["serve"], &variables)
     }
 
+    /// As [`serve`](Self::serve), with at most so many descriptors.
+    pub(crate) fn serve_with_descriptors(count: usize, variables: &[(&str, String)]) -> Program {
+        let mut variables = variables.to_vec();
+        variables.push(("APP_PORT", "0".to_owned()));
+        variables.push(("MEGE__LOG__FORMAT", "json".to_owned()));
+        let mut command = Command::new("prlimit");
+        command.args([&format!("--nofile={count}:{count}"), PROGRAM, "serve"]);
+        Self::start_command(command, tempfile::tempdir().expect("a folder"), &variables)
+    }
+
     fn start_in(folder: TempDir, arguments: &[&str], variables: &[(&str, String)]) -> Program {
+        let mut command = Command::new(PROGRAM);
+        command.args(arguments);
+        Self::start_command(command, folder, variables)
+    }
+
+    fn start_command(mut command: Command, folder: TempDir, variables: &[(&str, String)]) -> Program {
         std::fs::create_dir(folder.path().join("tmp")).expect("a folder");
-        let mut child = Command::new(env!("CARGO_BIN_EXE_mege-gateway"))
-            .args(arguments)
+        let mut child = command
             .env_clear()
             .env("TMPDIR", folder.path().join("tmp"))
             .envs(variables.iter().map(|(name, value)| (name, value)))
@@ -128,6 +145,17 @@ impl Program {
         })
         .await;
         format!("http://127.0.0.1:{port}")
+    }
+
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Sets how many descriptors it may have from here on; it may raise that again no further than it could before.
+    pub(crate) fn limit_descriptors(&self, count: usize) {
+        let limit = [format!("--pid={}", self.pid()), format!("--nofile={count}:")];
+        let set = Command::new("prlimit").args(limit).status();
+        assert!(set.expect("prlimit runs").success(), "a limit set");
     }
 
     /// Sends it a signal, such as `TERM`.

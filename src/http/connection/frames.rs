@@ -1,0 +1,197 @@
+//! What a client may send on an HTTP/2 connection beside requests (RFC 9113): the server below the routes takes header
+//! blocks of 16 MiB and frames that ask for nothing without end, and lets neither be set.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::watch::Cut;
+
+/// The client's preface, before the first frame.
+const PREFACE: usize = 24;
+/// A frame's own head: three bytes of length, type, flags, four of the stream.
+const FRAME_HEAD: usize = 9;
+
+const HEADERS: u8 = 1;
+const PRIORITY: u8 = 2;
+const RST_STREAM: u8 = 3;
+const SETTINGS: u8 = 4;
+const PING: u8 = 6;
+const CONTINUATION: u8 = 9;
+const END_HEADERS: u8 = 4;
+
+/// The largest header block, compressed, and the most frames that it may come in.
+const MAX_BLOCK: usize = 32 * 1024;
+const MAX_BLOCK_FRAMES: usize = 32;
+
+/// The most frames within [`SPAN`] that carry nothing: resets, settings, pings, priorities. A browser that seeks in a
+/// recording resets some ten streams a second.
+const MAX_CONTROL: usize = 200;
+const SPAN: Duration = Duration::from_secs(1);
+
+/// Follows the frames of one connection as their bytes come.
+#[derive(Debug)]
+pub(super) struct Frames {
+    /// Bytes to pass over before the next frame's head.
+    skip: usize,
+    head: [u8; FRAME_HEAD],
+    head_read: usize,
+    /// The open header block: its bytes and frames so far.
+    block: Option<(usize, usize)>,
+    control: usize,
+    span: Instant,
+    /// Whether a request's head ended since this was last asked.
+    requested: bool,
+}
+
+impl Frames {
+    pub(super) fn new() -> Self {
+        Self {
+            skip: PREFACE,
+            head: [0; FRAME_HEAD],
+            head_read: 0,
+            block: None,
+            control: 0,
+            span: Instant::now(),
+            requested: false,
+        }
+    }
+
+    /// Whether a request's head ended since the last call.
+    pub(super) fn take_requested(&mut self) -> bool {
+        std::mem::take(&mut self.requested)
+    }
+
+    /// Whether a header block or a frame's head is open: a request that has begun to come.
+    pub(super) fn in_head(&self) -> bool {
+        self.block.is_some() || self.head_read > 0
+    }
+
+    /// Follows the next bytes.
+    ///
+    /// # Errors
+    /// When the client asks for too much; the connection must end.
+    pub(super) fn follow(&mut self, mut bytes: &[u8]) -> Result<(), Cut> {
+        loop {
+            let passed = self.skip.min(bytes.len());
+            self.skip -= passed;
+            bytes = &bytes[passed..];
+            if bytes.is_empty() {
+                return Ok(());
+            }
+            let wanted = (FRAME_HEAD - self.head_read).min(bytes.len());
+            self.head[self.head_read..self.head_read + wanted].copy_from_slice(&bytes[..wanted]);
+            self.head_read += wanted;
+            bytes = &bytes[wanted..];
+            if self.head_read == FRAME_HEAD {
+                self.head_read = 0;
+                self.frame()?;
+            }
+        }
+    }
+
+    fn frame(&mut self) -> Result<(), Cut> {
+        let [a, b, c, kind, flags, ..] = self.head;
+        let length = usize::from(a) << 16 | usize::from(b) << 8 | usize::from(c);
+        self.skip = length;
+        match kind {
+            HEADERS | CONTINUATION => {
+                let (bytes, frames) = self.block.unwrap_or_default();
+                let (bytes, frames) = (bytes + length, frames + 1);
+                if bytes > MAX_BLOCK || frames > MAX_BLOCK_FRAMES {
+                    return Err(Cut::HeadTooLarge);
+                }
+                let ended = flags & END_HEADERS != 0;
+                self.block = (!ended).then_some((bytes, frames));
+                self.requested |= ended;
+                Ok(())
+            }
+            PRIORITY | RST_STREAM | SETTINGS | PING => self.control(),
+            // Bodies and windows are bounded where they are kept; what is unknown is passed over.
+            _ => Ok(()),
+        }
+    }
+
+    fn control(&mut self) -> Result<(), Cut> {
+        let now = Instant::now();
+        if now - self.span > SPAN {
+            (self.span, self.control) = (now, 0);
+        }
+        self.control += 1;
+        if self.control > MAX_CONTROL {
+            return Err(Cut::ControlFrames);
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn frame(kind: u8, flags: u8, length: usize) -> Vec<u8> {
+        let [.., a, b, c] = length.to_be_bytes();
+        let mut frame = vec![a, b, c, kind, flags, 0, 0, 0, 1];
+        frame.resize(FRAME_HEAD + length, 0xff);
+        frame
+    }
+
+    fn follow(frames: &mut Frames, parts: &[Vec<u8>], at_once: usize) -> Result<(), Cut> {
+        let bytes = parts.concat();
+        bytes.chunks(at_once).try_for_each(|chunk| frames.follow(chunk))
+    }
+
+    fn started() -> Frames {
+        let mut frames = Frames::new();
+        frames.follow(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").unwrap();
+        frames
+    }
+
+    #[test]
+    fn ordinary_traffic_passes_however_it_is_cut_up() {
+        let request = [
+            frame(SETTINGS, 0, 18),
+            frame(8, 0, 4),
+            frame(HEADERS, 0, 16_384),
+            frame(CONTINUATION, END_HEADERS, 16_384),
+            frame(0, 1, 16_384),
+        ];
+        for at_once in [1, 7, 9, 10, 4_096, 1_000_000] {
+            let mut frames = started();
+            for _ in 0..3 {
+                follow(&mut frames, &request, at_once).unwrap();
+                assert!(!frames.in_head());
+            }
+        }
+    }
+
+    #[test]
+    fn a_header_block_ends_at_its_bound() {
+        let mut frames = started();
+        follow(&mut frames, &[frame(HEADERS, 0, 16_384)], 1_000).unwrap();
+        assert!(frames.in_head());
+        follow(&mut frames, &[frame(CONTINUATION, 0, 16_384)], 1_000).unwrap();
+        let one_more = follow(&mut frames, &[frame(CONTINUATION, 0, 1)], 1_000);
+        assert_eq!(one_more, Err(Cut::HeadTooLarge));
+        // Empty ones count too.
+        let mut frames = started();
+        follow(&mut frames, &[frame(HEADERS, 0, 1)], 1_000).unwrap();
+        let empty = vec![frame(CONTINUATION, 0, 0); MAX_BLOCK_FRAMES];
+        assert_eq!(follow(&mut frames, &empty, 1_000), Err(Cut::HeadTooLarge));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn frames_that_ask_for_nothing_have_a_rate() {
+        for kind in [PRIORITY, RST_STREAM, SETTINGS, PING] {
+            let mut frames = started();
+            let burst = vec![frame(kind, 0, 8); MAX_CONTROL];
+            for _ in 0..3 {
+                follow(&mut frames, &burst, 1_000).unwrap();
+                tokio::time::advance(SPAN * 2).await;
+            }
+            follow(&mut frames, &burst, 1_000).unwrap();
+            let one_more = follow(&mut frames, &[frame(kind, 0, 8)], 1_000);
+            assert_eq!(one_more, Err(Cut::ControlFrames));
+        }
+    }
+}

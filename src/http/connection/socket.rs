@@ -1,0 +1,154 @@
+//! A client's socket, in clear or with TLS, that tells its [`Watch`] what happens on it and ends when that says so.
+
+use std::io::{self, IoSlice};
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll};
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+use super::frames::Frames;
+use super::watch::Watch;
+use crate::metric;
+
+/// The most that is read at once on HTTP/2: some 300 requests, when they are as small as can be.
+const HTTP2_READ: usize = 4 * 1024;
+
+/// The socket.
+#[derive(Debug)]
+pub(super) struct Socket<T> {
+    io: T,
+    watch: Rc<Watch>,
+    /// None on HTTP/1.
+    frames: Option<Frames>,
+}
+
+impl<T> Socket<T> {
+    pub(super) fn new(io: T, watch: Rc<Watch>, http2: bool) -> Self {
+        metrics::gauge!(metric::HTTP_CONNECTIONS).increment(1.0);
+        let frames = http2.then(Frames::new);
+        Self { io, watch, frames }
+    }
+
+    pub(super) fn watch(&self) -> Rc<Watch> {
+        Rc::clone(&self.watch)
+    }
+
+    fn alive(&self) -> io::Result<()> {
+        match self.watch.verdict() {
+            None => Ok(()),
+            Some(_) => Err(io::ErrorKind::ConnectionAborted.into()),
+        }
+    }
+
+    /// Follows what was read.
+    fn heard(&mut self, bytes: &[u8]) -> io::Result<()> {
+        if bytes.is_empty() {
+            return Ok(());
+        }
+        let in_head = match &mut self.frames {
+            // Whatever comes between requests is the next one's head, or what is left of a refused one's body.
+            None => self.watch.in_flight() == 0,
+            Some(frames) => {
+                if let Err(cut) = frames.follow(bytes) {
+                    self.watch.end(cut);
+                }
+                frames.in_head()
+            }
+        };
+        self.watch.heard(in_head);
+        self.alive()
+    }
+
+    /// Keeps in mind whether the socket takes what is written.
+    fn note<R>(&self, context: &Context<'_>, poll: Poll<R>) -> Poll<R> {
+        match poll {
+            Poll::Pending => self.watch.blocked(context),
+            Poll::Ready(_) => self.watch.wrote(),
+        }
+        poll
+    }
+}
+
+impl<T> Drop for Socket<T> {
+    fn drop(&mut self) {
+        metrics::gauge!(metric::HTTP_CONNECTIONS).decrement(1.0);
+    }
+}
+
+impl<T: AsyncRead + Unpin> AsyncRead for Socket<T> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        self.alive()?;
+        // Who does not read is not read from: or answers that cannot be written would pile up.
+        if self.watch.is_blocked() {
+            self.watch.park_reader(context);
+            return Poll::Pending;
+        }
+        // The server below takes all requests that it can read before it works on the first. So those of one read go
+        // first, and are refused where they are too many, and a read is short.
+        if self.frames.as_mut().is_some_and(Frames::take_requested) {
+            context.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        let room = match self.frames {
+            Some(_) => buffer.remaining().min(HTTP2_READ),
+            None => buffer.remaining(),
+        };
+        let mut piece = ReadBuf::new(buffer.initialize_unfilled_to(room));
+        match Pin::new(&mut self.io).poll_read(context, &mut piece) {
+            Poll::Ready(Ok(())) => {
+                let count = piece.filled().len();
+                let heard = self.heard(piece.filled());
+                buffer.advance(count);
+                Poll::Ready(heard)
+            }
+            Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
+            Poll::Pending => {
+                self.watch.park_reader(context);
+                Poll::Pending
+            }
+        }
+    }
+}
+
+impl<T: AsyncWrite + Unpin> AsyncWrite for Socket<T> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        self.alive()?;
+        let poll = Pin::new(&mut self.io).poll_write(context, bytes);
+        self.note(context, poll)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        slices: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        self.alive()?;
+        let poll = Pin::new(&mut self.io).poll_write_vectored(context, slices);
+        self.note(context, poll)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.io.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.alive()?;
+        let poll = Pin::new(&mut self.io).poll_flush(context);
+        self.note(context, poll)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.alive()?;
+        let poll = Pin::new(&mut self.io).poll_shutdown(context);
+        self.note(context, poll)
+    }
+}

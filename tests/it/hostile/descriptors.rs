@@ -1,0 +1,83 @@
+//! More clients than there are descriptors.
+
+use std::time::Duration;
+
+use tokio::net::TcpStream;
+use tokio::time::{Instant, sleep, timeout};
+
+use super::{address, honest};
+use crate::support::app::LIMIT;
+use crate::support::eventually;
+use crate::support::program::Program;
+
+/// What a process has used of the processors, in hundredths of a second.
+fn used(pid: u32) -> u64 {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).expect("its times");
+    let (_, fields) = stat.rsplit_once(") ").expect("a name");
+    let fields = fields.split(' ').skip(11).take(2);
+    fields.map(|field| field.parse::<u64>().expect("a time")).sum()
+}
+
+fn descriptors(pid: u32) -> usize {
+    std::fs::read_dir(format!("/proc/{pid}/fd"))
+        .expect("its descriptors")
+        .count()
+}
+
+/// Opens connections that say nothing, again as soon as they end, for a while; how much of a processor that takes.
+async fn crowd(to: &str, pid: u32) -> f64 {
+    const WHILE: Duration = Duration::from_secs(4);
+    let before = used(pid);
+    let begun = Instant::now();
+    let mut crowd = Vec::new();
+    while begun.elapsed() < WHILE {
+        if crowd.len() < 300
+            && let Ok(Ok(socket)) = timeout(Duration::from_millis(50), TcpStream::connect(to)).await
+        {
+            crowd.push(socket);
+        } else {
+            sleep(Duration::from_millis(50)).await;
+        }
+    }
+    #[expect(clippy::cast_precision_loss, reason = "hundredths of a second, a few")]
+    let share = (used(pid) - before) as f64 / 100.0 / begun.elapsed().as_secs_f64();
+    share
+}
+
+#[actix_rt::test]
+async fn connections_leave_descriptors_to_the_rest_and_the_program_recovers() {
+    let mut program = Program::serve_with_descriptors(128, &[]);
+    let origin = program.origin().await;
+    let to = address(&origin);
+    honest(to).await;
+    let pid = program.pid();
+    let share = crowd(to, pid).await;
+    assert!(share < 0.3, "{share} of a processor");
+    assert!(descriptors(pid) < 128, "{}", descriptors(pid));
+    let begun = Instant::now();
+    honest(to).await;
+    assert!(begun.elapsed() < LIMIT, "{:?}", begun.elapsed());
+    assert!(
+        !program.said().contains("Too many open files"),
+        "{}",
+        program.said()
+    );
+}
+
+#[actix_rt::test]
+async fn without_any_descriptor_left_it_waits_and_recovers() {
+    let mut program = Program::serve(&[]);
+    let origin = program.origin().await;
+    let to = address(&origin);
+    honest(to).await;
+    let pid = program.pid();
+    let limit = descriptors(pid) + 4;
+    program.limit_descriptors(limit);
+    let share = crowd(to, pid).await;
+    assert!(share < 0.3, "{share} of a processor");
+    program.limit_descriptors(1_024);
+    eventually("it answers again", LIMIT, async || {
+        timeout(Duration::from_secs(5), honest(to)).await.ok()
+    })
+    .await;
+}

@@ -1,0 +1,144 @@
+//! Clients that ask for much and read none of it.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use mege_gateway::cdr::{Apply, Batch, Sourced};
+use mege_gateway::simulator::{Row, simulated_days};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+use tokio::time::Instant;
+use uuid::Uuid;
+
+use super::{address, honest, value};
+use crate::support::app::{LIMIT, TestApp, simulated, simulator};
+use crate::support::eventually;
+use crate::support::http2::{DATA, END_HEADERS, END_STREAM, HEADERS, frame, preface, request};
+use crate::support::tls::{Pair, ask};
+
+/// Rows of such a length: more than a connection's buffers hold.
+const ROWS: u128 = 6_000;
+const NUMBER: usize = 4_000;
+
+/// When a client that reads nothing is gone.
+const GONE: Duration = Duration::from_secs(40);
+
+const CDR: &str = "POST /pbx-api/cdr HTTP/1.1\r\nhost: a\r\ncontent-type: application/json\r\ncontent-length: 15\r\n\r\n{\"call_id\":\"0\"}";
+
+/// Fills the store with one leg again and again.
+async fn fill(app: &TestApp) {
+    let rows = simulated_days(1, Timestamp::now(), 1).into_iter();
+    let mut legs = rows.filter_map(|row| match row.what {
+        Row::Cdr(leg) => Some(*leg),
+        Row::Recording(_) => None,
+    });
+    let mut leg = legs.next().expect("a leg");
+    leg.source_participant_phone_number = Some("7".repeat(NUMBER));
+    let sourced = |number| {
+        let mut row = leg.clone();
+        row.cdr_id = Uuid::from_u128(number);
+        Sourced {
+            row,
+            source_digest: number.to_string(),
+        }
+    };
+    eventually("the store is open", LIMIT, async || {
+        app.integrations.stores.cdr.health().report().usable.then_some(())
+    })
+    .await;
+    let numbers: Vec<u128> = (0..ROWS).collect();
+    for numbers in numbers.chunks(500) {
+        let cdrs = numbers.iter().map(|number| sourced(*number)).collect();
+        let batch = Batch {
+            cdrs,
+            ..Batch::default()
+        };
+        let apply = Apply {
+            pbx: "main".to_owned(),
+            batch,
+        };
+        let stored = app
+            .integrations
+            .stores
+            .cdr
+            .ask(apply, Instant::now() + LIMIT)
+            .await;
+        stored.expect("rows stored");
+    }
+}
+
+/// The variables of a gateway whose 3CX is away, so that its store stays as it is filled.
+async fn variables() -> Vec<(&'static str, String)> {
+    let gone = simulator().await;
+    simulated(&gone)
+}
+
+#[actix_rt::test]
+async fn an_answer_that_nobody_reads_ends_its_connection() {
+    let app = TestApp::start(&variables().await).await;
+    fill(&app).await;
+    let to = address(&app.origin);
+    let mut socket = TcpStream::connect(to).await.expect("a connection");
+    socket.write_all(CDR.as_bytes()).await.expect("a request");
+    // One that reads a little now and then is left alone.
+    let mut slow = TcpStream::connect(to).await.expect("a connection");
+    slow.write_all(CDR.as_bytes()).await.expect("a request");
+    let begun = Instant::now();
+    let mut part = vec![0; 1 << 20];
+    eventually("it is cut", GONE, async || {
+        slow.read_exact(&mut part[..64 * 1024])
+            .await
+            .expect("its answer goes on");
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        let metrics = app.send(awc::http::Method::GET, "/metrics", &[], "").await.body;
+        let cut = value(&metrics, "mege_http_connections_cut_total", "answer_not_read");
+        (cut > 0.0).then_some(())
+    })
+    .await;
+    assert!(begun.elapsed() > Duration::from_secs(5), "it had its time");
+    // What the buffers held is all that there is of it.
+    let mut rest = Vec::new();
+    let _ = socket.read_to_end(&mut rest).await;
+    assert!(
+        rest.len() < 20 << 20 && !rest.ends_with(b"0\r\n\r\n"),
+        "{}",
+        rest.len()
+    );
+    honest(to).await;
+    app.stop().await;
+}
+
+#[actix_rt::test]
+async fn with_tls_and_without_a_window_too() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let pair = Pair::new();
+    let mut settings = variables().await;
+    settings.extend(pair.write(folder.path()));
+    let app = TestApp::start(&settings).await;
+    fill(&app).await;
+    let to = address(&app.origin);
+    let mut http1 = pair.connect(to, &["http/1.1"]).await.expect("a handshake");
+    http1.write_all(CDR.as_bytes()).await.expect("a request");
+    http1.flush().await.expect("a request");
+    let mut http2 = pair.connect(to, &["h2"]).await.expect("a handshake");
+    // No window, though everything is read.
+    let mut bytes = preface(&[(4, 0)]);
+    bytes.extend(frame(HEADERS, END_HEADERS, 1, &request("POST", "/pbx-api/cdr")));
+    bytes.extend(frame(DATA, END_STREAM, 1, b"{\"call_id\":\"0\"}"));
+    http2.write_all(&bytes).await.expect("a request");
+    http2.flush().await.expect("a request");
+    let mut nothing = Vec::new();
+    let reading = tokio::time::timeout(GONE, http2.read_to_end(&mut nothing));
+    let _ = reading.await.expect("it is cut");
+    eventually("both are cut", GONE, async || {
+        let mut honest = pair.connect(to, &[]).await.expect("a handshake");
+        let first = ask(&mut honest, "/metrics").await;
+        let mut metrics = vec![0; 1 << 20];
+        let read = honest.read(&mut metrics).await.unwrap_or_default();
+        let metrics = first + &String::from_utf8_lossy(&metrics[..read]);
+        let cut = value(&metrics, "mege_http_connections_cut_total", "answer_not_read");
+        (cut > 1.0).then_some(())
+    })
+    .await;
+    app.stop().await;
+}
