@@ -11,7 +11,7 @@ mod store;
 mod value;
 
 pub use actor::{CdrHandle, spawn_cdr};
-pub use cursor::{ClientId, HandedOut, Resumed};
+pub use cursor::{ClientId, HandedOut, Resumed, Since};
 pub use messages::{Apply, CdrPages, GetLastCallId, GetPosition, ListDigests, SearchAfterCallId};
 pub use record::{Cdr, Column, InvalidRow, Recording, Sourced, digest};
 pub use store::{Batch, CdrRange, CdrStore, Changes, LegacyRow, Position, open_store};
