@@ -190,6 +190,7 @@ impl Handler<Ask<GetLastCallId>> for CdrActor {
                 let handed_out = HandedOut {
                     greatest: last,
                     last,
+                    from: head,
                     until: head,
                 };
                 store.hand_out(&message.pbx, &client, handed_out).await?;

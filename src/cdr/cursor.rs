@@ -7,8 +7,7 @@
 //!
 //! **The invariant.** If `seq` is remembered for a client's `call_id`, every leg up to `seq` was in the reply that handed
 //! the id out, or in one before it, or was stored before the client's first and is not for it. From it follows that a
-//! client that takes replies as a whole, however many it loses on the way, ends with every leg. (One that takes half a
-//! reply and goes on from there skips the other half, as it does with the original.) What keeps it:
+//! client that takes replies as a whole, however many it loses on the way, ends with every leg. What keeps it:
 //! * The head of the feed is read before the first page, so what is stored during the reading counts as stored since.
 //! * The id is remembered before the reply is whole, and the reply fails if it cannot be. A reply that breaks off hands
 //!   nothing out.
@@ -17,6 +16,9 @@
 //! * Of legs with no greater id than the one asked with at most [`LATE`] are in a reply, those stored first, and what
 //!   such a reply hands out stands for no more than they do. So a client whose id does not move on, since nobody calls,
 //!   gets the same few again and not all that a backfill stores meanwhile; each younger call moves it on.
+//! * The id of a reply's last row stands for less where the reply has greater ones: these are answered again, as the
+//!   original does. So a client that takes half a reply and goes on with the greatest id of that half loses no more than
+//!   with the original: a reply has every leg with a greater id than any that the client has seen.
 //! * An id that is not remembered (any more), or whose `seq` the feed has not reached, says nothing: it is compared
 //!   with others, as the original does.
 
@@ -56,11 +58,20 @@ impl ClientId {
     }
 }
 
+/// What is remembered of an id.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Since {
+    /// Legs stored after this are answered,
+    pub seq: i64,
+    /// and legs with a greater id that were stored after this, which is not greater.
+    pub greater: i64,
+}
+
 /// What a poll answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Resumed {
-    /// The remembered `seq`: legs stored since are answered. None: legs with a greater id, as the original.
-    pub since: Option<i64>,
+    /// What is remembered. None: legs with a greater id are answered, as the original does.
+    pub since: Option<Since>,
     /// Up to which `seq` the reply will be whole. Of what was stored since, later legs are in it only if their id is
     /// greater than the one asked with.
     pub until: i64,
@@ -73,6 +84,8 @@ pub struct HandedOut {
     pub greatest: Uuid,
     /// That of its last row.
     pub last: Uuid,
+    /// Since which `seq` the reply answers greater ids; 0 where it answers as the original.
+    pub from: i64,
     /// See [`Resumed::until`].
     pub until: i64,
 }

@@ -7,9 +7,8 @@ use tokio::sync::Semaphore;
 use tokio::sync::mpsc::{self, OwnedPermit};
 use tokio::time::timeout;
 
-use super::cursor::LATE;
 use super::messages::{CdrPages, SearchAfterCallId};
-use super::reading::Reading;
+use super::reading::{Reading, Sizes};
 use super::store::{CdrStore, LegacyRow};
 use crate::actor::{Health, Permit, spawn_detached};
 use crate::database::StoreError;
@@ -35,7 +34,7 @@ pub(super) async fn search(
     long_answers: Arc<Semaphore>,
     health: &Health,
 ) -> Result<CdrPages, StoreError> {
-    let mut reading = Reading::begin(store, request, LATE).await?;
+    let mut reading = Reading::begin(store, request, Sizes::REPLY).await?;
     let first = reading.page().await?;
     if reading.ended() {
         reading.hand_out().await?;

@@ -4,20 +4,37 @@ use std::sync::Arc;
 
 use uuid::Uuid;
 
-use super::cursor::{HandedOut, Resumed};
+use super::cursor::{HandedOut, LATE, Resumed, Since};
 use super::messages::SearchAfterCallId;
 use super::store::{CdrStore, LegacyRow};
 use crate::database::StoreError;
 
-/// Rows in a page: some 200 KiB.
-const PAGE: usize = 500;
-/// How many ids of legs that were stored since are found at once: the fewer, the more often all of them are gone through.
-const WINDOW: usize = 40 * PAGE;
+/// The sizes of a reply's parts.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Sizes {
+    /// Rows in a page.
+    pub(super) page: usize,
+    /// How many ids of legs that were stored since are found at once: the fewer, the more often all of them are gone
+    /// through.
+    pub(super) window: usize,
+    /// See [`LATE`].
+    pub(super) late: usize,
+}
+
+impl Sizes {
+    /// A page has some 200 KiB, a window some 300.
+    pub(super) const REPLY: Self = Self {
+        page: 500,
+        window: 20_000,
+        late: LATE,
+    };
+}
 
 /// One reply, as far as it was read.
 pub(super) struct Reading {
     store: Arc<dyn CdrStore>,
     request: SearchAfterCallId,
+    sizes: Sizes,
     resumed: Resumed,
     /// Legs that were found and not read yet, the next one last; whether there may be more.
     found: Vec<Uuid>,
@@ -29,14 +46,18 @@ pub(super) struct Reading {
 }
 
 impl Reading {
-    /// Finds out what to read; see [`LATE`](super::cursor::LATE) for `late`.
+    /// Finds out what to read.
     pub(super) async fn begin(
         store: Arc<dyn CdrStore>,
         request: SearchAfterCallId,
-        late: usize,
+        sizes: Sizes,
     ) -> Result<Self, StoreError> {
         let resumed = match &request.client {
-            Some(client) => store.resume(&request.pbx, client, &request.call_id, late).await?,
+            Some(client) => {
+                store
+                    .resume(&request.pbx, client, &request.call_id, sizes.late)
+                    .await?
+            }
             None => Resumed {
                 since: None,
                 until: 0,
@@ -45,6 +66,7 @@ impl Reading {
         Ok(Self {
             store,
             request,
+            sizes,
             resumed,
             found: Vec::new(),
             more_to_find: true,
@@ -77,25 +99,28 @@ impl Reading {
 
     async fn after_call_id(&mut self) -> Result<Vec<LegacyRow>, StoreError> {
         let SearchAfterCallId { pbx, call_id, .. } = &self.request;
-        let page = self.store.after_call_id(pbx, call_id, self.after, PAGE).await?;
+        let page = self
+            .store
+            .after_call_id(pbx, call_id, self.after, self.sizes.page)
+            .await?;
         self.after = page.last().map(|row| row.cdr_id);
-        self.ended = page.len() < PAGE;
+        self.ended = page.len() < self.sizes.page;
         Ok(page)
     }
 
-    async fn stored_since(&mut self, since: i64) -> Result<Vec<LegacyRow>, StoreError> {
+    async fn stored_since(&mut self, since: Since) -> Result<Vec<LegacyRow>, StoreError> {
         let SearchAfterCallId { pbx, call_id, .. } = &self.request;
         if self.found.is_empty() && self.more_to_find {
             let until = self.resumed.until;
             let found = self
                 .store
-                .legs_since(pbx, since, until, call_id, self.after, WINDOW);
+                .legs_since(pbx, since, until, call_id, self.after, self.sizes.window);
             self.found = found.await?;
-            self.more_to_find = self.found.len() == WINDOW;
+            self.more_to_find = self.found.len() == self.sizes.window;
             self.after = self.found.last().copied();
             self.found.reverse();
         }
-        let rest = self.found.len().saturating_sub(PAGE);
+        let rest = self.found.len().saturating_sub(self.sizes.page);
         let mut ids = self.found.split_off(rest);
         ids.reverse();
         self.ended = self.found.is_empty() && !self.more_to_find;
@@ -111,11 +136,11 @@ impl Reading {
         else {
             return Ok(());
         };
-        let until = self.resumed.until;
         let handed_out = HandedOut {
             greatest,
             last,
-            until,
+            from: self.resumed.since.map_or(0, |since| since.greater),
+            until: self.resumed.until,
         };
         self.store.hand_out(&self.request.pbx, client, handed_out).await
     }

@@ -18,7 +18,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::cursor::{self, ClientId, HandedOut, Resumed};
+use super::cursor::{self, ClientId, HandedOut, Resumed, Since};
 use super::record::{Cdr, Recording, Sourced};
 use crate::database::{Schema, StoreError};
 use crate::settings::{StoreSettings, StoreUrl};
@@ -175,12 +175,12 @@ pub trait CdrStore: Send + Sync {
     /// Remembers what a reply hands out, durably once this returns. Nothing is written that is known already.
     async fn hand_out(&self, pbx: &str, client: &ClientId, handed_out: HandedOut) -> Result<(), StoreError>;
 
-    /// The ids of at most `limit` legs of `pbx` with a `seq` after `since` and up to `until`, and beyond it if their
-    /// `call_history_id`, as text, is greater than `call_id`; by `cdr_id`, after `after`.
+    /// The ids of at most `limit` legs of `pbx` that were stored since and up to `until`, and of those with a greater
+    /// `call_history_id` than `call_id`, as text, also beyond it; by `cdr_id`, after `after`.
     async fn legs_since(
         &self,
         pbx: &str,
-        since: i64,
+        since: Since,
         until: i64,
         call_id: &str,
         after: Option<Uuid>,
@@ -270,11 +270,25 @@ fn remembered_since() -> (Timestamp, Timestamp) {
     (now - DAY * cursor::REMEMBERED_DAYS, now - DAY)
 }
 
-/// The ids to remember, each once.
-fn handed_out(handed_out: HandedOut) -> Vec<String> {
-    let mut ids = vec![handed_out.greatest.to_string(), handed_out.last.to_string()];
-    ids.dedup();
+/// The ids to remember, each once, with what they stand for.
+fn to_remember(handed_out: HandedOut) -> Vec<(String, Since)> {
+    let HandedOut {
+        greatest,
+        last,
+        from,
+        until,
+    } = handed_out;
+    let since = |greater| Since { seq: until, greater };
+    let mut ids = vec![(greatest.to_string(), since(until))];
+    if last != greatest {
+        ids.push((last.to_string(), since(from.min(until))));
+    }
     ids
+}
+
+/// Whether an id need not be written again; `seq` is that of an id that was handed out lately.
+fn is_known(wanted: Since, seq: Option<i64>, greater: i64) -> bool {
+    seq.is_some_and(|seq| seq <= wanted.seq) && greater <= wanted.greater
 }
 
 /// An id that was stored as text.

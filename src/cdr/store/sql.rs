@@ -66,9 +66,9 @@ pub(super) const FIRST_AFTER_CALL_ID: &str = legacy!(
 pub(super) const NEXT_AFTER_CALL_ID: &str =
     legacy!("WHERE pbx = $1 AND call_history_id || '' > $2 AND cdr_id > $3 ORDER BY cdr_id LIMIT $4");
 
-/// The seq given out last, and the one remembered of the client `$2` of `$1` for the call id `$3`, if the feed has
+/// The seq given out last, and the two remembered of the client `$2` of `$1` for the call id `$3`, if the feed has
 /// reached it.
-pub(super) const RESUME: &str = "SELECT feed_head.seq, client_cursor.seq FROM feed_head \
+pub(super) const RESUME: &str = "SELECT feed_head.seq, client_cursor.seq, greater_seq FROM feed_head \
      LEFT JOIN client_cursor ON pbx = $1 AND client = $2 AND call_id = $3 AND client_cursor.seq <= feed_head.seq";
 
 /// Of the legs of `$1` after the seq `$2` up to `$3` whose call id is not greater than `$4`, the seq of the one after
@@ -76,10 +76,10 @@ pub(super) const RESUME: &str = "SELECT feed_head.seq, client_cursor.seq FROM fe
 pub(super) const LATE_UNTIL: &str = "SELECT seq FROM cdr WHERE pbx = $1 AND seq > $2 AND seq <= $3 \
      AND call_history_id || '' <= $4 ORDER BY seq LIMIT 1 OFFSET $5";
 
-/// The ids of the first `$6` legs of `$1` after the leg `$5` that were stored after the seq `$2`, and up to `$3` unless
-/// their call id is greater than `$4`. Appending nothing keeps the planners to the feed's covering index.
+/// The ids of the first `$7` legs of `$1` after the leg `$6` that were stored after the seq `$3` up to `$4`, or after `$2`
+/// if their call id is greater than `$5`. Appending nothing keeps the planners to the feed's covering index.
 pub(super) const LEGS_SINCE: &str = "SELECT cdr_id FROM cdr WHERE pbx = $1 AND seq > $2 \
-     AND (seq <= $3 OR call_history_id || '' > $4) AND cdr_id || '' > $5 ORDER BY cdr_id || '' LIMIT $6";
+     AND (seq > $3 AND seq <= $4 OR call_history_id || '' > $5) AND cdr_id || '' > $6 ORDER BY cdr_id || '' LIMIT $7";
 
 /// The legs of `$1` with the ids in the JSON array `$2`, for SQLite.
 pub(super) const LEGS_OF_JSON: &str =
@@ -88,15 +88,18 @@ pub(super) const LEGS_OF_JSON: &str =
 /// The legs of `$1` with the ids in the array `$2`, for PostgreSQL.
 pub(super) const LEGS_OF_ARRAY: &str = legacy!("WHERE pbx = $1 AND cdr_id = ANY($2) ORDER BY cdr_id");
 
-/// Which of the call ids `$5` and `$6` are remembered for the client `$4` of `$3`, and whether that is enough: with a
-/// seq up to `$1`, and handed out since `$2`. (SQLite numbers parameters as they come.)
-pub(super) const REMEMBERED: &str = "SELECT call_id, seq <= $1 AND handed_out_at >= $2 FROM client_cursor \
-     WHERE pbx = $3 AND client = $4 AND call_id IN ($5, $6)";
+/// The seqs remembered for the call id `$4` of the client `$3` of `$2`, if it was handed out since `$1`. (SQLite numbers
+/// parameters as they come.)
+pub(super) const REMEMBERED: &str = "SELECT CASE WHEN handed_out_at >= $1 THEN seq END, greater_seq \
+     FROM client_cursor WHERE pbx = $2 AND client = $3 AND call_id = $4";
 
-/// Remembers the seq `$4` for the call id `$3` of the client `$2` of `$1`, handed out at `$5`; of two the smaller.
-pub(super) const REMEMBER: &str = "INSERT INTO client_cursor (pbx, client, call_id, seq, handed_out_at) \
-     VALUES ($1, $2, $3, $4, $5) ON CONFLICT (pbx, client, call_id) DO UPDATE SET handed_out_at = excluded.handed_out_at, \
-     seq = CASE WHEN excluded.seq < client_cursor.seq THEN excluded.seq ELSE client_cursor.seq END";
+/// Remembers the seqs `$4` and `$5` for the call id `$3` of the client `$2` of `$1`, handed out at `$6`; each stays as
+/// small as it was.
+pub(super) const REMEMBER: &str = "INSERT INTO client_cursor (pbx, client, call_id, seq, greater_seq, handed_out_at) \
+     VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (pbx, client, call_id) DO UPDATE SET handed_out_at = excluded.handed_out_at, \
+     seq = CASE WHEN excluded.seq < client_cursor.seq THEN excluded.seq ELSE client_cursor.seq END, \
+     greater_seq = CASE WHEN excluded.greater_seq < client_cursor.greater_seq THEN excluded.greater_seq \
+     ELSE client_cursor.greater_seq END";
 
 /// Forgets the oldest `$2` call ids that were handed out before `$1`.
 pub(super) const FORGET_OLD: &str = "DELETE FROM client_cursor WHERE (pbx, client, call_id) IN \

@@ -6,7 +6,7 @@ use tokio_postgres::types::ToSql;
 use uuid::Uuid;
 
 use super::read::query;
-use crate::cdr::cursor::{ClientId, FORGET_AT_ONCE, HandedOut, REMEMBERED_IDS, Resumed};
+use crate::cdr::cursor::{ClientId, FORGET_AT_ONCE, HandedOut, REMEMBERED_IDS, Resumed, Since};
 use crate::cdr::store::{self, sql};
 use crate::database::StoreError;
 
@@ -21,11 +21,13 @@ pub(super) async fn resume(
     let row = client
         .query_one(&statement, &[&pbx, &poller.as_str(), &call_id])
         .await?;
-    let (head, since): (i64, Option<i64>) = (row.try_get(0)?, row.try_get(1)?);
+    let (head, seq): (i64, Option<i64>) = (row.try_get(0)?, row.try_get(1)?);
+    let greater: Option<i64> = row.try_get(2)?;
+    let since = seq.zip(greater).map(|(seq, greater)| Since { seq, greater });
     let mut until = head;
     if let Some(since) = since {
         let before = store::limit(late.saturating_sub(1));
-        let params: [&(dyn ToSql + Sync); 5] = [&pbx, &since, &head, &call_id, &before];
+        let params: [&(dyn ToSql + Sync); 5] = [&pbx, &since.seq, &head, &call_id, &before];
         let last = query(client, sql::LATE_UNTIL, &params).await?;
         if let Some(row) = last.first() {
             until = row.try_get(0)?;
@@ -40,34 +42,39 @@ pub(super) async fn unknown(
     pbx: &str,
     poller: &ClientId,
     handed_out: HandedOut,
-) -> Result<Vec<String>, StoreError> {
-    let mut ids = store::handed_out(handed_out);
-    let (first, last) = (&ids[0], &ids[ids.len() - 1]);
-    let (_, recently) = store::remembered_since();
-    let params: [&(dyn ToSql + Sync); 6] =
-        [&handed_out.until, &recently, &pbx, &poller.as_str(), first, last];
-    let rows = query(client, sql::REMEMBERED, &params).await?;
-    for row in rows {
-        let (known, enough): (String, bool) = (row.try_get(0)?, row.try_get(1)?);
-        ids.retain(|id| !(enough && *id == known));
+) -> Result<Vec<(String, Since)>, StoreError> {
+    let (_, lately) = store::remembered_since();
+    let mut unknown = Vec::new();
+    for (id, since) in store::to_remember(handed_out) {
+        let params: [&(dyn ToSql + Sync); 4] = [&lately, &pbx, &poller.as_str(), &id];
+        let rows = query(client, sql::REMEMBERED, &params).await?;
+        let known = match rows.first() {
+            Some(row) => store::is_known(since, row.try_get(0)?, row.try_get(1)?),
+            None => false,
+        };
+        if !known {
+            unknown.push((id, since));
+        }
     }
-    Ok(ids)
+    Ok(unknown)
 }
 
 pub(super) async fn remember(
     client: &mut Object,
     pbx: &str,
     poller: &ClientId,
-    call_ids: &[String],
-    until: i64,
+    ids: &[(String, Since)],
     forget: bool,
 ) -> Result<(), StoreError> {
     let now = Timestamp::now();
     let transaction = client.transaction().await?;
     let statement = transaction.prepare_cached(sql::REMEMBER).await?;
-    for call_id in call_ids {
+    for (id, since) in ids {
         transaction
-            .execute(&statement, &[&pbx, &poller.as_str(), call_id, &until, &now])
+            .execute(
+                &statement,
+                &[&pbx, &poller.as_str(), id, &since.seq, &since.greater, &now],
+            )
             .await?;
     }
     transaction.commit().await?;
@@ -90,14 +97,15 @@ async fn forget(client: &Object, pbx: &str, poller: &ClientId) -> Result<(), Sto
 pub(super) async fn legs_since(
     client: &Object,
     pbx: &str,
-    since: i64,
+    since: Since,
     until: i64,
     call_id: &str,
     after: &str,
     limit: usize,
 ) -> Result<Vec<Uuid>, StoreError> {
     let limit = store::limit(limit);
-    let params: [&(dyn ToSql + Sync); 6] = [&pbx, &since, &until, &call_id, &after, &limit];
+    let (seq, greater) = (since.seq, since.greater);
+    let params: [&(dyn ToSql + Sync); 7] = [&pbx, &greater, &seq, &until, &call_id, &after, &limit];
     let rows = query(client, sql::LEGS_SINCE, &params).await?;
     rows.iter().map(|row| store::uuid(row.try_get(0)?)).collect()
 }

@@ -12,7 +12,7 @@ use uuid::Uuid;
 
 use super::tombstone::TombstoneKey;
 use super::{Batch, CdrRange, CdrStore, Changes, HISTORY, LegacyRow, Position, RecordingFile, sql};
-use crate::cdr::cursor::{ClientId, FORGET_EVERY, HandedOut, Resumed};
+use crate::cdr::cursor::{ClientId, FORGET_EVERY, HandedOut, Resumed, Since};
 use crate::cdr::record::{Cdr, Recording, Sourced};
 use crate::database::{Postgres, Schema, StoreError, schema_of_database};
 
@@ -145,8 +145,7 @@ impl CdrStore for PostgresCdrs {
                 }
                 let count = self.handed_out.fetch_add(1, Ordering::Relaxed);
                 let forget = count % FORGET_EVERY == FORGET_EVERY - 1;
-                let until = handed_out.until;
-                cursor::remember(&mut connection, pbx, client, &unknown, until, forget).await
+                cursor::remember(&mut connection, pbx, client, &unknown, forget).await
             })
             .await
     }
@@ -154,7 +153,7 @@ impl CdrStore for PostgresCdrs {
     async fn legs_since(
         &self,
         pbx: &str,
-        since: i64,
+        since: Since,
         until: i64,
         call_id: &str,
         after: Option<Uuid>,

@@ -3,7 +3,7 @@
 use rusqlite::{Connection, OptionalExtension as _, TransactionBehavior, params};
 use uuid::Uuid;
 
-use crate::cdr::cursor::{ClientId, FORGET_AT_ONCE, HandedOut, REMEMBERED_IDS, Resumed};
+use crate::cdr::cursor::{ClientId, FORGET_AT_ONCE, HandedOut, REMEMBERED_IDS, Resumed, Since};
 use crate::cdr::store::{self, sql};
 use crate::database::StoreError;
 
@@ -14,17 +14,23 @@ pub(super) fn resume(
     call_id: &str,
     late: usize,
 ) -> Result<Resumed, StoreError> {
-    let (head, since) = connection
-        .prepare_cached(sql::RESUME)?
-        .query_row(params![pbx, client.as_str(), call_id], |row| {
-            Ok((row.get::<_, i64>(0)?, row.get::<_, Option<i64>>(1)?))
-        })?;
+    let (head, seq, greater) =
+        connection
+            .prepare_cached(sql::RESUME)?
+            .query_row(params![pbx, client.as_str(), call_id], |row| {
+                Ok((
+                    row.get::<_, i64>(0)?,
+                    row.get::<_, Option<i64>>(1)?,
+                    row.get::<_, Option<i64>>(2)?,
+                ))
+            })?;
+    let since = seq.zip(greater).map(|(seq, greater)| Since { seq, greater });
     let mut until = head;
     if let Some(since) = since {
         let before = store::limit(late.saturating_sub(1));
         let last = connection
             .prepare_cached(sql::LATE_UNTIL)?
-            .query_row(params![pbx, since, head, call_id, before], |row| row.get(0))
+            .query_row(params![pbx, since.seq, head, call_id, before], |row| row.get(0))
             .optional()?;
         until = last.unwrap_or(head);
     }
@@ -37,30 +43,33 @@ pub(super) fn unknown(
     pbx: &str,
     client: &ClientId,
     handed_out: HandedOut,
-) -> Result<Vec<String>, StoreError> {
-    let mut ids = store::handed_out(handed_out);
+) -> Result<Vec<(String, Since)>, StoreError> {
+    let (_, lately) = store::remembered_since();
     let mut remembered = connection.prepare_cached(sql::REMEMBERED)?;
-    let (first, last) = (&ids[0], &ids[ids.len() - 1]);
-    let (_, recently) = store::remembered_since();
-    let since = recently.as_microsecond();
-    let params = params![handed_out.until, since, pbx, client.as_str(), first, last];
-    let known = remembered.query_map(params, |row| Ok((row.get(0)?, row.get(1)?)))?;
-    let known: Vec<(String, bool)> = known.collect::<Result<_, _>>()?;
-    ids.retain(|id| !known.iter().any(|(known, enough)| *enough && known == id));
-    Ok(ids)
+    let mut unknown = Vec::new();
+    for (id, since) in store::to_remember(handed_out) {
+        let params = params![lately.as_microsecond(), pbx, client.as_str(), id];
+        let found = remembered.query_row(params, |row| Ok((row.get(0)?, row.get(1)?)));
+        let known = found
+            .optional()?
+            .is_some_and(|(seq, greater)| store::is_known(since, seq, greater));
+        if !known {
+            unknown.push((id, since));
+        }
+    }
+    Ok(unknown)
 }
 
 pub(super) fn remember(
     connection: &mut Connection,
     pbx: &str,
     client: &ClientId,
-    call_ids: &[String],
-    until: i64,
+    ids: &[(String, Since)],
     forget: bool,
 ) -> Result<(), StoreError> {
     // Unlike what was collected this cannot be read again: it must survive the machine's power.
     connection.pragma_update(None, "synchronous", "full")?;
-    let written = write(connection, pbx, client, call_ids, until);
+    let written = write(connection, pbx, client, ids);
     connection.pragma_update(None, "synchronous", "normal")?;
     written?;
     if forget && let Err(error) = self::forget(connection, pbx, client) {
@@ -73,19 +82,13 @@ fn write(
     connection: &mut Connection,
     pbx: &str,
     client: &ClientId,
-    call_ids: &[String],
-    until: i64,
+    ids: &[(String, Since)],
 ) -> Result<(), StoreError> {
     let now = jiff::Timestamp::now().as_microsecond();
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    for call_id in call_ids {
-        transaction.prepare_cached(sql::REMEMBER)?.execute(params![
-            pbx,
-            client.as_str(),
-            call_id,
-            until,
-            now
-        ])?;
+    for (id, since) in ids {
+        let values = params![pbx, client.as_str(), id, since.seq, since.greater, now];
+        transaction.prepare_cached(sql::REMEMBER)?.execute(values)?;
     }
     Ok(transaction.commit()?)
 }
@@ -106,14 +109,15 @@ fn forget(connection: &Connection, pbx: &str, client: &ClientId) -> Result<(), S
 pub(super) fn legs_since(
     connection: &Connection,
     pbx: &str,
-    since: i64,
+    since: Since,
     until: i64,
     call_id: &str,
     after: &str,
     limit: usize,
 ) -> Result<Vec<Uuid>, StoreError> {
     let mut statement = connection.prepare_cached(sql::LEGS_SINCE)?;
-    let mut rows = statement.query(params![pbx, since, until, call_id, after, store::limit(limit)])?;
+    let (seq, greater, limit) = (since.seq, since.greater, store::limit(limit));
+    let mut rows = statement.query(params![pbx, greater, seq, until, call_id, after, limit])?;
     let mut ids = Vec::new();
     while let Some(row) = rows.next()? {
         ids.push(store::uuid(

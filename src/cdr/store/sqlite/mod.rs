@@ -15,7 +15,7 @@ use uuid::Uuid;
 
 use super::tombstone::TombstoneKey;
 use super::{Batch, CdrRange, CdrStore, Changes, HISTORY, LegacyRow, Position, RecordingFile, sql};
-use crate::cdr::cursor::{ClientId, FORGET_EVERY, HandedOut, Resumed};
+use crate::cdr::cursor::{ClientId, FORGET_EVERY, HandedOut, Resumed, Since};
 use crate::cdr::record::{Cdr, Recording, Sourced};
 use crate::database::{Connections, Schema, StoreError, schema_of_file};
 
@@ -144,16 +144,15 @@ impl CdrStore for SqliteCdrs {
         }
         let count = self.handed_out.fetch_add(1, Ordering::Relaxed);
         let forget = count % FORGET_EVERY == FORGET_EVERY - 1;
-        let remember = move |connection: &mut Connection| {
-            cursor::remember(connection, &pbx, &client, &unknown, handed_out.until, forget)
-        };
+        let remember =
+            move |connection: &mut Connection| cursor::remember(connection, &pbx, &client, &unknown, forget);
         self.writer.with(remember).await
     }
 
     async fn legs_since(
         &self,
         pbx: &str,
-        since: i64,
+        since: Since,
         until: i64,
         call_id: &str,
         after: Option<Uuid>,

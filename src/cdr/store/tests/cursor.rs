@@ -9,6 +9,7 @@ contract! {
     a_seq_that_the_feed_has_not_reached_says_nothing
     of_late_legs_the_first_stored_are_answered
     legs_that_were_stored_since_come_by_leg
+    greater_ids_are_answered_from_further_back
     a_late_recording_brings_its_leg_again
     old_and_surplus_ids_are_forgotten
 }
@@ -17,10 +18,14 @@ fn client(n: u8) -> ClientId {
     ClientId::of_address([192, 0, 2, n].into())
 }
 
+/// Since when the replies of these tests answer greater ids.
+const FROM: i64 = 2;
+
 fn handed_out(greatest: i64, last: i64, until: i64) -> HandedOut {
     HandedOut {
         greatest: call_id(greatest),
         last: call_id(last),
+        from: FROM,
         until,
     }
 }
@@ -28,7 +33,7 @@ fn handed_out(greatest: i64, last: i64, until: i64) -> HandedOut {
 /// What a client's call id is remembered to stand for.
 async fn since(store: &dyn CdrStore, n: u8, call_id: &str) -> Option<i64> {
     let resumed = store.resume("a", &client(n), call_id, 100).await.unwrap();
-    resumed.since
+    resumed.since.map(|since| since.seq)
 }
 
 async fn an_id_that_was_handed_out_stands_for_what_was_stored_by_then(database: Database) {
@@ -45,6 +50,10 @@ async fn an_id_that_was_handed_out_stands_for_what_was_stored_by_then(database: 
     for store in [store, database.open().await] {
         assert_eq!(since(&*store, 1, &greatest).await, Some(8));
         assert_eq!(since(&*store, 1, &last).await, Some(8));
+        for (id, greater) in [(&greatest, 8), (&last, FROM)] {
+            let resumed = store.resume("a", &client(1), id, 100).await.unwrap();
+            assert_eq!(resumed.since, Some(Since { seq: 8, greater }));
+        }
         assert_eq!(since(&*store, 2, &greatest).await, None);
         for unknown in [
             greatest.to_uppercase(),
@@ -95,6 +104,7 @@ async fn of_late_legs_the_first_stored_are_answered(database: Database) {
     store.apply("b", legs(0..3)).await.unwrap();
     store.apply("a", legs(5..9)).await.unwrap();
     let call_id = call_id(59).to_string();
+    let ten = Since { seq: 10, greater: 10 };
     for (late, until, expected) in [
         (100, 24, [0, 1, 2, 3, 4, 5, 6, 7, 8, 60, 61].as_slice()),
         (10, 24, &[0, 1, 2, 3, 4, 5, 6, 7, 8, 60, 61]),
@@ -102,9 +112,9 @@ async fn of_late_legs_the_first_stored_are_answered(database: Database) {
         (2, 12, &[0, 1, 60, 61]),
     ] {
         let resumed = store.resume("a", &client(1), &call_id, late).await.unwrap();
-        assert_eq!((resumed.since, resumed.until), (Some(10), until), "{late}");
+        assert_eq!((resumed.since, resumed.until), (Some(ten), until), "{late}");
         let legs = store
-            .legs_since("a", 10, until, &call_id, None, 100)
+            .legs_since("a", ten, until, &call_id, None, 100)
             .await
             .unwrap();
         let expected: Vec<Uuid> = expected.iter().map(|n| leg_id(*n)).collect();
@@ -122,9 +132,10 @@ async fn legs_that_were_stored_since_come_by_leg(database: Database) {
         };
         store.apply("a", batch).await.unwrap();
     }
+    let twenty = Since { seq: 20, greater: 20 };
     let (mut ids, mut after) = (Vec::new(), None);
     loop {
-        let page = store.legs_since("a", 20, 24, "0", after, 3).await.unwrap();
+        let page = store.legs_since("a", twenty, 24, "0", after, 3).await.unwrap();
         ids.extend_from_slice(&page);
         after = page.last().copied();
         if page.len() < 3 {
@@ -141,6 +152,26 @@ async fn legs_that_were_stored_since_come_by_leg(database: Database) {
     assert_eq!(store.legs("b", &asked).await.unwrap(), []);
 }
 
+async fn greater_ids_are_answered_from_further_back(database: Database) {
+    let store = database.open().await;
+    store.apply("a", legs(0..10)).await.unwrap();
+    store.apply("a", legs(20..22)).await.unwrap();
+    let since = Since { seq: 8, greater: 3 };
+    let call_id = call_id(6).to_string();
+    let ids = store
+        .legs_since("a", since, 11, &call_id, None, 100)
+        .await
+        .unwrap();
+    // Of the greater ones all after the third, of the others those after the eighth: there are none.
+    assert_eq!(ids, [7, 8, 9, 20, 21].map(leg_id));
+    let call_id = self::call_id(8).to_string();
+    let ids = store
+        .legs_since("a", since, 11, &call_id, None, 100)
+        .await
+        .unwrap();
+    assert_eq!(ids, [8, 9, 20, 21].map(leg_id));
+}
+
 async fn a_late_recording_brings_its_leg_again(database: Database) {
     let store = database.open().await;
     store.apply("a", legs(0..5)).await.unwrap();
@@ -149,7 +180,8 @@ async fn a_late_recording_brings_its_leg_again(database: Database) {
         ..Batch::default()
     };
     store.apply("a", batch).await.unwrap();
-    let ids = store.legs_since("a", 5, 7, "z", None, 10).await.unwrap();
+    let five = Since { seq: 5, greater: 5 };
+    let ids = store.legs_since("a", five, 7, "z", None, 10).await.unwrap();
     let legs = store.legs("a", &ids).await.unwrap();
     assert_eq!(legs.len(), 1);
     assert_eq!(legs[0].recording_url.as_deref(), Some("late.wav"));
@@ -177,7 +209,7 @@ async fn old_and_surplus_ids_are_forgotten(database: Database) {
     age(89, "client LIKE '%192.0.2.2'").await;
     // More than may be kept, handed out a moment before.
     let numbered = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 10300) \
-                    INSERT INTO client_cursor SELECT pbx, client, 'old ' || i, seq, handed_out_at FROM n, client_cursor \
+                    INSERT INTO client_cursor SELECT pbx, client, 'old ' || i, seq, seq, handed_out_at FROM n, client_cursor \
                     WHERE client LIKE '%192.0.2.3' AND call_id LIKE '%1'";
     database.execute(numbered).await;
     age(1, "call_id LIKE 'old %'").await;

@@ -170,7 +170,7 @@ pub(in crate::cdr) fn leg_id(n: i64) -> Uuid {
 }
 
 /// A call id in the order of `n`.
-fn call_id(n: i64) -> Uuid {
+pub(in crate::cdr) fn call_id(n: i64) -> Uuid {
     Uuid::from_u128(0xca11_0000_0000_0000_0000 + u128::try_from(n).unwrap())
 }
 

@@ -2,12 +2,14 @@
 DROP INDEX cdr_feed;
 CREATE INDEX cdr_feed ON cdr (pbx, seq, call_history_id, cdr_id);
 
--- The call ids that polling clients were handed out: everything up to seq was in replies to the client by then.
+-- The call ids that polling clients were handed out: everything up to seq was in replies to the client by then, and
+-- of what has a greater call id everything up to greater_seq.
 CREATE TABLE client_cursor (
     pbx TEXT NOT NULL,
     client TEXT NOT NULL,
     call_id TEXT NOT NULL,
     seq INTEGER NOT NULL,
+    greater_seq INTEGER NOT NULL,
     handed_out_at INTEGER NOT NULL,
     PRIMARY KEY (pbx, client, call_id)
 ) STRICT, WITHOUT ROWID;
