@@ -12,7 +12,7 @@ use uuid::Uuid;
 
 use super::{CommandError, say, settings, stop};
 use crate::actor::Placement;
-use crate::settings::{Settings, StoreUrl};
+use crate::settings::{Scheme, Settings, StoreUrl};
 use crate::simulator::{Incident, IncidentPace, Simulator, SimulatorSettings};
 use crate::startup::Application;
 use crate::telemetry;
@@ -134,6 +134,7 @@ fn simulated_pbx(
 ) -> io::Result<Settings> {
     let ari = simulator.ari_address();
     settings.http.public_url = None;
+    settings.http.scheme = Scheme::Http;
     settings.store.url = StoreUrl::Sqlite(folder.join("mege.sqlite"));
     let asterisk = json!({
         "host": ari.ip().to_string(),
