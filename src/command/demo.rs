@@ -1,5 +1,6 @@
 //! `mege-gateway demo`.
 
+use std::convert::Infallible;
 use std::future::pending;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -11,8 +12,8 @@ use uuid::Uuid;
 
 use super::{CommandError, say, settings, stop};
 use crate::actor::Placement;
-use crate::settings::{Settings, StoreUrl};
-use crate::simulator::{IncidentPace, Simulator, SimulatorSettings};
+use crate::settings::{Scheme, Settings, StoreUrl};
+use crate::simulator::{Incident, IncidentPace, Simulator, SimulatorSettings};
 use crate::startup::Application;
 use crate::telemetry;
 
@@ -31,8 +32,8 @@ const BACKGROUND: Duration = Duration::from_secs(5);
 
 /// When incidents happen: slow enough to look at each.
 const INCIDENTS: IncidentPace = IncidentPace {
-    calm: Duration::from_secs(12),
-    lasts: Duration::from_secs(8),
+    calm: Duration::from_secs(5),
+    lasts: Duration::from_secs(10),
 };
 
 /// Runs the gateway on a simulated PBX, both in this process, until SIGTERM or Ctrl-C. What it stores is removed at
@@ -43,7 +44,8 @@ const INCIDENTS: IncidentPace = IncidentPace {
 pub async fn demo(file: Option<PathBuf>, faults: bool) -> Result<(), CommandError> {
     let settings = settings(file)?;
     telemetry::init(&settings.log)?;
-    let folder = std::env::temp_dir().join(format!("mege-gateway-demo-{}", Uuid::now_v7()));
+    let temporary = std::path::absolute(std::env::temp_dir())?;
+    let folder = temporary.join(format!("mege-gateway-demo-{}", Uuid::now_v7()));
     std::fs::create_dir(&folder)?;
     let run = run(settings, &folder, faults).await;
     std::fs::remove_dir_all(&folder)?;
@@ -53,6 +55,7 @@ pub async fn demo(file: Option<PathBuf>, faults: bool) -> Result<(), CommandErro
 /// The gateway and the simulator, which have ended when this does: neither writes into the folder any more.
 async fn run(settings: Settings, folder: &Path, faults: bool) -> Result<(), CommandError> {
     let recordings = folder.join("recordings");
+    std::fs::create_dir(&recordings)?;
     let simulated = SimulatorSettings {
         morning: Some(MORNING),
         background_calls: Some(BACKGROUND),
@@ -85,7 +88,9 @@ fn introduction(root: &str, prefix: &str, recordings: &Path) -> String {
          Their CDRs, and the greatest call_id so far:\n  \
          curl -s {base}/cdr {json} -d '{{\"call_id\": \"0\"}}'\n  \
          curl -s {base}/last-call-id\n\
-         What was said (tones, no words) is below {recordings}\n\n\
+         A link to a recording, for a browser (tones, no words); the files are below {recordings}\n  \
+         curl -s {base}/cdr {json} -d '{{\"call_id\": \"0\"}}' \\\n    \
+         | grep -o 'http[^\"]*/media[^\"]*' | tail -1\n\n\
          A call between extension 102 and a number; its CDRs are there a few seconds after its end:\n  \
          curl -s {base}/make-call {json} \\\n    \
          -d '{{\"source_caller_id\": 79102223311, \"caller_id\": 102}}'\n\
@@ -99,20 +104,25 @@ fn introduction(root: &str, prefix: &str, recordings: &Path) -> String {
 }
 
 /// Tells of what goes wrong with the PBX, again and again; of nothing where there are to be no faults.
-pub(super) async fn incidents(simulator: &Simulator, faults: bool) -> std::convert::Infallible {
+pub(super) async fn incidents(simulator: &Simulator, faults: bool) -> Infallible {
     if !faults {
         return pending().await;
     }
     loop {
-        let tell = |incident: crate::simulator::Incident| {
-            let (what, see) = incident.description();
-            let now = Timestamp::now().strftime("%H:%M:%S");
-            let seconds = INCIDENTS.lasts.as_secs();
-            // With standard output closed there is nobody to tell.
-            let _ = say(&format!("{now} {what} for {seconds} s: {see}"));
-        };
         simulator.misbehave(INCIDENTS, tell).await;
     }
+}
+
+fn tell(incident: Incident) {
+    let now = Timestamp::now().strftime("%H:%M:%S");
+    let (what, see) = incident.description();
+    let lasts = if incident.lasts() {
+        format!(" for {} s", INCIDENTS.lasts.as_secs())
+    } else {
+        String::new()
+    };
+    // With standard output closed there is nobody to tell.
+    let _ = say(&format!("{now}Z {what}{lasts}: {see}"));
 }
 
 /// The settings with every integration replaced: the demo touches no real PBX, whatever is configured.
@@ -123,6 +133,8 @@ fn simulated_pbx(
     folder: &Path,
 ) -> io::Result<Settings> {
     let ari = simulator.ari_address();
+    settings.http.public_url = None;
+    settings.http.scheme = Scheme::Http;
     settings.store.url = StoreUrl::Sqlite(folder.join("mege.sqlite"));
     let asterisk = json!({
         "host": ari.ip().to_string(),
@@ -134,7 +146,7 @@ fn simulated_pbx(
     });
     let pac = json!({
         "address": simulator.pac_address().to_string(),
-        "recording_path": "https://recordings.example",
+        "recording_path": simulated.recordings.as_ref().map(|folder| folder.to_string_lossy()),
         "request_timeout_ms": 2_000,
         "collector": { "interval_ms": 1_000, "overlap_s": OVERLAP.as_secs() },
     });

@@ -52,19 +52,28 @@ impl Incident {
         Self::AriDown,
     ];
 
-    /// What goes wrong, and where a gateway named by its defaults shows it.
+    /// Whether it goes on for a while, and does not strike once.
+    #[must_use]
+    pub fn lasts(self) -> bool {
+        !matches!(self, Self::AnswerLost | Self::SocketCut)
+    }
+
+    /// What goes wrong, and what a viewer sees of it at a gateway whose Asterisk and 3CX are both named `main`.
     #[must_use]
     pub fn description(self) -> (&'static str, &'static str) {
         match self {
             Self::AriSlow => ("ARI is slow", "make-call takes 2 s, and nothing else does"),
-            Self::AriErrors => ("ARI answers 500", "make-call says 502 and its outcome, once"),
+            Self::AriErrors => (
+                "ARI answers 500",
+                "make-call says 502, outcome unknown: ARI does not tell what it did",
+            ),
             Self::AnswerLost => (
-                "the next originate's answer is lost",
-                "make-call says 502, outcome unknown, and never dials again; the call goes on",
+                "the answer to an originate will be lost",
+                "the next make-call says 502, outcome unknown; the call goes on, and is dialled once",
             ),
             Self::SocketCut => (
                 "ARI's event socket is cut",
-                "asterisk.main on /status connects again; calls go on",
+                "make-call says 503, not placed, until asterisk.main on /status is connected again",
             ),
             Self::AriDown => (
                 "Asterisk is away",

@@ -37,10 +37,14 @@ async fn the_demo_prints_lines_that_work_and_leaves_nothing() {
         ("DATABASE_URL", "sqlite:/nowhere/at/all.sqlite".to_owned()),
     ];
     let mut demo = Program::start(&["demo"], &variables);
-    demo.says("after its end.").await;
+    demo.says("/docs\n").await;
     let said = demo.said().replace("\\\n", " ");
-    let lines: Vec<&str> = said.lines().filter(|line| line.starts_with("curl ")).collect();
-    assert_eq!(lines.len(), 5, "{said}");
+    let lines: Vec<&str> = said
+        .lines()
+        .map(str::trim)
+        .filter(|line| line.starts_with("curl "))
+        .collect();
+    assert_eq!(lines.len(), 6, "{said}");
     let line = |part: &str| {
         let found = lines.iter().find(|line| line.contains(part));
         *found.unwrap_or_else(|| panic!("no line with {part}: {said}"))
@@ -67,11 +71,35 @@ async fn the_demo_prints_lines_that_work_and_leaves_nothing() {
     .await;
     let cdrs = json(&sh(line("/cdr")).await);
     assert!(cdrs[0]["cdr_id"].is_string(), "{cdrs}");
+    let page = said.lines().find_map(|line| line.split_once("in a browser: "));
+    let (_, page) = page.expect("a page");
+    let page = sh(&format!("curl -s {page}")).await;
+    assert!(page.contains("<html"), "{page}");
 
+    let link = eventually("a link is there", LIMIT, async || {
+        let link = sh(line("/media")).await;
+        (!link.is_empty()).then_some(link)
+    })
+    .await;
+    let file = demo.temporary().join("recording");
+    sh(&format!("curl -sf -o {} '{}'", file.display(), link.trim())).await;
     assert!(
-        !is_empty(&demo.temporary()),
-        "it stores into the temporary folder"
+        std::fs::read(&file).expect("a file").starts_with(b"RIFF"),
+        "{link}"
     );
+    std::fs::remove_file(file).expect("it goes");
+
+    demo.signal("TERM");
+    let ended = demo.ended().await;
+    assert_eq!(ended.code, Some(0), "{}", ended.said);
+    assert!(is_empty(&demo.temporary()), "nothing is left");
+}
+
+#[actix_rt::test]
+async fn the_demo_says_what_goes_wrong_where_it_is_asked_to() {
+    let port = free_tcp_port();
+    let mut demo = Program::start(&["demo", "--faults"], &[("APP_PORT", port.to_string())]);
+    demo.says(" ARI is slow for 10 s: make-call takes 2 s").await;
     demo.signal("TERM");
     let ended = demo.ended().await;
     assert_eq!(ended.code, Some(0), "{}", ended.said);

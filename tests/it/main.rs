@@ -6,6 +6,7 @@ mod ari;
 mod ari_real;
 mod backfill;
 mod bad_input;
+mod call_centre;
 mod check;
 mod collector;
 mod contract;

@@ -2,13 +2,13 @@
 
 use std::sync::{Arc, Mutex};
 
-use rusqlite::types::Value;
+use rusqlite::types::{Type, Value};
 use rusqlite::{Connection, Result, params_from_iter};
 use uuid::Uuid;
 
 use super::clock::Clock;
 use super::{format, functions};
-use crate::cdr::{Cdr, Column, Kind, Recording};
+use crate::cdr::{Cdr, Column, InvalidRow, Kind, Recording};
 use crate::simulator::locked;
 
 const CDRS: &str = "cdroutput";
@@ -89,6 +89,32 @@ impl Database {
         Ok(())
     }
 
+    /// All legs.
+    pub(super) fn cdrs(&self) -> Result<Vec<Cdr>> {
+        self.all(CDRS, Cdr::from_texts)
+    }
+
+    /// All recordings.
+    pub(super) fn recordings(&self) -> Result<Vec<Recording>> {
+        self.all(RECORDINGS, Recording::from_texts)
+    }
+
+    fn all<T>(
+        &self,
+        table: &str,
+        read: impl Fn(Vec<Option<String>>) -> std::result::Result<T, InvalidRow>,
+    ) -> Result<Vec<T>> {
+        let connection = locked(&self.connection);
+        let mut statement = connection.prepare(&format!("SELECT * FROM {table} ORDER BY 1"))?;
+        let width = statement.column_count();
+        let rows = statement.query_map([], |row| {
+            let texts = (0..width).map(|index| row.get(index).map(text));
+            read(texts.collect::<Result<_>>()?)
+                .map_err(|error| rusqlite::Error::FromSqlConversionFailure(0, Type::Text, error.into()))
+        })?;
+        rows.collect()
+    }
+
     /// Deletes a leg and its recordings; whether it was there.
     pub(super) fn delete_cdr(&self, cdr_id: Uuid) -> Result<bool> {
         let connection = locked(&self.connection);
@@ -122,6 +148,15 @@ fn declaration(column: &Column) -> String {
         Kind::Moment => MOMENT,
     };
     format!("{} {kind}", column.name)
+}
+
+/// What [`value`] made of a text, as that text.
+fn text(value: Value) -> Option<String> {
+    match value {
+        Value::Text(text) => Some(text),
+        Value::Integer(number) => Some(number.to_string()),
+        Value::Null | Value::Real(_) | Value::Blob(_) => None,
+    }
 }
 
 fn value(column: &Column, text: Option<String>) -> Value {

@@ -73,6 +73,22 @@ impl SimulatedPbx {
         self.core.clock.set(now);
     }
 
+    /// The legs that can be read, by their ids.
+    ///
+    /// # Errors
+    /// SQLite's.
+    pub fn cdrs(&self) -> rusqlite::Result<Vec<Cdr>> {
+        self.core.database.cdrs()
+    }
+
+    /// The recordings that can be read, by their ids.
+    ///
+    /// # Errors
+    /// SQLite's.
+    pub fn recordings(&self) -> rusqlite::Result<Vec<Recording>> {
+        self.core.database.recordings()
+    }
+
     /// Stores a leg, or stores it anew.
     ///
     /// # Errors

@@ -251,7 +251,8 @@ impl<'a> Story<'a> {
     }
 
     fn pass(&mut self, micros: Range<i64>) {
-        self.now = self.now + self.moment(micros);
+        let passed = self.moment(micros);
+        self.now += passed;
     }
 
     fn moment(&mut self, micros: Range<i64>) -> SignedDuration {

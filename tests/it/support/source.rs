@@ -28,11 +28,16 @@ impl Rows {
 
     /// All rows of a store. Panics when it holds one twice.
     pub(crate) async fn stored(store: &Arc<dyn CdrStore>) -> Rows {
+        Self::stored_of(PBX, store).await
+    }
+
+    /// All rows of a 3CX in a store. Panics when it holds one twice.
+    pub(crate) async fn stored_of(pbx: &str, store: &Arc<dyn CdrStore>) -> Rows {
         const PAGE: usize = 1_000;
         let mut rows = Rows::default();
         let mut after = None;
         loop {
-            let page = store.rows(PBX, after, PAGE).await.expect("a page of legs");
+            let page = store.rows(pbx, after, PAGE).await.expect("a page of legs");
             after = page.last().map(|cdr| cdr.row.cdr_id);
             for cdr in page {
                 let id = cdr.row.cdr_id;
@@ -45,7 +50,7 @@ impl Rows {
         let mut after = None;
         loop {
             let page = store
-                .recordings(PBX, after, PAGE)
+                .recordings(pbx, after, PAGE)
                 .await
                 .expect("a page of recordings");
             after = page.last().map(|recording| recording.row.id_recording);
