@@ -56,15 +56,21 @@ async fn a_link_plays_and_seeks() {
     let [link] = links(&app).await.try_into().expect("one link");
 
     let browser = Browser::start().await;
-    // A page of another origin, as a CRM's is.
+    // By itself, as from a mail.
+    browser.client.goto(&link).await.expect("a player");
+    browser
+        .until("return document.querySelector('video').currentTime > 0.2")
+        .await;
+
+    // In a page of another origin, as a CRM's is.
     browser
         .client
         .goto("data:text/html,<audio controls></audio>")
         .await
         .expect("a page");
-    let play = "window.audio = document.querySelector('audio'); audio.preload = 'metadata'; \
+    let load = "window.audio = document.querySelector('audio'); audio.preload = 'metadata'; \
                 audio.onseeked = () => window.seeked = true; audio.src = arguments[0]; audio.play();";
-    browser.run(play, vec![link.into()]).await;
+    browser.run(load, vec![link.into()]).await;
     browser
         .until("return audio.error !== null || audio.currentTime > 0.2")
         .await;

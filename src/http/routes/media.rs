@@ -35,10 +35,11 @@ const NAME: &AsciiSet = &NON_ALPHANUMERIC
 
 /// A recording's file, or the part of it that `Range` names.
 ///
-/// The links in the rows of `POST cdr` lead here. They need no key, so they open from a CRM and in a player.
+/// The links in the rows of `POST cdr` lead here. They are signed and need no key, so they open from a CRM and in a
+/// player; without a signature a key is needed.
 #[utoipa::path(
     tag = "recordings",
-    security(("link" = []), ("key" = ["recordings:read"])),
+    security((), ("key" = ["recordings:read"])),
     params(RecordingPath, LinkSignature),
     responses(
         (status = 200, description = "The file.", body = Vec<u8>, content_type = "audio/wav"),
@@ -58,10 +59,10 @@ pub(in crate::http) async fn media(
     answer(&request, &id, &state).await
 }
 
-/// What a recording's file is, without the file.
+/// What a recording's file is, without the file; by a link or with a key.
 #[utoipa::path(
     tag = "recordings",
-    security(("link" = []), ("key" = ["recordings:read"])),
+    security((), ("key" = ["recordings:read"])),
     params(RecordingPath, LinkSignature),
     responses(
         (status = 200, description = "`Content-Length`, `Content-Type`, `ETag` and `Last-Modified` say it."),
