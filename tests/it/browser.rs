@@ -63,11 +63,7 @@ async fn a_link_plays_and_seeks() {
         .await;
 
     // In a page of another origin, as a CRM's is.
-    browser
-        .client
-        .goto("data:text/html,<audio controls></audio>")
-        .await
-        .expect("a page");
+    browser.show("<audio controls></audio>").await;
     let load = "window.audio = document.querySelector('audio'); audio.preload = 'metadata'; \
                 audio.onseeked = () => window.seeked = true; audio.src = arguments[0]; audio.play();";
     browser.run(load, vec![link.into()]).await;

@@ -6,6 +6,8 @@ use fantoccini::{Client, ClientBuilder};
 use hyper_util::client::legacy::connect::HttpConnector;
 use serde_json::{Value, json};
 use tempfile::TempDir;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpListener;
 
 use super::app::LIMIT;
 use super::{eventually, process};
@@ -67,6 +69,29 @@ impl Browser {
             client,
             driver,
             _folder: folder,
+        }
+    }
+
+    /// Shows a page of its own, from another server than any gateway's. Such a page may load from loopback, which
+    /// Chromium refuses to one without an origin.
+    pub(crate) async fn show(&self, html: &str) {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("a free port");
+        let address = listener.local_addr().expect("an address");
+        let answer = format!(
+            "HTTP/1.1 200 OK\r\ncontent-type: text/html\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{html}",
+            html.len()
+        );
+        let serve = async {
+            while let Ok((mut socket, _)) = listener.accept().await {
+                // The browser asks for an icon too, or closes early: none of it matters.
+                let _ = socket.read(&mut [0; 4096]).await;
+                let _ = socket.write_all(answer.as_bytes()).await;
+            }
+        };
+        let url = format!("http://{address}/");
+        tokio::select! {
+            () = serve => unreachable!("it listens until the page is there"),
+            shown = self.client.goto(&url) => shown.expect("a page"),
         }
     }
 
