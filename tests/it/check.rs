@@ -47,7 +47,7 @@ async fn what_does_not_work_is_named_with_its_reason_and_the_rest_is_tried() {
     let nowhere = format!("127.0.0.1:{}", free_tcp_port());
     let postgres = format!("postgres://mege:s3cret@{nowhere}/mege");
     let port = free_tcp_port().to_string();
-    let cases: [(&str, &str, &[&str], &str); 6] = [
+    let cases: [(&str, &str, &[&str], &str); 7] = [
         (
             "ASTERISK_ARI_CALL_PASSWORD",
             "hidden",
@@ -74,13 +74,19 @@ async fn what_does_not_work_is_named_with_its_reason_and_the_rest_is_tried() {
             "failed: ",
         ),
         ("DATABASE_URL", &postgres, &["cdr", "ledger"], "failed: "),
+        (
+            "PBX_RECORDING_PATH",
+            "/nowhere/at/all",
+            &["recordings.main"],
+            "failed: the directory cannot be used: it is not there",
+        ),
     ];
     for (name, value, broken, reason) in cases {
         let ended = check(&simulator, &[(name, value)]).await;
         assert_eq!(ended.code, Some(1), "{}", ended.said);
-        for line in LINES {
+        for line in LINES.iter().chain(broken) {
             let said = ended.line(&format!("{line}: "));
-            let expected = if broken.contains(&line) { reason } else { "ok" };
+            let expected = if broken.contains(line) { reason } else { "ok" };
             assert!(said.contains(expected), "{name}: {}", ended.said);
             assert!(!said.contains("being opened"), "{said}");
         }

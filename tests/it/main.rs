@@ -6,6 +6,8 @@ mod ari;
 mod ari_real;
 mod backfill;
 mod bad_input;
+#[cfg(feature = "peers")]
+mod browser;
 mod call_centre;
 mod check;
 mod collector;

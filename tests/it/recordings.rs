@@ -69,6 +69,11 @@ async fn a_file_comes_whole_in_parts_and_by_conditions() {
         ("accept-ranges", "bytes"),
         ("cache-control", "private"),
         ("x-content-type-options", "nosniff"),
+        // What a browser's own player needs, and no more.
+        (
+            "content-security-policy",
+            "default-src 'none'; media-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+        ),
     ] {
         assert_eq!(header(&whole, name), value, "{name}");
     }

@@ -1,6 +1,6 @@
 # What the tests need beside Rust: each function installs one thing, and does nothing when it is there.
 
-packages_missing='as root on Debian: apt-get install postgresql sip-tester debootstrap'
+packages_missing='as root on Debian: apt-get install postgresql sip-tester debootstrap chromium chromium-driver'
 asterisk_missing='as root on Debian, with a network: tests/run.sh puts Asterisk 22 into MEGE_TEST_ASTERISK_ROOT'
 
 postgres_bin() {
@@ -15,6 +15,8 @@ install_packages() {
   python3 -c 'import ensurepip' 2>/dev/null || packages+=(python3-venv)
   command -v curl >/dev/null || packages+=(curl)
   command -v debootstrap >/dev/null || [ -d "$MEGE_TEST_ASTERISK_ROOT" ] || packages+=(debootstrap)
+  command -v chromium >/dev/null || packages+=(chromium)
+  command -v chromedriver >/dev/null || packages+=(chromium-driver)
   [ ${#packages[@]} != 0 ] || return 0
   [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null || return 1
   export DEBIAN_FRONTEND=noninteractive

@@ -21,8 +21,6 @@ use super::configure;
 
 /// The security scheme that operations name, see [`Routes`].
 pub(super) const KEY: &str = "key";
-/// The signature of a link, which some operations take instead of a key, see [`Routes`].
-const LINK: &str = "link";
 /// The same key in a header of its own.
 const KEY_HEADER: &str = "key_header";
 
@@ -82,13 +80,6 @@ pub(super) fn describe(base: &str) -> OpenApi {
         SecurityScheme::ApiKey(ApiKey::Header(ApiKeyValue::with_description(
             "X-API-Key",
             "The same key, for clients that cannot set Authorization.",
-        ))),
-    );
-    components.add_security_scheme(
-        LINK,
-        SecurityScheme::ApiKey(ApiKey::Query(ApiKeyValue::with_description(
-            "signature",
-            "Part of a link that the gateway made, with `expires` where the link ends: such a link needs no key.",
         ))),
     );
     let own_api = format!("{base}/v1/");

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use actix_web::http::Method;
 use serde_json::Value;
 
-use super::{KEY, LINK};
+use super::KEY;
 
 /// Who may use a route.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -14,8 +14,6 @@ pub(in crate::http) enum Access {
     Public,
     /// Holders of a key with this scope.
     Scope(String),
-    /// Whoever has a signed link, which the route itself verifies; without one, holders of a key with this scope.
-    LinkOrScope(String),
 }
 
 /// Every route of the document by its pattern and method.
@@ -49,9 +47,7 @@ impl Routes {
 fn access(operation: &Value) -> Option<Access> {
     let security = operation.get("security")?.as_array()?;
     let scope = |requirement: &Value| Some(requirement.get(KEY)?.get(0)?.as_str()?.to_owned());
-    let links = security.iter().any(|requirement| requirement.get(LINK).is_some());
     match security.iter().find_map(scope) {
-        Some(scope) if links => Some(Access::LinkOrScope(scope)),
         Some(scope) => Some(Access::Scope(scope)),
         None => security
             .iter()

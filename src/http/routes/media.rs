@@ -2,8 +2,8 @@
 
 use actix_web::body::{BodySize, MessageBody as _, SizedStream};
 use actix_web::http::header::{
-    CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_RANGE, ContentRangeSpec, ContentType, HeaderValue,
-    X_CONTENT_TYPE_OPTIONS,
+    CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_RANGE, CONTENT_SECURITY_POLICY, ContentRangeSpec,
+    ContentType, HeaderValue, X_CONTENT_TYPE_OPTIONS,
 };
 use actix_web::http::{Method, StatusCode};
 use actix_web::{HttpRequest, HttpResponse, get, head, web};
@@ -33,12 +33,17 @@ const NAME: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'|')
     .remove(b'~');
 
+/// A browser that opens a link makes a player of its own around it, which loads the file from here; nothing else may.
+const PLAYER_POLICY: &str =
+    "default-src 'none'; media-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+
 /// A recording's file, or the part of it that `Range` names.
 ///
-/// The links in the rows of `POST cdr` lead here. They need no key, so they open from a CRM and in a player.
+/// The links in the rows of `POST cdr` lead here. They are signed and need no key, so they open from a CRM and in a
+/// player; without a signature a key is needed.
 #[utoipa::path(
     tag = "recordings",
-    security(("link" = []), ("key" = ["recordings:read"])),
+    security((), ("key" = ["recordings:read"])),
     params(RecordingPath, LinkSignature),
     responses(
         (status = 200, description = "The file.", body = Vec<u8>, content_type = "audio/wav"),
@@ -58,10 +63,10 @@ pub(in crate::http) async fn media(
     answer(&request, &id, &state).await
 }
 
-/// What a recording's file is, without the file.
+/// What a recording's file is, without the file; by a link or with a key.
 #[utoipa::path(
     tag = "recordings",
-    security(("link" = []), ("key" = ["recordings:read"])),
+    security((), ("key" = ["recordings:read"])),
     params(RecordingPath, LinkSignature),
     responses(
         (status = 200, description = "`Content-Length`, `Content-Type`, `ETag` and `Last-Modified` say it."),
@@ -143,6 +148,7 @@ fn respond(request: &HttpRequest, recording: OpenedRecording) -> HttpResponse {
     let headers = response.headers_mut();
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("private"));
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers.insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static(PLAYER_POLICY));
     if let Ok(disposition) = HeaderValue::from_str(&disposition) {
         headers.insert(CONTENT_DISPOSITION, disposition);
     }

@@ -5,6 +5,8 @@ pub(crate) mod app;
 pub(crate) mod asterisk;
 #[cfg(feature = "peers")]
 mod asterisk_config;
+#[cfg(feature = "peers")]
+pub(crate) mod browser;
 pub(crate) mod calls;
 pub(crate) mod gateway;
 pub(crate) mod http2;

@@ -1,0 +1,126 @@
+//! Recordings beside nginx: files of 1 MiB as fast as they go, and the memory of 200 listeners who seek.
+//!
+//! `cargo bench --bench recordings`, with nginx and taskset installed (Debian: `apt-get install nginx-light util-linux`).
+//! Each server has the first core to itself with one worker, and the clients have the second one.
+#![expect(
+    clippy::expect_used,
+    clippy::print_stdout,
+    reason = "a benchmark prints, and ends when it cannot run"
+)]
+
+#[path = "recordings/client.rs"]
+mod client;
+#[path = "recordings/servers.rs"]
+mod servers;
+
+use std::time::Duration;
+
+use client::{Link, download, listen};
+use servers::{FILE, Gateway, Nginx, Place};
+use tokio::time::{Instant, sleep};
+
+/// Pairs of runs, and the files of each run, by so many connections.
+const PAIRS: usize = 7;
+const FILES: usize = 3_000;
+const CONNECTIONS: usize = 8;
+
+/// Who listens, how long, and how often the memory is looked at.
+const LISTENERS: usize = 200;
+const LISTENING: Duration = Duration::from_secs(60);
+const LOOK: Duration = Duration::from_secs(10);
+
+fn main() {
+    // `cargo test --all-targets` runs this too: then there is nothing to measure.
+    if !std::env::args().any(|argument| argument == "--bench") {
+        return;
+    }
+    servers::pin_this_process();
+    let mut runtime = tokio::runtime::Builder::new_current_thread();
+    runtime
+        .enable_all()
+        .build()
+        .expect("a runtime")
+        .block_on(measure());
+}
+
+async fn measure() {
+    let place = Place::new();
+    let nginx = Nginx::start(&place).await;
+    let gateway = Gateway::start(&place).await;
+    throughput(&nginx.links(), &gateway.links).await;
+    drop(nginx);
+    memory(&gateway).await;
+}
+
+async fn throughput(nginx: &[Link], gateway: &[Link]) {
+    // Both are warm before they are measured.
+    run(nginx).await;
+    run(gateway).await;
+    let (mut rates, mut ratios) = ([Vec::new(), Vec::new()], Vec::new());
+    for _ in 0..PAIRS {
+        let pair = [run(nginx).await, run(gateway).await];
+        ratios.push(pair[1] / pair[0]);
+        rates
+            .iter_mut()
+            .zip(pair)
+            .for_each(|(rates, rate)| rates.push(rate));
+    }
+    let [nginx, gateway] = rates.map(median);
+    println!(
+        "files of {} KiB, {CONNECTIONS} connections, {PAIRS} pairs of {FILES} files; median MiB/s",
+        FILE / 1024
+    );
+    println!("nginx, sendfile {nginx:>10.0}\ngateway         {gateway:>10.0}");
+    ratios.sort_by(f64::total_cmp);
+    println!(
+        "gateway / nginx, of the pairs: least {:.2}, median {:.2}, greatest {:.2}",
+        ratios[0],
+        ratios[PAIRS / 2],
+        ratios[PAIRS - 1]
+    );
+}
+
+fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values[values.len() / 2]
+}
+
+/// One run: MiB in a second.
+#[expect(clippy::cast_precision_loss, reason = "bytes, far below 2^52")]
+async fn run(links: &[Link]) -> f64 {
+    let begun = Instant::now();
+    let connections = (0..CONNECTIONS).map(|first| {
+        let links: Vec<Link> = (first..FILES)
+            .step_by(CONNECTIONS)
+            .map(|file| links[file % links.len()].clone())
+            .collect();
+        tokio::spawn(async move { download(&links, FILE).await })
+    });
+    for connection in connections.collect::<Vec<_>>() {
+        connection.await.expect("no panic");
+    }
+    (FILES * FILE) as f64 / f64::from(1 << 20) / begun.elapsed().as_secs_f64()
+}
+
+async fn memory(gateway: &Gateway) {
+    let before = gateway.resident();
+    let until = Instant::now() + LISTENING;
+    let listeners: Vec<_> = (0..LISTENERS)
+        .map(|number| {
+            let link = gateway.links[number % gateway.links.len()].clone();
+            tokio::spawn(listen(link, FILE as u64, until))
+        })
+        .collect();
+    println!("{LISTENERS} listeners, each seeking again and again; resident memory in kB");
+    println!("before       {before:>8}");
+    while Instant::now() + LOOK <= until {
+        sleep(LOOK).await;
+        let passed = LISTENING - until.duration_since(Instant::now());
+        println!("after {:>3.0} s  {:>8}", passed.as_secs_f64(), gateway.resident());
+    }
+    let mut parts = 0;
+    for listener in listeners {
+        parts += listener.await.expect("each was answered with its part");
+    }
+    println!("{parts} parts were asked for, and each came");
+}

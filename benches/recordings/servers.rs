@@ -1,0 +1,271 @@
+//! The two servers, on the same files.
+
+use std::fs;
+use std::net::{SocketAddr, TcpListener};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use mege_gateway::cdr::{Batch, Cdr, Recording, Sourced, digest, open_store};
+use mege_gateway::settings::{Settings, Sources};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use tokio::time::{Instant, sleep};
+use uuid::Uuid;
+
+use super::client::Link;
+
+/// The bytes of a file.
+pub(crate) const FILE: usize = 1 << 20;
+
+/// So many different files, and how long a server may take to start.
+const FILES: i64 = 32;
+const LIMIT: Duration = Duration::from_secs(20);
+
+/// The servers' core, and the clients'.
+const SERVERS: &str = "0";
+const CLIENTS: &str = "1";
+
+/// Leaves the servers' core to them.
+pub(crate) fn pin_this_process() {
+    let this = std::process::id().to_string();
+    let pinned = Command::new("taskset")
+        .args(["-acp", CLIENTS, &this])
+        .stdout(Stdio::null())
+        .status();
+    assert!(
+        pinned.is_ok_and(|status| status.success()),
+        "taskset and two cores are needed"
+    );
+}
+
+/// A folder with the recordings, and what the servers put there.
+pub(crate) struct Place(TempDir);
+
+impl Place {
+    pub(crate) fn new() -> Self {
+        let place = Self(tempfile::tempdir().expect("a folder"));
+        fs::create_dir_all(place.path("recordings/110")).expect("a directory");
+        for number in 1..=FILES {
+            let mut content = vec![0; FILE];
+            fastrand::fill(&mut content);
+            fs::write(place.path("recordings").join(name(number)), content).expect("a file");
+        }
+        place
+    }
+
+    fn path(&self, name: &str) -> std::path::PathBuf {
+        self.0.path().join(name)
+    }
+
+    fn text(&self, name: &str) -> String {
+        self.path(name).to_str().expect("UTF-8").to_owned()
+    }
+}
+
+fn name(number: i64) -> String {
+    format!("110/{number}.wav")
+}
+
+/// A server on the servers' core. It is killed when it is dropped.
+struct Server(Child);
+
+impl Server {
+    fn start(program: &str, arguments: &[&str], variables: &[(&str, String)]) -> Self {
+        let mut command = Command::new("taskset");
+        let command = command.args(["-c", SERVERS, program]).args(arguments).env_clear();
+        let command = command.env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin");
+        let command = command.envs(variables.iter().map(|(name, value)| (name, value)));
+        let command = command
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null());
+        Self(command.spawn().expect("taskset"))
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // It may have ended on its own: then there is nothing to do.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+fn free_address() -> SocketAddr {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a free port");
+    listener.local_addr().expect("an address")
+}
+
+async fn listens(address: SocketAddr, program: &str) {
+    let begun = Instant::now();
+    while tokio::net::TcpStream::connect(address).await.is_err() {
+        assert!(begun.elapsed() < LIMIT, "{program} does not listen");
+        sleep(Duration::from_millis(10)).await;
+    }
+}
+
+/// nginx with one process, so that a kill leaves nothing.
+pub(crate) struct Nginx {
+    address: SocketAddr,
+    _server: Server,
+}
+
+impl Nginx {
+    pub(crate) async fn start(place: &Place) -> Self {
+        let version = Command::new("nginx")
+            .arg("-v")
+            .env("PATH", "/usr/sbin:/usr/bin")
+            .output();
+        assert!(
+            version.is_ok_and(|version| version.status.success()),
+            "nginx is needed. Debian: apt-get install nginx-light"
+        );
+        let address = free_address();
+        let root = place.text("recordings");
+        let folder = place.text("nginx");
+        fs::create_dir_all(&folder).expect("a folder");
+        let temporary: String = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
+            .map(|kind| format!("{kind}_temp_path {folder}/{kind};"))
+            .join(" ");
+        let configuration = format!(
+            "daemon off; master_process off; pid {folder}/pid; error_log {folder}/error.log; \
+             events {{ worker_connections 1024; }} \
+             http {{ access_log off; sendfile on; tcp_nopush on; keepalive_requests 1000000; {temporary} \
+             types {{ audio/wav wav; }} server {{ listen {address}; root {root}; }} }}"
+        );
+        let file = format!("{folder}/nginx.conf");
+        fs::write(&file, configuration).expect("a file");
+        let server = Server::start("nginx", &["-c", &file, "-p", &folder], &[]);
+        listens(address, "nginx").await;
+        Self {
+            address,
+            _server: server,
+        }
+    }
+
+    pub(crate) fn links(&self) -> Vec<Link> {
+        let link = |number| Link {
+            server: self.address,
+            path: format!("/{}", name(number)),
+        };
+        (1..=FILES).map(link).collect()
+    }
+}
+
+/// The gateway with the rows of the same files in its store.
+pub(crate) struct Gateway {
+    pub(crate) links: Vec<Link>,
+    server: Server,
+}
+
+impl Gateway {
+    pub(crate) async fn start(place: &Place) -> Self {
+        let address = free_address();
+        let variables = [
+            ("APP_PORT", address.port().to_string()),
+            ("DATABASE_URL", format!("sqlite:{}", place.text("mege.sqlite"))),
+            ("PAC_HOST", "127.0.0.1:1".to_owned()),
+            ("PBX_RECORDING_PATH", place.text("recordings")),
+        ];
+        let sources = Sources {
+            directory: place.path("."),
+            file: None,
+            environment: variables
+                .iter()
+                .map(|(name, value)| (name.into(), value.into()))
+                .collect(),
+        };
+        let settings = Settings::load(&sources).expect("settings");
+        let store = open_store(&settings.store).await.expect("a store");
+        store.apply("main", rows()).await.expect("they are stored");
+        drop(store);
+        let server = Server::start(env!("CARGO_BIN_EXE_mege-gateway"), &["serve"], &variables);
+        listens(address, "the gateway").await;
+        Self {
+            links: links(address).await,
+            server,
+        }
+    }
+
+    /// The memory it holds, in kB, as the kernel says it.
+    pub(crate) fn resident(&self) -> u64 {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.server.0.id())).expect("its status");
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        let number = line
+            .and_then(|line| line.split_whitespace().next())
+            .expect("its memory");
+        number.parse().expect("a number")
+    }
+}
+
+fn rows() -> Batch {
+    let mut batch = Batch::default();
+    for number in 1..=FILES {
+        let id = Uuid::from_u128(u128::from(number.unsigned_abs())).to_string();
+        let leg = Cdr::COLUMNS.iter().map(|column| match column.name {
+            "cdr_id" | "call_history_id" => Some(id.clone()),
+            "cdr_started_at" | "cdr_ended_at" => Some("1770712917554321".to_owned()),
+            _ => None,
+        });
+        let recording = Recording::COLUMNS.iter().map(|column| match column.name {
+            "id_recording" => Some(number.to_string()),
+            "cdr_id" => Some(id.clone()),
+            "recording_url" => Some(name(number)),
+            _ => None,
+        });
+        let (leg, recording) = (leg.collect(), recording.collect());
+        batch.cdrs.push(sourced(leg, Cdr::from_texts));
+        batch.recordings.push(sourced(recording, Recording::from_texts));
+    }
+    batch
+}
+
+fn sourced<R, E: std::fmt::Debug>(
+    texts: Vec<Option<String>>,
+    row: impl Fn(Vec<Option<String>>) -> Result<R, E>,
+) -> Sourced<R> {
+    let source_digest = digest(&json!(texts).to_string());
+    let row = row(texts).expect("a row");
+    Sourced { row, source_digest }
+}
+
+/// The links as a client gets them, once the gateway can sign them.
+async fn links(address: SocketAddr) -> Vec<Link> {
+    let begun = Instant::now();
+    loop {
+        let rows = cdrs(address).await;
+        let link = |row: &Value| {
+            let url = row["recording_url"].as_str().expect("a link");
+            let path = url
+                .strip_prefix(&format!("http://{address}"))
+                .expect("its own address");
+            Link {
+                server: address,
+                path: path.to_owned(),
+            }
+        };
+        if let Some(rows) = rows.as_array() {
+            return rows.iter().map(link).collect();
+        }
+        assert!(begun.elapsed() < LIMIT, "no rows: {rows}");
+        sleep(Duration::from_millis(50)).await;
+    }
+}
+
+/// The answer to `POST cdr`.
+async fn cdrs(address: SocketAddr) -> Value {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    let mut socket = tokio::net::TcpStream::connect(address)
+        .await
+        .expect("a connection");
+    let body = r#"{"call_id":"0"}"#;
+    let request = format!(
+        "POST /pbx-api/cdr HTTP/1.0\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
+        body.len()
+    );
+    socket.write_all(request.as_bytes()).await.expect("a request");
+    let mut answer = String::new();
+    socket.read_to_string(&mut answer).await.expect("an answer");
+    let (_, body) = answer.split_once("\r\n\r\n").expect("a body");
+    serde_json::from_str(body).expect("JSON")
+}
