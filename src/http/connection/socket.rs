@@ -11,8 +11,8 @@ use super::frames::Frames;
 use super::watch::Watch;
 use crate::metric;
 
-/// The most that is read at once on HTTP/2: some 300 requests, when they are as small as can be.
-const HTTP2_READ: usize = 4 * 1024;
+/// The most that is read at once on HTTP/2: some 80 requests, when they are as small as can be.
+const HTTP2_READ: usize = 1024;
 
 /// The socket.
 #[derive(Debug)]
