@@ -38,6 +38,8 @@ pub(crate) const HTTP_SECONDS: &str = "mege_http_seconds";
 pub(crate) const HTTP_CONNECTIONS: &str = "mege_http_connections";
 /// Connections that were ended by the HTTP server, by `reason`.
 pub(crate) const HTTP_CONNECTIONS_CUT: &str = "mege_http_connections_cut_total";
+/// HTTP/1 requests that were refused because they cannot be parsed or their head is too large.
+pub(crate) const HTTP_MALFORMED: &str = "mege_http_malformed_total";
 /// TLS handshakes that failed or took too long.
 pub(crate) const TLS_HANDSHAKES_FAILED: &str = "mege_tls_handshakes_failed_total";
 /// 1 while the certificate's files hold what cannot be used, and the one before is served; otherwise 0.
@@ -80,6 +82,7 @@ pub(crate) fn describe() {
         HTTP_CONNECTIONS_CUT,
         "Connections ended by the HTTP server, by reason"
     );
+    describe_counter!(HTTP_MALFORMED, "HTTP/1 requests that cannot be parsed");
     describe_counter!(
         TLS_HANDSHAKES_FAILED,
         "TLS handshakes that failed or took too long"

@@ -93,9 +93,17 @@ where
                 })
                 // Scheme and host of the server, which only matter to who makes links from a request: nobody here.
                 .finish(map_config(app, |()| AppConfig::default()));
-            fn_service(open).and_then(http)
+            fn_service(open).and_then(http.map_err(count_malformed))
         })?;
     Ok(server.run())
+}
+
+/// Counts what was refused before it was a request: it is in none of the counts by route.
+fn count_malformed(error: DispatchError) -> DispatchError {
+    if matches!(error, DispatchError::Parse(_)) {
+        metrics::counter!(metric::HTTP_MALFORMED).increment(1);
+    }
+    error
 }
 
 /// A client's stream, in clear or with TLS.

@@ -11,8 +11,8 @@ use super::frames::Frames;
 use super::watch::Watch;
 use crate::metric;
 
-/// The most that is read at once on HTTP/2: some 300 requests, when they are as small as can be.
-const HTTP2_READ: usize = 4 * 1024;
+/// The most that is read at once on HTTP/2: some 80 requests, when they are as small as can be.
+const HTTP2_READ: usize = 1024;
 
 /// The socket.
 #[derive(Debug)]
@@ -150,5 +150,47 @@ impl<T: AsyncWrite + Unpin> AsyncWrite for Socket<T> {
         self.alive()?;
         let poll = Pin::new(&mut self.io).poll_shutdown(context);
         self.note(context, poll)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, duplex, split};
+    use tokio::time::timeout;
+
+    use super::super::watch::{Cut, Watches};
+    use super::*;
+
+    const SOON: Duration = Duration::from_secs(1);
+
+    #[tokio::test(start_paused = true)]
+    async fn who_does_not_read_is_not_read_from() {
+        let (mut client, server) = duplex(64);
+        let socket = Socket::new(server, Watches::default().add(), false);
+        let (mut read, mut write) = split(socket);
+        client.write_all(b"a request").await.unwrap();
+        let writing = async { write.write_all(&[0; 100]).await.unwrap() };
+        let reading = async {
+            assert!(timeout(SOON, read.read_u8()).await.is_err(), "nothing is read");
+            client.read_exact(&mut [0; 100]).await.unwrap();
+            let first = timeout(SOON, read.read_u8()).await;
+            assert_eq!(first.unwrap().unwrap(), b'a');
+        };
+        tokio::join!(writing, reading);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_verdict_ends_what_waits() {
+        let (_client, server) = duplex(64);
+        let watch = Watches::default().add();
+        let (mut read, mut write) = split(Socket::new(server, Rc::clone(&watch), false));
+        let (got, sent, ()) = tokio::join!(read.read_u8(), write.write_all(&[0; 100]), async {
+            tokio::time::sleep(SOON).await;
+            watch.end(Cut::AnswerNotRead);
+        });
+        assert_eq!(got.unwrap_err().kind(), io::ErrorKind::ConnectionAborted);
+        assert_eq!(sent.unwrap_err().kind(), io::ErrorKind::ConnectionAborted);
     }
 }

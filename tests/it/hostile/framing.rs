@@ -7,7 +7,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-use super::{address, honest, raw};
+use super::{address, honest, metric, raw};
 use crate::support::app::{LIMIT, TestApp, simulated, simulator};
 
 /// A call that would be placed, if it were taken for a request of its own.
@@ -67,7 +67,9 @@ async fn what_can_be_read_in_two_ways_is_refused_and_smuggles_nothing() {
         format!("GET /livez\r\n\r\n{smuggled}"),
         format!("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n{smuggled}"),
     ]);
-    for request in requests {
+    let begun = metric(to, "mege_http_malformed_total", "").await;
+    assert!(begun < 1.0, "{begun}");
+    for request in &requests {
         let answer = raw(to, request.as_bytes(), LIMIT).await;
         assert!(answer.starts_with("HTTP/1.1 400 "), "{request:?}: {answer}");
         assert_eq!(answer.matches("HTTP/1.1 ").count(), 1, "{request:?}: {answer}");
