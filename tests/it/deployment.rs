@@ -237,11 +237,15 @@ fn every_code_to_look_for_is_one_that_is_sent() {
 }
 
 #[test]
-fn every_metric_in_the_documents_exists() {
+fn every_variable_and_metric_in_the_documents_exists() {
     let mut seen = 0;
     for (path, text) in documents() {
         let words = text.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_'));
         for word in words {
+            let variable = word.starts_with("MEGE__") && !word.contains("SECTION");
+            if variable {
+                assert!(is_known(word), "{}: {word}", path.display());
+            }
             let metric = ["_total", "_seconds", "_unwritten"]
                 .iter()
                 .any(|end| word.ends_with(end));
@@ -268,6 +272,34 @@ fn every_link_between_documents_leads_somewhere() {
             }
             let folder = path.parent().expect("a folder");
             assert!(folder.join(file).exists(), "{}: {link}", path.display());
+        }
+    }
+}
+
+#[test]
+fn every_key_in_the_documents_for_operators_exists() {
+    let template = include_str!("../../config/default.toml");
+    let sections = ["http.", "log.", "store.", "audit.", "asterisk.", "pac."];
+    let integrations = ["asterisk.", "pac."];
+    for (path, text) in documents() {
+        for word in quoted(&text) {
+            let is_key = !word.ends_with(".conf")
+                && sections.iter().any(|section| word.starts_with(section))
+                && word
+                    .bytes()
+                    .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'.' | b'_'))
+                && !(integrations.iter().any(|kind| word.starts_with(kind)) && word.split('.').count() < 3);
+            if !is_key {
+                continue;
+            }
+            let name = word.rsplit('.').next().unwrap_or_default();
+            let documented = template.lines().any(|line| {
+                let line = line.trim_start_matches("# ");
+                line.starts_with(&format!("{name} = "))
+                    || line.ends_with(&format!(".{name}]"))
+                    || line == format!("[{name}]")
+            });
+            assert!(documented, "{}: {word}", path.display());
         }
     }
 }
