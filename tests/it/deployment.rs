@@ -220,8 +220,11 @@ fn every_command_in_the_documents_is_one() {
 }
 
 #[test]
-fn every_code_to_look_for_is_one_that_is_sent() {
+fn every_code_that_is_sent_is_there_to_look_for_and_no_other() {
     let text = include_str!("../../docs/troubleshoot.md");
+    for code in Code::ALL {
+        assert!(text.contains(&format!("`{}`", code.as_str())), "{code:?}");
+    }
     let tables = text
         .split("\n| code |")
         .skip(1)
