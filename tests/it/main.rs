@@ -13,6 +13,7 @@ mod check;
 mod collector;
 mod contract;
 mod demo;
+mod deployment;
 mod drop_in;
 mod hostile;
 mod isolation;

@@ -14,10 +14,10 @@ fn files(folder: &Path) -> usize {
     std::fs::read_dir(folder).expect("a folder").count()
 }
 
-/// Pretends that the schemas are of a program with other migrations, all later.
+/// Pretends that the schemas are of a program with more migrations.
 fn of_a_later_program(file: &Path, history: &str) {
     let connection = rusqlite::Connection::open(file).expect("a store");
-    let later = format!("UPDATE {history} SET version = version + 100");
+    let later = format!("UPDATE {history} SET version = version + 1000");
     connection.execute(&later, []).expect("a history");
 }
 
