@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use clap::Parser as _;
 use mege_gateway::cli::{Cli, Command};
 use mege_gateway::command::{self, CommandError};
+use mege_gateway::startup::StartError;
 
 #[actix_web::main]
 async fn main() -> ExitCode {
@@ -24,7 +25,9 @@ async fn main() -> ExitCode {
             // With standard error closed there is nobody to tell.
             let _ = writeln!(io::stderr(), "mege-gateway: {error}");
             ExitCode::from(match error {
-                CommandError::Settings(_) | CommandError::InvalidKey(_) => 2,
+                CommandError::Settings(_)
+                | CommandError::InvalidKey(_)
+                | CommandError::Start(StartError::NoKeys(_)) => 2,
                 CommandError::Start(_)
                 | CommandError::Io(_)
                 | CommandError::Telemetry(_)

@@ -11,8 +11,9 @@ use tokio::time::{sleep, timeout};
 
 use super::{CommandError, say, settings};
 use crate::actor::{Health, HealthReport, Placement};
+use crate::ledger::key::Known;
 use crate::settings::Settings;
-use crate::startup::Stores;
+use crate::startup::{StartError, Stores};
 use crate::{ari, pac};
 
 /// How long each store and integration may take to answer.
@@ -45,6 +46,9 @@ pub async fn check(file: Option<PathBuf>) -> Result<(), CommandError> {
             (health.name().to_owned(), usable(health).await)
         }));
     }
+    trials.push_back(Box::pin(async {
+        ("keys".to_owned(), doors(&settings, &stores).await)
+    }));
     integrations(&settings, &mut trials);
     let mut works = true;
     while let Some((name, found)) = trials.next().await {
@@ -59,6 +63,32 @@ pub async fn check(file: Option<PathBuf>) -> Result<(), CommandError> {
         }
     }
     if works { Ok(()) } else { Err(CommandError::Check) }
+}
+
+/// Who will be able to use the gateway.
+async fn doors(settings: &Settings, stores: &Stores) -> Found {
+    if timeout(PATIENCE, stores.keys_read()).await.is_err() || !stores.keys.state().loaded {
+        return Err("the ledger cannot be read".to_owned());
+    }
+    for entry in &settings.auth.trust {
+        match stores.keys.named(&entry.key) {
+            Known::Live(_) => {}
+            Known::Revoked(_) | Known::Nothing | Known::NotLoaded => {
+                return Err(format!(
+                    "auth.trust names {}, and there is no such key",
+                    entry.key
+                ));
+            }
+        }
+    }
+    let address = settings.http.address;
+    match (stores.keys.state().live, stores.keys.any_key_ever()) {
+        (0, _) if !address.is_loopback() => Err(StartError::NoKeys(address).to_string()),
+        (0, Some(true)) => Err("every key was revoked, so nobody can use the gateway".to_owned()),
+        (0, _) => Ok("open: no key was ever made, so anybody on this machine may do everything".to_owned()),
+        (1, _) => Ok("1 key".to_owned()),
+        (live, _) => Ok(format!("{live} keys")),
+    }
 }
 
 fn integrations<'a>(settings: &'a Settings, trials: &mut FuturesOrdered<Trial<'a>>) {

@@ -1,5 +1,6 @@
 //! The HTTP layer: parse, ask an actor, answer. It holds no connection to anything.
 
+mod access;
 mod backend;
 mod body;
 mod code;
@@ -17,6 +18,7 @@ mod server;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -26,6 +28,7 @@ use tokio::time::Instant;
 use utoipa_actix_web::scope;
 use utoipa_actix_web::service_config::ServiceConfig;
 
+pub use access::Doors;
 pub use backend::Gateway;
 pub use code::Code;
 pub use error::{Failure, Outcome};
@@ -35,6 +38,7 @@ pub use server::serve;
 use document::Documents;
 
 use crate::actor::{Health, HealthBoard};
+use crate::ledger::key::Scope;
 use crate::settings::Settings;
 
 /// What the routes work with.
@@ -52,6 +56,12 @@ pub struct AppState {
     /// What the paths of the gateway's own API begin with.
     own_api: String,
     documents: Documents,
+    doors: Doors,
+    /// The names of all PBXs.
+    pbxs: BTreeSet<String>,
+    /// The PBXs that the original's routes mean: for calls, and for CDRs.
+    default_asterisk: Option<String>,
+    default_pac: Option<String>,
 }
 
 impl AppState {
@@ -64,6 +74,7 @@ impl AppState {
         stores: Vec<Health>,
         lifecycle: Lifecycle,
         metrics: PrometheusHandle,
+        doors: Doors,
     ) -> Self {
         let pac = settings.default_pac().map(|(_, pac)| pac);
         Self {
@@ -77,6 +88,19 @@ impl AppState {
             recordings: pac.and_then(|pac| pac.recording_path.clone()),
             own_api: format!("{}/v1/", settings.http.base_path()),
             documents: Documents::new(&settings.http.base_path()),
+            doors,
+            pbxs: settings.pbx_names(),
+            default_asterisk: settings.default_asterisk().map(|(name, _)| name.to_owned()),
+            default_pac: settings.default_pac().map(|(name, _)| name.to_owned()),
+        }
+    }
+
+    /// The PBX that the original's route for such a scope means.
+    fn default_pbx(&self, scope: Scope) -> Option<&str> {
+        match scope {
+            Scope::CallsWrite => self.default_asterisk.as_deref(),
+            Scope::CdrRead => self.default_pac.as_deref(),
+            Scope::RecordingsRead | Scope::StatusRead | Scope::Admin => None,
         }
     }
 
@@ -115,7 +139,12 @@ fn configure(base: &str, config: &mut ServiceConfig<'_>) {
             scope(base)
                 .service(routes::last_call_id::last_call_id)
                 .service(routes::cdr::cdr)
-                .service(routes::make_call::make_call),
+                .service(routes::make_call::make_call)
+                .service(routes::keys::list_keys)
+                .service(routes::keys::create_key)
+                .service(routes::keys::revoke_key)
+                .service(routes::keys::rotate_links)
+                .service(routes::audit::audit),
         )
         .default_service(web::to(fallback::respond));
 }

@@ -9,6 +9,7 @@ mod check;
 mod collector;
 mod contract;
 mod demo;
+mod doors;
 mod isolation;
 mod no_lost_cdr;
 #[cfg(feature = "peers")]

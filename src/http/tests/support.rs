@@ -22,8 +22,11 @@ use crate::actor::{Health, HealthBoard};
 use crate::ari::{Originate, Originated};
 use crate::cdr::{CdrPages, LegacyRow};
 use crate::database::StoreError;
-use crate::http::{AppState, Failure, Gateway, Lifecycle, serve};
+use crate::http::{AppState, Doors, Failure, Gateway, Lifecycle, serve};
 use crate::ledger::CallId;
+use crate::ledger::key::{
+    ApiKey, AuditEntry, AuditLog, CreateKey, CreatedKey, KeyRing, ListAudit, RevokeKey, RotateLinkKey,
+};
 use crate::settings::{Settings, Sources};
 use crate::telemetry;
 
@@ -101,6 +104,26 @@ impl Gateway for FakeGateway {
         self.searches.lock().unwrap().push(call_id);
         self.verdict()?;
         Ok(self.pages.as_ref().map_or_else(|| pages([]), |pages| pages()))
+    }
+
+    async fn create_key(&self, _: CreateKey, _: Instant) -> Result<CreatedKey, Failure> {
+        Err(Failure::not_configured("ledger"))
+    }
+
+    async fn list_keys(&self, _: Instant) -> Result<Vec<ApiKey>, Failure> {
+        Err(Failure::not_configured("ledger"))
+    }
+
+    async fn revoke_key(&self, _: RevokeKey, _: Instant) -> Result<(), Failure> {
+        Err(Failure::not_configured("ledger"))
+    }
+
+    async fn rotate_link_key(&self, _: RotateLinkKey, _: Instant) -> Result<(), Failure> {
+        Err(Failure::not_configured("ledger"))
+    }
+
+    async fn list_audit(&self, _: ListAudit, _: Instant) -> Result<Vec<AuditEntry>, Failure> {
+        Err(Failure::not_configured("ledger"))
     }
 }
 
@@ -205,6 +228,7 @@ impl TestApp {
             actors.to_vec(),
             lifecycle.clone(),
             telemetry::metrics().unwrap(),
+            Doors::new(&settings, KeyRing::holding(Vec::new()), AuditLog::default()),
         );
         let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
         let address = listener.local_addr().unwrap();
