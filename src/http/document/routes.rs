@@ -65,3 +65,32 @@ fn access(operation: &Value) -> Option<Access> {
         Access::Scope(scope)
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn who_may_use_a_route_is_what_its_security_says() {
+        let key = json!({ "key": ["cdr:read"] });
+        let header = json!({ "key_header": ["cdr:read"] });
+        for (security, expected) in [
+            (json!([{}]), Some(Access::Public)),
+            (json!([key, header]), Some(Access::Scope(Scope::CdrRead))),
+            (json!([{}, key, header]), Some(Access::Optional(Scope::CdrRead))),
+            // What makes no sense, or says nothing, lets nobody in.
+            (json!([]), None),
+            (json!([{ "key": [] }]), None),
+            (json!([{ "key": ["cdr:raed"] }]), None),
+            (json!([{}, { "key": ["cdr:raed"] }]), None),
+            (json!([header]), None),
+            (Value::Null, None),
+        ] {
+            let operation = json!({ "security": security });
+            assert_eq!(access(&operation), expected, "{operation}");
+        }
+        assert_eq!(access(&json!({})), None);
+    }
+}

@@ -45,6 +45,9 @@ const EXPECTED: &[(&str, &str, Expected)] = &[
     ("GET", "/api/v1/audit", Expected::Scope(Admin)),
 ];
 
+/// Who asks, with which headers, and the status and code that they are refused with.
+type Case = (&'static str, Vec<(&'static str, String)>, u16, &'static str);
+
 /// Something that each parameter of a path may be.
 fn filled(path: &str) -> String {
     let path = path
@@ -154,7 +157,7 @@ async fn every_operation_lets_in_whom_it_should_and_nobody_else() {
             Expected::Scope(scope) => (scope, false),
             ScopeAndPbx(scope) => (scope, true),
         };
-        let refused: [(&str, Vec<(&str, String)>, u16, &str); 8] = [
+        let refused: [Case; 8] = [
             ("no key", vec![], 401, "unauthenticated"),
             (
                 "unknown",
@@ -241,10 +244,20 @@ async fn every_operation_lets_in_whom_it_should_and_nobody_else() {
 #[actix_rt::test]
 async fn no_other_spelling_or_method_leads_past_the_door() {
     let simulator = simulator().await;
-    let app = TestApp::start(&simulated(&simulator)).await;
+    let mut variables = simulated(&simulator);
+    variables.push(("MEGE__HTTP__ALLOWED_ORIGINS", "https://crm.example".to_owned()));
+    let app = TestApp::start(&variables).await;
     let key = make(&app, "crm", &["status:read"], None).await;
     // Whatever the router takes for the route, the door does too.
-    for path in ["/status", "/st%61tus", "/%73tatus", "/status?x=1"] {
+    for path in [
+        "/status",
+        "/st%61tus",
+        "/%73tatus",
+        "/status?x=1",
+        "/pbx%2Dapi/last%2dcall-id",
+        "/v1/k%65ys",
+        "/v1/k%65ys?limit=1",
+    ] {
         let reply = app.send(Method::GET, path, &[], "").await;
         assert_eq!(reply.status, 401, "{path}: {}", reply.body);
     }
@@ -273,6 +286,21 @@ async fn no_other_spelling_or_method_leads_past_the_door() {
         let reply = app.send(verb, "/status", &[], "").await;
         assert_eq!(reply.status, 405, "{method}: {}", reply.body);
     }
+    // A browser asks first, and cannot send a key with that.
+    let preflight = [
+        ("origin", "https://crm.example"),
+        ("access-control-request-method", "GET"),
+        ("access-control-request-headers", "x-api-key"),
+    ];
+    let reply = app.send(Method::OPTIONS, "/status", &preflight, "").await;
+    assert_eq!(reply.status, 200, "{}", reply.body);
+    // And it may read why it was refused.
+    let reply = app.send(Method::GET, "/status", &preflight[..1], "").await;
+    assert_eq!(reply.status, 401);
+    assert_eq!(
+        header(&reply, "access-control-allow-origin"),
+        Some("https://crm.example")
+    );
     let overridden = [("x-http-method-override", "GET"), ("x-original-url", "/status")];
     let reply = app.send(Method::POST, "/livez", &overridden, "").await;
     assert_eq!(reply.status, 405);
