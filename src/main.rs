@@ -30,7 +30,7 @@ async fn main() -> ExitCode {
                 // What is configured, or was asked for, cannot be used.
                 CommandError::Settings(_)
                 | CommandError::InvalidKey(_)
-                | CommandError::Start(StartError::Tls(_)) => 2,
+                | CommandError::Start(StartError::Tls(_) | StartError::NoKeys(_)) => 2,
                 CommandError::Start(_)
                 | CommandError::Io(_)
                 | CommandError::Telemetry(_)

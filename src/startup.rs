@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io;
-use std::net::TcpListener;
+use std::net::{IpAddr, TcpListener};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,8 +19,11 @@ use crate::cdr::collector::{self, CollectorHandle};
 use crate::cdr::{
     self, CdrHandle, CdrPages, ClientId, GetLastCallId, GetRecording, SearchAfterCallId, digest,
 };
-use crate::http::{self, AppState, Failure, Gateway, Lifecycle, PairError, Tls};
-use crate::ledger::key::{AuditLog, KeyRing, LinkKey};
+use crate::http::{self, AppState, Doors, Failure, Gateway, Lifecycle, PairError, Tls};
+use crate::ledger::key::{
+    ApiKey, AuditEntry, AuditLog, CreateKey, CreatedKey, KeyRing, LinkKey, ListAudit, ListKeys, RevokeKey,
+    RotateLinkKey,
+};
 use crate::ledger::{self, Flush, Journal, LedgerHandle, LedgerSettings};
 use crate::pac::{self, InvalidPacAddress, PacHandle};
 use crate::recordings::{self, OpenRecording, OpenedRecording, RecordingError, RecordingHandle, RecordingId};
@@ -51,6 +54,12 @@ pub enum StartError {
     /// The certificate or its key cannot be used.
     #[error(transparent)]
     Tls(#[from] PairError),
+    /// Anybody could reach it, and nobody could be told apart.
+    #[error(
+        "http.address is {0}, which others reach, and nobody could use the gateway: make a key (mege-gateway keys create), \
+         or name trusted clients (auth.trust), or listen on 127.0.0.1"
+    )]
+    NoKeys(IpAddr),
     /// Metrics could not be set up.
     #[error(transparent)]
     Telemetry(#[from] TelemetryError),
@@ -83,6 +92,24 @@ impl Stores {
             keys,
             audit,
             journal,
+        }
+    }
+}
+
+impl Stores {
+    /// Waits until the keys were read, or the ledger says that it cannot be used; for a while.
+    ///
+    /// # Cancel safety
+    /// Safe: nothing but waiting.
+    pub async fn keys_read(&self) {
+        let read = async {
+            self.ledger.health().said_something().await;
+            if self.ledger.health().report().usable {
+                self.keys.was_loaded().await;
+            }
+        };
+        if timeout(BUILD_PATIENCE, read).await.is_err() || !self.keys.state().loaded {
+            tracing::warn!("the keys cannot be read yet: requests are refused until they are");
         }
     }
 }
@@ -296,6 +323,26 @@ impl Gateway for Integrations {
     fn link_key(&self) -> Option<LinkKey> {
         self.stores.keys.link_key()
     }
+
+    async fn create_key(&self, request: CreateKey, deadline: Instant) -> Result<CreatedKey, Failure> {
+        Ok(self.stores.ledger.ask(request, deadline).await?)
+    }
+
+    async fn list_keys(&self, deadline: Instant) -> Result<Vec<ApiKey>, Failure> {
+        Ok(self.stores.ledger.ask(ListKeys, deadline).await?)
+    }
+
+    async fn revoke_key(&self, request: RevokeKey, deadline: Instant) -> Result<(), Failure> {
+        Ok(self.stores.ledger.ask(request, deadline).await?)
+    }
+
+    async fn rotate_link_key(&self, request: RotateLinkKey, deadline: Instant) -> Result<(), Failure> {
+        Ok(self.stores.ledger.ask(request, deadline).await?)
+    }
+
+    async fn list_audit(&self, request: ListAudit, deadline: Instant) -> Result<Vec<AuditEntry>, Failure> {
+        Ok(self.stores.ledger.ask(request, deadline).await?)
+    }
 }
 
 /// A gateway that listens.
@@ -328,6 +375,13 @@ impl Application {
         let port = listener.local_addr().map_err(listen)?.port();
         let integrations = Integrations::spawn(&settings, placement)?;
         integrations.built().await;
+        integrations.stores.keys_read().await;
+        let keys = integrations.stores.keys.state();
+        let closed = keys.loaded && keys.live == 0 && settings.auth.trust.is_empty();
+        if closed && !settings.http.address.is_loopback() {
+            integrations.stop(settings.http.shutdown_timeout()).await;
+            return Err(StartError::NoKeys(settings.http.address));
+        }
         Ok(Self {
             port,
             shutdown: settings.http.shutdown_timeout(),
@@ -379,6 +433,11 @@ impl Application {
             ],
             lifecycle.clone(),
             metrics,
+            Doors::new(
+                &settings,
+                integrations.stores.keys.clone(),
+                integrations.stores.audit.clone(),
+            ),
         );
         let server = http::serve(&settings.http, tls, state, listener)?;
         let handle = server.handle();

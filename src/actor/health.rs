@@ -157,6 +157,16 @@ impl Health {
         let _ = changes.wait_for(|report| report.usable).await;
     }
 
+    /// Waits until the actor has said something of its integration, good or bad.
+    ///
+    /// # Cancel safety
+    /// Safe: nothing but waiting.
+    pub async fn said_something(&self) {
+        let mut changes = self.report.subscribe();
+        // An error would mean that the sender is gone, and `self` holds it.
+        let _ = changes.wait_for(|report| !report.detail.is_null()).await;
+    }
+
     /// Publishes what the actor knows of its integration, and whether it can do its work.
     pub fn publish<T: Serialize>(&self, usable: bool, detail: &T) {
         let detail = serde_json::to_value(detail).unwrap_or_default();

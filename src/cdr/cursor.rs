@@ -22,8 +22,6 @@
 //! * An id that is not remembered (any more), or whose `seq` the feed has not reached, says nothing: it is compared
 //!   with others, as the original does.
 
-use std::net::IpAddr;
-
 use uuid::Uuid;
 
 /// How many legs with no greater id than the one asked with a reply has at most: some 2 MiB.
@@ -46,10 +44,10 @@ pub(super) const FORGET_AT_ONCE: usize = 500;
 pub struct ClientId(String);
 
 impl ClientId {
-    /// A client that is known by its address alone.
+    /// The client of that name, which no other has.
     #[must_use]
-    pub fn of_address(address: IpAddr) -> Self {
-        Self(format!("address {}", address.to_canonical()))
+    pub fn named(name: String) -> Self {
+        Self(name)
     }
 
     /// The text that stores keep.

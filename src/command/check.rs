@@ -13,7 +13,9 @@ use super::{CommandError, say, settings};
 use crate::actor::{Health, HealthReport, Placement};
 use crate::database::{Schema, StoreError};
 use crate::http::Tls;
+use crate::ledger::key::Known;
 use crate::settings::{RecordingPath, Scheme, Settings};
+use crate::startup::{StartError, ledger_settings};
 use crate::{ari, cdr, ledger, pac, recordings};
 
 /// How long each store and integration may take to answer.
@@ -49,6 +51,7 @@ pub async fn check(file: Option<PathBuf>) -> Result<(), CommandError> {
         let look = ledger::ledger_schema(&settings.store);
         ("ledger".to_owned(), looked_at(look).await)
     }));
+    trials.push_back(Box::pin(async { ("keys".to_owned(), doors(&settings).await) }));
     integrations(&settings, &mut trials);
     let mut works = true;
     if settings.http.scheme == Scheme::Https {
@@ -68,6 +71,46 @@ pub async fn check(file: Option<PathBuf>) -> Result<(), CommandError> {
         }
     }
     if works { Ok(()) } else { Err(CommandError::Check) }
+}
+
+/// Who will be able to use the gateway.
+async fn doors(settings: &Settings) -> Found {
+    let look = ledger::ledger_schema(&settings.store);
+    let schema = match timeout(PATIENCE, look).await {
+        Ok(Ok(schema)) => schema,
+        Ok(Err(_)) | Err(_) => return Err("the ledger cannot be read".to_owned()),
+    };
+    let ledger = ledger_settings(settings);
+    let keys = ledger.keys.clone();
+    if !schema.is_current() && !schema.is_empty() {
+        return Ok("not read: the ledger's schema is not up to date".to_owned());
+    }
+    // One that is empty holds no key, and a look makes nothing.
+    let reader = schema
+        .is_current()
+        .then(|| ledger::spawn(ledger, Placement::Dedicated));
+    if reader.is_some() && timeout(PATIENCE, keys.was_loaded()).await.is_err() {
+        return Err("the ledger cannot be read".to_owned());
+    }
+    for entry in &settings.auth.trust {
+        match keys.named(&entry.key) {
+            Known::Live(_) => {}
+            Known::Revoked(_) | Known::Nothing | Known::NotLoaded => {
+                return Err(format!(
+                    "auth.trust names {}, and there is no such key",
+                    entry.key
+                ));
+            }
+        }
+    }
+    let address = settings.http.address;
+    match (keys.state().live, keys.any_key_ever()) {
+        (0, _) if !address.is_loopback() => Err(StartError::NoKeys(address).to_string()),
+        (0, Some(true)) => Err("every key was revoked, so nobody can use the gateway".to_owned()),
+        (0, _) => Ok("open: no key was ever made, so anybody on this machine may do everything".to_owned()),
+        (1, _) => Ok("1 key".to_owned()),
+        (live, _) => Ok(format!("{live} keys")),
+    }
 }
 
 fn integrations<'a>(settings: &'a Settings, trials: &mut FuturesOrdered<Trial<'a>>) {

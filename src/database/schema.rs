@@ -39,12 +39,26 @@ impl Schema {
     }
 }
 
+impl Schema {
+    /// Whether there is none yet.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.found == 0
+    }
+
+    /// Whether nothing is to be done.
+    #[must_use]
+    pub fn is_current(&self) -> bool {
+        self.found == self.known
+    }
+}
+
 /// What is still to be done: nothing, when it is up to date.
 impl fmt::Display for Schema {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { found, known } = self;
         match found {
-            _ if found == known => Ok(()),
+            _ if self.is_current() => Ok(()),
             0 => write!(f, "empty: the start makes its schema"),
             _ => write!(f, "the start brings its schema from version {found} to {known}"),
         }

@@ -9,11 +9,13 @@ use uuid::Uuid;
 use super::error::Failure;
 use crate::ari::{Originate, Originated};
 use crate::cdr::{CdrPages, ClientId};
-use crate::ledger::key::LinkKey;
+use crate::ledger::key::{
+    ApiKey, AuditEntry, CreateKey, CreatedKey, LinkKey, ListAudit, RevokeKey, RotateLinkKey,
+};
 use crate::recordings::{OpenedRecording, RecordingId};
 
-/// The actors behind the original's routes: each method is one `ask` of the default Asterisk or of the CDR store
-/// for the default 3CX, and [`Failure::not_configured`] where there is none.
+/// The actors behind the routes: each method is one `ask`. Those of the original's routes ask the default Asterisk, or
+/// the CDR store for the default 3CX, and are [`Failure::not_configured`] where there is none.
 #[async_trait(?Send)]
 pub trait Gateway: fmt::Debug + Send + Sync {
     /// Places a call. Where no Asterisk is configured, the failure is also [`Failure::not_placed`].
@@ -48,4 +50,34 @@ pub trait Gateway: fmt::Debug + Send + Sync {
 
     /// The key that signs links to recordings; none before it was read.
     fn link_key(&self) -> Option<LinkKey>;
+
+    /// Makes a key.
+    ///
+    /// # Cancel safety
+    /// As [`ActorHandle::ask`](crate::actor::ActorHandle::ask): the key may be made with nobody there to be told it.
+    async fn create_key(&self, request: CreateKey, deadline: Instant) -> Result<CreatedKey, Failure>;
+
+    /// Every key.
+    ///
+    /// # Cancel safety
+    /// Safe: a read.
+    async fn list_keys(&self, deadline: Instant) -> Result<Vec<ApiKey>, Failure>;
+
+    /// Revokes a key.
+    ///
+    /// # Cancel safety
+    /// As [`ActorHandle::ask`](crate::actor::ActorHandle::ask): it may be revoked all the same.
+    async fn revoke_key(&self, request: RevokeKey, deadline: Instant) -> Result<(), Failure>;
+
+    /// Replaces the key that signs links to recordings.
+    ///
+    /// # Cancel safety
+    /// As [`ActorHandle::ask`](crate::actor::ActorHandle::ask): it may be replaced all the same.
+    async fn rotate_link_key(&self, request: RotateLinkKey, deadline: Instant) -> Result<(), Failure>;
+
+    /// Entries of the audit.
+    ///
+    /// # Cancel safety
+    /// Safe: a read.
+    async fn list_audit(&self, request: ListAudit, deadline: Instant) -> Result<Vec<AuditEntry>, Failure>;
 }

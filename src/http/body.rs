@@ -1,13 +1,17 @@
-//! JSON bodies of the original's routes: read within bounds, and each field as it was written.
+//! JSON bodies, read within bounds; on the original's routes each field as it was written.
 
 use std::collections::BTreeMap;
 
 use actix_web::http::StatusCode;
 use actix_web::{HttpMessage as _, HttpRequest, web};
+use bytes::Bytes;
+use serde::de::DeserializeOwned;
 use serde_json::error::Category;
 use serde_json::value::RawValue;
 use tokio::time::{Instant, timeout_at};
 
+use super::code::Code;
+use super::error::Failure;
 use super::legacy_error::Refusal;
 
 /// The largest body, as the original's.
@@ -30,6 +34,37 @@ pub(super) enum Field {
     Other,
 }
 
+/// Reads a body until the deadline.
+async fn read(payload: web::Payload, deadline: Instant) -> Result<Bytes, Failure> {
+    match timeout_at(deadline, payload.to_bytes_limited(MAX_BODY)).await {
+        Ok(Ok(Ok(bytes))) => Ok(bytes),
+        Ok(Ok(Err(_))) => Err(Failure::new(Code::InvalidRequest, "the body broke off")),
+        Ok(Err(_)) => Err(Failure::new(Code::PayloadTooLarge, "request entity too large")),
+        Err(_) => Err(Failure::new(
+            Code::RequestTimeout,
+            "the body did not come in time",
+        )),
+    }
+}
+
+/// Reads the JSON body of one of the gateway's own routes until the deadline. It has to say that it is JSON: so a page of
+/// another origin cannot send one without asking the browser's permission first.
+///
+/// # Cancel safety
+/// Dropping it loses the request, and nothing else.
+pub(super) async fn json<T: DeserializeOwned>(
+    request: &HttpRequest,
+    payload: web::Payload,
+    deadline: Instant,
+) -> Result<T, Failure> {
+    let invalid = |message: String| Failure::new(Code::InvalidRequest, message);
+    if !request.content_type().eq_ignore_ascii_case("application/json") {
+        return Err(invalid("the Content-Type must be application/json".to_owned()));
+    }
+    let bytes = read(payload, deadline).await?;
+    serde_json::from_slice(&bytes).map_err(|error| invalid(error.to_string()))
+}
+
 impl Fields {
     /// Reads a body until the deadline. One that does not say that it is JSON is taken for empty, as the original does: so a
     /// page of another origin cannot send one without asking the browser's permission first.
@@ -41,20 +76,9 @@ impl Fields {
         payload: web::Payload,
         deadline: Instant,
     ) -> Result<Self, Refusal> {
-        let bytes = match timeout_at(deadline, payload.to_bytes_limited(MAX_BODY)).await {
-            Ok(Ok(Ok(bytes))) => bytes,
-            Ok(Ok(Err(_))) => {
-                return Err(Refusal::request(StatusCode::BAD_REQUEST, "the body broke off"));
-            }
-            Ok(Err(_)) => {
-                let message = "request entity too large";
-                return Err(Refusal::request(StatusCode::PAYLOAD_TOO_LARGE, message));
-            }
-            Err(_) => {
-                let message = "the body did not come in time";
-                return Err(Refusal::request(StatusCode::REQUEST_TIMEOUT, message));
-            }
-        };
+        let bytes = read(payload, deadline)
+            .await
+            .map_err(|failure| Refusal::request(failure.code.status(), failure.message))?;
         if bytes.is_empty() || !request.content_type().eq_ignore_ascii_case("application/json") {
             return Ok(Self::default());
         }

@@ -56,6 +56,10 @@ codes! {
         "There is no such route, or no such thing that this caller may see."
     MethodNotAllowed "method_not_allowed" METHOD_NOT_ALLOWED final
         "The path is right and the method is not: Allow names those there are."
+    KeyNameTaken "key_name_taken" CONFLICT final
+        "A live key has that name: revoke it first, or take another name."
+    TooManyKeys "too_many_keys" CONFLICT final
+        "There are as many live keys as there may be: revoke those that are not used."
     RequestTimeout "request_timeout" REQUEST_TIMEOUT retryable
         "The body did not arrive in time, and nothing was done."
     PayloadTooLarge "payload_too_large" PAYLOAD_TOO_LARGE final

@@ -14,6 +14,7 @@ use super::{AppState, problem};
 use crate::actor::AskError;
 use crate::ari::AriError;
 use crate::database::StoreError;
+use crate::ledger::key::KeyError;
 
 /// What is known of a call that was asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
@@ -175,6 +176,39 @@ impl From<AskError<StoreError>> for Failure {
                 Self::new(Code::Interrupted, "the CDR store failed half-way").retry_in(Duration::from_secs(1))
             }
             AskError::Reply(error) => error.into(),
+        }
+    }
+}
+
+/// Work on keys. A change may be asked for again: a key's name is its own, and what is revoked stays so.
+impl From<AskError<KeyError>> for Failure {
+    fn from(error: AskError<KeyError>) -> Self {
+        let unsure = || {
+            let message =
+                "the ledger did not answer in time: a change may have been made, look before repeating it";
+            Self::new(Code::StoreUnavailable, message).retry_in(AWAY)
+        };
+        match error {
+            AskError::Saturated { retry_after } => saturated(retry_after),
+            AskError::Restarting { retry_after } => restarting(retry_after),
+            AskError::Failed => down(),
+            AskError::DeadlineExceeded { begun: false } => {
+                too_late("the deadline passed before anything was done")
+            }
+            AskError::DeadlineExceeded { begun: true } | AskError::Interrupted => unsure(),
+            AskError::Reply(error) => match error {
+                KeyError::NameTaken => Self::new(Code::KeyNameTaken, error.to_string()),
+                KeyError::TooMany => Self::new(Code::TooManyKeys, error.to_string()),
+                KeyError::Unknown => Self::new(Code::NotFound, error.to_string()),
+                KeyError::NoRandomness => Self::new(Code::InternalError, error.to_string()),
+                KeyError::Store(StoreError::PoolTimeout) => saturated(Duration::from_secs(1)),
+                KeyError::Store(StoreError::Unavailable(_)) => unsure(),
+                KeyError::Store(StoreError::Query(_)) => Self::new(Code::StoreFailed, "the ledger failed"),
+                KeyError::Store(StoreError::Decode(_)) => Self::new(
+                    Code::StoreDamaged,
+                    "the ledger holds something that makes no sense",
+                ),
+            },
         }
     }
 }

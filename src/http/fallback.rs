@@ -1,29 +1,44 @@
 //! The answer where no route is.
 
-use actix_web::http::{StatusCode, header};
+use actix_web::http::header;
 use actix_web::{HttpRequest, HttpResponse, web};
 
 use super::AppState;
+use super::access::without_keys;
 use super::code::Code;
 use super::error::Failure;
 use super::legacy_error::Refusal;
 
-/// 404, or 405 where the path has other methods.
+/// What the router falls back to.
 pub(super) async fn respond(request: HttpRequest, state: web::Data<AppState>) -> HttpResponse {
-    let pattern = request.match_pattern().unwrap_or_default();
-    let methods = state.documents.routes.methods(&pattern);
-    let words = format!("Cannot {} {}", request.method(), request.uri());
-    let (code, status) = match methods {
-        Some(_) => (Code::MethodNotAllowed, StatusCode::METHOD_NOT_ALLOWED),
-        None => (Code::NotFound, StatusCode::NOT_FOUND),
+    no_route(&request, &state, request.match_pattern().as_deref())
+}
+
+/// 404, or 405 where the path has other methods.
+pub(super) fn no_route(request: &HttpRequest, state: &AppState, pattern: Option<&str>) -> HttpResponse {
+    let methods = pattern.and_then(|pattern| state.documents.routes.methods(pattern));
+    let Some(methods) = methods else {
+        return not_found(request);
     };
-    let mut response = if state.has_problems(request.path()) {
-        Failure::new(code, words).respond(&request)
-    } else {
-        Refusal::request(status, words).respond(&request)
-    };
-    if let Some(Ok(methods)) = methods.map(|methods| header::HeaderValue::from_str(&methods.join(", "))) {
+    let mut response = answer(request, Code::MethodNotAllowed);
+    if let Ok(methods) = header::HeaderValue::from_str(&methods.join(", ")) {
         response.headers_mut().insert(header::ALLOW, methods);
     }
     response
+}
+
+/// 404, in the original's words on its routes.
+pub(super) fn not_found(request: &HttpRequest) -> HttpResponse {
+    answer(request, Code::NotFound)
+}
+
+fn answer(request: &HttpRequest, code: Code) -> HttpResponse {
+    let uri = request.uri().to_string();
+    let words = format!("Cannot {} {}", request.method(), without_keys(&uri));
+    let state = request.app_data::<web::Data<AppState>>();
+    if state.is_some_and(|state| state.has_problems(request.path())) {
+        Failure::new(code, words).respond(request)
+    } else {
+        Refusal::request(code.status(), words).respond(request)
+    }
 }

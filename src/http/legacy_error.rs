@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use super::access::without_keys;
 use super::error::{Failure, Outcome};
 use super::request_id;
 
@@ -120,7 +121,7 @@ impl Refusal {
 
     /// The response to `request`.
     pub(super) fn respond(self, request: &HttpRequest) -> HttpResponse {
-        let path = request.uri().to_string();
+        let path = without_keys(&request.uri().to_string());
         match self {
             Self::Request(status, message) => {
                 HttpResponse::build(status).json(LegacyError::new(status, message, None, path))

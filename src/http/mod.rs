@@ -1,8 +1,8 @@
 //! The HTTP layer: parse, ask an actor, answer. It holds no connection to anything.
 
+mod access;
 mod backend;
 mod body;
-mod client;
 mod code;
 mod connection;
 mod document;
@@ -22,6 +22,7 @@ mod server;
 mod tests;
 mod tls;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -31,6 +32,7 @@ use tokio::time::Instant;
 use utoipa_actix_web::scope;
 use utoipa_actix_web::service_config::ServiceConfig;
 
+pub use access::Doors;
 pub use backend::Gateway;
 pub use code::Code;
 pub use error::{Failure, Outcome};
@@ -42,6 +44,7 @@ use document::Documents;
 use recording_links::RecordingLinks;
 
 use crate::actor::{Health, HealthBoard};
+use crate::ledger::key::Scope;
 use crate::settings::Settings;
 
 /// What the routes work with.
@@ -59,6 +62,12 @@ pub struct AppState {
     /// What the paths of the gateway's own API begin with.
     own_api: String,
     documents: Documents,
+    doors: Doors,
+    /// The names of all PBXs.
+    pbxs: BTreeSet<String>,
+    /// The PBXs that the original's routes mean: for calls, and for CDRs.
+    default_asterisk: Option<String>,
+    default_pac: Option<String>,
 }
 
 impl AppState {
@@ -71,6 +80,7 @@ impl AppState {
         stores: Vec<Health>,
         lifecycle: Lifecycle,
         metrics: PrometheusHandle,
+        doors: Doors,
     ) -> Self {
         let pac = settings.default_pac().map(|(_, pac)| pac);
         Self {
@@ -84,6 +94,19 @@ impl AppState {
             recordings: Arc::new(RecordingLinks::of(settings)),
             own_api: format!("{}/v1/", settings.http.base_path()),
             documents: Documents::new(&settings.http.base_path()),
+            doors,
+            pbxs: settings.pbx_names(),
+            default_asterisk: settings.default_asterisk().map(|(name, _)| name.to_owned()),
+            default_pac: settings.default_pac().map(|(name, _)| name.to_owned()),
+        }
+    }
+
+    /// The PBX that the original's route for such a scope means.
+    fn default_pbx(&self, scope: Scope) -> Option<&str> {
+        match scope {
+            Scope::CallsWrite => self.default_asterisk.as_deref(),
+            Scope::CdrRead => self.default_pac.as_deref(),
+            Scope::RecordingsRead | Scope::StatusRead | Scope::Admin => None,
         }
     }
 
@@ -124,7 +147,12 @@ fn configure(base: &str, config: &mut ServiceConfig<'_>) {
                 .service(routes::cdr::cdr)
                 .service(routes::make_call::make_call)
                 .service(routes::media::media)
-                .service(routes::media::media_head),
+                .service(routes::media::media_head)
+                .service(routes::keys::list_keys)
+                .service(routes::keys::create_key)
+                .service(routes::keys::revoke_key)
+                .service(routes::keys::rotate_links)
+                .service(routes::audit::audit),
         )
         .default_service(web::to(fallback::respond));
 }

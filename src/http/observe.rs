@@ -24,7 +24,13 @@ impl RootSpanBuilder for RequestSpan {
     fn on_request_start(request: &ServiceRequest) -> Span {
         let request_id = request_id::assign(request);
         let method = method_name(request.method());
-        tracing::info_span!("request", method, request_id, route = field::Empty)
+        tracing::info_span!(
+            "request",
+            method,
+            request_id,
+            route = field::Empty,
+            caller = field::Empty
+        )
     }
 
     fn on_request_end<B: MessageBody>(_: Span, _: &Result<ServiceResponse<B>, Error>) {}

@@ -5,6 +5,8 @@ use actix_web::http::header::HeaderName;
 use actix_web::{HttpMessage as _, HttpRequest};
 use uuid::Uuid;
 
+use super::access::holds_key;
+
 /// The header that carries it, both ways.
 pub(super) const HEADER: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -34,5 +36,7 @@ pub(super) fn of(request: &HttpRequest) -> String {
 
 fn is_harmless(text: &str) -> bool {
     let allowed = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_');
-    (1..=MAX_LENGTH).contains(&text.len()) && text.bytes().all(allowed)
+    let plain = (1..=MAX_LENGTH).contains(&text.len()) && text.bytes().all(allowed);
+    // Ids are logged and sent back: a key that was put there by mistake must not be.
+    plain && !holds_key(text)
 }

@@ -11,6 +11,7 @@ use actix_web::{App, web};
 use tracing_actix_web::TracingLogger;
 use utoipa_actix_web::AppExt as _;
 
+use super::access::{KEY_HEADER, enforce};
 use super::connection::{count_requests, listen};
 use super::observe::{RequestSpan, observe};
 use super::security_headers::security_headers;
@@ -25,17 +26,13 @@ const CORS_MAX_AGE: usize = 3_600;
 /// Starts the server on `listener`, with TLS where there is a pair for it. It handles no signals: whoever started it stops it, through its handle.
 ///
 /// # Errors
-/// When the listener is not on a loopback address, as nothing here tells callers apart yet; or cannot be used.
+/// When the listener cannot be used.
 pub fn serve(
     settings: &HttpSettings,
     tls: Option<Tls>,
     state: AppState,
     listener: TcpListener,
 ) -> io::Result<Server> {
-    if !listener.local_addr()?.ip().is_loopback() {
-        let message = "without keys the gateway listens on a loopback address only";
-        return Err(io::Error::new(io::ErrorKind::InvalidInput, message));
-    }
     actix_web::rt::spawn(telemetry::keep_up(state.metrics.clone()));
     let state = web::Data::new(state);
     let lifecycle = state.lifecycle.clone();
@@ -49,6 +46,7 @@ pub fn serve(
             .app_data(state.clone())
             .configure(|config| configure(&base, config))
             .into_app()
+            .wrap(from_fn(enforce))
             .wrap(cors(&origins))
             .wrap(security_headers())
             .wrap(from_fn(observe))
@@ -67,7 +65,12 @@ pub fn serve(
 fn cors(origins: &[String]) -> Cors {
     let cors = Cors::default()
         .allowed_methods(["GET", "POST", "PUT", "DELETE", "OPTIONS"])
-        .allowed_headers([header::ORIGIN, header::CONTENT_TYPE, header::AUTHORIZATION])
+        .allowed_headers([
+            header::ORIGIN,
+            header::CONTENT_TYPE,
+            header::AUTHORIZATION,
+            KEY_HEADER,
+        ])
         .max_age(CORS_MAX_AGE);
     origins
         .iter()

@@ -13,7 +13,7 @@ use super::HttpUrl;
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct HttpSettings {
-    /// The address; loopback, until there are keys to tell callers apart by.
+    /// The address; beyond loopback only with keys or trusted clients.
     pub address: IpAddr,
     /// The port; 0 takes a free one.
     pub port: u16,

@@ -6,7 +6,7 @@ use std::ops::RangeInclusive;
 use serde_json::Value;
 use tracing_subscriber::EnvFilter;
 
-use super::{HttpUrl, RecordingPath, StoreUrl};
+use super::{HttpUrl, RecordingPath, StoreUrl, auth};
 use crate::telephony::{DialplanContext, TrunkName};
 
 /// What a key may hold.
@@ -16,6 +16,8 @@ enum Rule {
     Whole(RangeInclusive<u64>),
     Text(&'static str, fn(&str) -> bool),
     Texts(&'static str, fn(&str) -> bool),
+    /// Anything else, read by a function of its own.
+    Own(&'static str, fn(&Value) -> Option<Value>),
 }
 
 /// A key of the configuration.
@@ -63,7 +65,7 @@ impl Key {
         match &self.rule {
             Rule::Flag => "true or false".to_owned(),
             Rule::Whole(range) => format!("a whole number from {} to {}", range.start(), range.end()),
-            Rule::Text(allowed, _) | Rule::Texts(allowed, _) => (*allowed).to_owned(),
+            Rule::Text(allowed, _) | Rule::Texts(allowed, _) | Rule::Own(allowed, _) => (*allowed).to_owned(),
         }
     }
 
@@ -81,6 +83,7 @@ impl Key {
                 };
                 range.contains(&number).then(|| number.into())
             }
+            Rule::Own(_, read) => read(value),
             Rule::Text(_, check) => {
                 let text = value.as_str()?;
                 check(text).then(|| text.into())
@@ -139,8 +142,7 @@ fn is_name(text: &str) -> bool {
 
 const MAX_LIST: usize = 100;
 
-const LOOPBACK: &str =
-    "a loopback address such as 127.0.0.1 or ::1, until there are keys to tell callers apart by";
+const IP: &str = "an IP address such as 127.0.0.1, 0.0.0.0 or ::";
 const PREFIX: &str =
     "up to 100 letters, digits, dots, dashes, underscores and single slashes, with no part . or ..";
 const ORIGINS: &str =
@@ -160,9 +162,7 @@ const SOME_TEXT: &str = "text that is not empty, without control characters";
 
 /// All keys. `config/default.toml` documents exactly these, and the settings' types have exactly these fields.
 pub(super) static KEYS: &[Key] = &[
-    Key::text("http.address", LOOPBACK, |text| {
-        text.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
-    }),
+    Key::text("http.address", IP, |text| text.parse::<IpAddr>().is_ok()),
     Key::whole("http.port", 0..=65_535),
     Key::text("http.scheme", "http or https", |text| {
         matches!(text, "http" | "https")
@@ -183,6 +183,9 @@ pub(super) static KEYS: &[Key] = &[
     Key::text("log.format", "text or json", |text| {
         matches!(text, "text" | "json")
     }),
+    Key::new("auth.trust", Rule::Own(auth::TRUST, auth::accept_trust)),
+    Key::whole("auth.rate.per_key_per_s", 1..=1_000_000),
+    Key::whole("auth.rate.per_address_per_s", 1..=1_000_000),
     Key::whole("audit.keep_days", 1..=36_500),
     Key::text("store.url", STORE, |text| {
         StoreUrl::try_from(text.to_owned()).is_ok()

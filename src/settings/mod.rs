@@ -20,7 +20,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Deserialize;
 
 pub use asterisk::AsteriskSettings;
-pub use auth::AuditSettings;
+pub use auth::{AuditSettings, AuthSettings, RateSettings, TrustEntry};
 pub use cdr::CdrSettings;
 pub use error::{Problem, SettingsError};
 pub use http::{HttpSettings, LogFormat, LogSettings, Scheme};
@@ -40,6 +40,8 @@ pub struct Settings {
     pub http: HttpSettings,
     /// Logs.
     pub log: LogSettings,
+    /// Who may do what.
+    pub auth: AuthSettings,
     /// What is kept of changes and refusals.
     pub audit: AuditSettings,
     /// Where CDRs and the ledger are kept.

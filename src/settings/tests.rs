@@ -233,6 +233,7 @@ fn every_key_has_a_variable_of_its_own() {
         let value = path.split('.').fold(&document, |value, part| &value[part]);
         let text = match value.as_str() {
             Some(text) => text.to_owned(),
+            None if path == "auth.trust" => "192.0.2.0/24=crm, 2001:db8::1=1c".to_owned(),
             None if value.is_array() => "https://crm.example, http://localhost:8080".to_owned(),
             None => value.to_string(),
         };
@@ -244,6 +245,14 @@ fn every_key_has_a_variable_of_its_own() {
         settings.http.allowed_origins,
         ["https://crm.example", "http://localhost:8080"]
     );
+    let trusted: Vec<_> = settings
+        .auth
+        .trust
+        .iter()
+        .map(|entry| (entry.cidr.to_string(), entry.key.as_str()))
+        .collect();
+    let expected = [("192.0.2.0/24", "crm"), ("2001:db8::1/128", "1c")];
+    assert_eq!(trusted, expected.map(|(cidr, key)| (cidr.to_owned(), key)));
     let from_file = Place::new()
         .file("config/local.toml", &with_examples())
         .load()
@@ -327,7 +336,11 @@ fn no_secret_is_ever_shown() {
 #[test]
 fn values_out_of_range_stop_the_start() {
     let bad = [
-        ("HTTP__ADDRESS", "0.0.0.0"),
+        ("HTTP__ADDRESS", "localhost"),
+        ("AUTH__TRUST", "192.0.2.0/24"),
+        ("AUTH__RATE__PER_KEY_PER_S", "0"),
+        ("AUTH__RATE__PER_ADDRESS_PER_S", "1000001"),
+        ("AUDIT__KEEP_DAYS", "0"),
         ("HTTP__PREFIX", "a b"),
         ("HTTP__PREFIX", "a//b"),
         ("HTTP__PREFIX", "{tail}*"),

@@ -21,7 +21,14 @@ async fn check(simulator: &Simulator, others: &[(&'static str, &str)]) -> Ended 
 }
 
 /// The name of each line of a check of one of each.
-const LINES: [&str; 5] = ["configuration", "cdr", "ledger", "asterisk.main", "pac.main"];
+const LINES: [&str; 6] = [
+    "configuration",
+    "cdr",
+    "ledger",
+    "keys",
+    "asterisk.main",
+    "pac.main",
+];
 
 #[actix_rt::test]
 async fn all_that_works_has_a_line_of_its_own() {
@@ -35,6 +42,7 @@ async fn all_that_works_has_a_line_of_its_own() {
             "configuration: ok",
             "cdr: ok (empty: the start makes its schema)",
             "ledger: ok (empty: the start makes its schema)",
+            "keys: ok (open: no key was ever made, so anybody on this machine may do everything)",
             "asterisk.main: ok (Asterisk 22.10.1)",
             "pac.main: ok"
         ]
@@ -70,10 +78,10 @@ async fn what_does_not_work_is_named_with_its_reason_and_the_rest_is_tried() {
         (
             "DATABASE_URL",
             "sqlite:/nowhere/at/all/mege.sqlite",
-            &["cdr", "ledger"],
+            &["cdr", "ledger", "keys"],
             "failed: ",
         ),
-        ("DATABASE_URL", &postgres, &["cdr", "ledger"], "failed: "),
+        ("DATABASE_URL", &postgres, &["cdr", "ledger", "keys"], "failed: "),
         (
             "PBX_RECORDING_PATH",
             "/nowhere/at/all",

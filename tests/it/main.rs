@@ -14,6 +14,7 @@ mod collector;
 mod contract;
 mod demo;
 mod deployment;
+mod doors;
 mod drop_in;
 mod hostile;
 mod isolation;

@@ -68,7 +68,7 @@ async fn search(handle: &CdrHandle) -> CdrPages {
 }
 
 fn client() -> ClientId {
-    ClientId::of_address([192, 0, 2, 1].into())
+    ClientId::named("crm".to_owned())
 }
 
 /// An actor with that many legs.

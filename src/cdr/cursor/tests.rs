@@ -201,7 +201,7 @@ async fn missed(seed: u64, remembered: bool, database: Database) -> usize {
         .enumerate()
     {
         // The sixth looks like the fifth. Those after it take halves; one of them has the first one's habit.
-        let id = ClientId::of_address([192, 0, 2, if n == 5 { 4 } else { n as u8 }].into());
+        let id = ClientId::named(format!("client {}", if n == 5 { 4 } else { n }));
         clients.push(Client {
             id: remembered.then_some(id),
             habit,
@@ -271,7 +271,7 @@ async fn the_id_of_the_last_row_brings_the_greater_ones_of_its_reply_again() {
     let numbered = |begun: i64, call: i64| begun * 1_000 + call * 4;
     world.put(&[numbered(1, 5), numbered(2, 9), numbered(3, 5)]).await;
     let mut client = Client {
-        id: Some(ClientId::of_address([192, 0, 2, 1].into())),
+        id: Some(ClientId::named("crm".to_owned())),
         habit: Habit::Greatest,
         halves: false,
         call_id: None,

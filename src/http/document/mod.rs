@@ -14,7 +14,7 @@ use utoipa::openapi::{Info, OpenApi, PathItem};
 use utoipa_actix_web::AppExt as _;
 
 pub(super) use errors::{BodyErrors, ReadErrors, error_responses, legacy_responses, problem_responses};
-pub(super) use routes::Routes;
+pub(super) use routes::{Access, Routes};
 
 use super::code::Code;
 use super::configure;

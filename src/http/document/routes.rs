@@ -6,6 +6,7 @@ use actix_web::http::Method;
 use serde_json::Value;
 
 use super::KEY;
+use crate::ledger::key::Scope;
 
 /// Who may use a route.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -13,7 +14,10 @@ pub(in crate::http) enum Access {
     /// Anybody.
     Public,
     /// Holders of a key with this scope.
-    Scope(String),
+    Scope(Scope),
+    /// Holders of a key with this scope, and whoever has something else that the route itself looks at, such as a signed
+    /// link. A key that is sent must be good all the same.
+    Optional(Scope),
 }
 
 /// Every route of the document by its pattern and method.
@@ -47,11 +51,46 @@ impl Routes {
 fn access(operation: &Value) -> Option<Access> {
     let security = operation.get("security")?.as_array()?;
     let scope = |requirement: &Value| Some(requirement.get(KEY)?.get(0)?.as_str()?.to_owned());
-    match security.iter().find_map(scope) {
-        Some(scope) => Some(Access::Scope(scope)),
-        None => security
-            .iter()
-            .any(|requirement| requirement.as_object().is_some_and(serde_json::Map::is_empty))
-            .then_some(Access::Public),
+    let without = security
+        .iter()
+        .any(|requirement| requirement.as_object().is_some_and(serde_json::Map::is_empty));
+    let Some(scope) = security.iter().find_map(scope) else {
+        return without.then_some(Access::Public);
+    };
+    // A scope that does not exist is nobody's.
+    let scope = Scope::from_name(&scope)?;
+    Some(if without {
+        Access::Optional(scope)
+    } else {
+        Access::Scope(scope)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn who_may_use_a_route_is_what_its_security_says() {
+        let key = json!({ "key": ["cdr:read"] });
+        let header = json!({ "key_header": ["cdr:read"] });
+        for (security, expected) in [
+            (json!([{}]), Some(Access::Public)),
+            (json!([key, header]), Some(Access::Scope(Scope::CdrRead))),
+            (json!([{}, key, header]), Some(Access::Optional(Scope::CdrRead))),
+            // What makes no sense, or says nothing, lets nobody in.
+            (json!([]), None),
+            (json!([{ "key": [] }]), None),
+            (json!([{ "key": ["cdr:raed"] }]), None),
+            (json!([{}, { "key": ["cdr:raed"] }]), None),
+            (json!([header]), None),
+            (Value::Null, None),
+        ] {
+            let operation = json!({ "security": security });
+            assert_eq!(access(&operation), expected, "{operation}");
+        }
+        assert_eq!(access(&json!({})), None);
     }
 }

@@ -11,12 +11,13 @@ use utoipa::ToSchema;
 
 use crate::cdr::{CdrPages, LegacyRow};
 use crate::database::StoreError;
+use crate::http::AppState;
+use crate::http::access::Caller;
 use crate::http::body::{Field, Fields};
 use crate::http::document::{BodyErrors, ReadErrors};
 use crate::http::legacy_error::Refusal;
 use crate::http::legacy_row::RenderedRow;
 use crate::http::recording_links::{RecordingLinks, Signing};
-use crate::http::{AppState, client};
 
 /// Every stored leg whose `call_id` is greater than this text, by `cdr_id`; streamed.
 #[utoipa::path(
@@ -33,9 +34,10 @@ use crate::http::{AppState, client};
 pub(in crate::http) async fn cdr(
     request: HttpRequest,
     payload: web::Payload,
+    caller: Caller,
     state: web::Data<AppState>,
 ) -> HttpResponse {
-    search(&request, payload, &state)
+    search(&request, payload, &caller, &state)
         .await
         .unwrap_or_else(|refusal| refusal.respond(&request))
 }
@@ -56,6 +58,7 @@ struct CdrSearch {
 async fn search(
     request: &HttpRequest,
     payload: web::Payload,
+    caller: &Caller,
     state: &web::Data<AppState>,
 ) -> Result<HttpResponse, Refusal> {
     let deadline = state.deadline();
@@ -63,7 +66,7 @@ async fn search(
     let signing = state.recordings.signing(state.gateway.link_key())?;
     let pages = state
         .gateway
-        .cdrs_after(call_id, client::of(request), deadline)
+        .cdrs_after(call_id, caller.client(), deadline)
         .await?;
     let array = Array {
         pages,

@@ -10,6 +10,7 @@ use utoipa::ToSchema;
 use crate::actor::{Health, HealthReport, Load, State};
 use crate::http::AppState;
 use crate::http::lifecycle::Phase;
+use crate::ledger::key::RingState;
 
 /// The process runs and its HTTP server answers. Never touches a PBX.
 #[utoipa::path(
@@ -60,6 +61,7 @@ struct Status {
     #[schema(example = "0.1.0")]
     version: &'static str,
     phase: Phase,
+    keys: RingState,
     /// Each actor by its name, such as `asterisk.main`.
     actors: BTreeMap<String, ActorStatus>,
 }
@@ -86,6 +88,7 @@ pub(in crate::http) async fn status(state: web::Data<AppState>) -> HttpResponse 
         status: if all_well { "ok" } else { "degraded" },
         version: env!("CARGO_PKG_VERSION"),
         phase: state.lifecycle.phase(),
+        keys: state.doors.keys(),
         actors: actors
             .iter()
             .map(|health| {

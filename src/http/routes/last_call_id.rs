@@ -4,9 +4,10 @@ use actix_web::{HttpRequest, HttpResponse, get, web};
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use crate::http::AppState;
+use crate::http::access::Caller;
 use crate::http::document::ReadErrors;
 use crate::http::legacy_error::Refusal;
-use crate::http::{AppState, client};
 
 /// The reply; an empty store has an empty id.
 #[derive(Serialize, ToSchema)]
@@ -23,9 +24,16 @@ struct LastCallId {
     responses((status = 200, description = "The id.", body = LastCallId), ReadErrors),
 )]
 #[get("/pbx-api/last-call-id")]
-pub(in crate::http) async fn last_call_id(request: HttpRequest, state: web::Data<AppState>) -> HttpResponse {
-    let client = client::of(&request);
-    match state.gateway.last_call_id(client, state.deadline()).await {
+pub(in crate::http) async fn last_call_id(
+    request: HttpRequest,
+    caller: Caller,
+    state: web::Data<AppState>,
+) -> HttpResponse {
+    match state
+        .gateway
+        .last_call_id(caller.client(), state.deadline())
+        .await
+    {
         Ok(call_id) => HttpResponse::Ok().json(LastCallId {
             call_id: call_id.map(|id| id.to_string()).unwrap_or_default(),
         }),

@@ -13,6 +13,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use utoipa::IntoParams;
 
 use crate::http::AppState;
+use crate::http::access::Caller;
 use crate::http::code::Code;
 use crate::http::document::error_responses;
 use crate::http::error::Failure;
@@ -58,9 +59,10 @@ const PLAYER_POLICY: &str =
 pub(in crate::http) async fn media(
     request: HttpRequest,
     id: web::Path<String>,
+    caller: Option<Caller>,
     state: web::Data<AppState>,
 ) -> HttpResponse {
-    answer(&request, &id, &state).await
+    answer(&request, &id, caller, &state).await
 }
 
 /// What a recording's file is, without the file; by a link or with a key.
@@ -79,9 +81,10 @@ pub(in crate::http) async fn media(
 pub(in crate::http) async fn media_head(
     request: HttpRequest,
     id: web::Path<String>,
+    caller: Option<Caller>,
     state: web::Data<AppState>,
 ) -> HttpResponse {
-    answer(&request, &id, &state).await
+    answer(&request, &id, caller, &state).await
 }
 
 /// Which recording.
@@ -103,29 +106,45 @@ error_responses! {
     ]
 }
 
-async fn answer(request: &HttpRequest, id: &str, state: &AppState) -> HttpResponse {
-    open(request, id, state).await.map_or_else(
+async fn answer(request: &HttpRequest, id: &str, caller: Option<Caller>, state: &AppState) -> HttpResponse {
+    open(request, id, caller, state).await.map_or_else(
         |failure| failure.respond(request),
         |recording| respond(request, recording),
     )
 }
 
-async fn open(request: &HttpRequest, id: &str, state: &AppState) -> Result<OpenedRecording, Failure> {
+async fn open(
+    request: &HttpRequest,
+    id: &str,
+    caller: Option<Caller>,
+    state: &AppState,
+) -> Result<OpenedRecording, Failure> {
     let id = id.parse().map_err(|_| Failure::recording_not_found())?;
-    authorise(request, &id, state)?;
+    authorise(request, &id, caller, state)?;
     state.gateway.open_recording(id, state.deadline()).await
 }
 
-/// Whether the request may have this recording: the link's signature says so.
-fn authorise(request: &HttpRequest, id: &RecordingId, state: &AppState) -> Result<(), Failure> {
-    let query = web::Query::<LinkSignature>::from_query(request.query_string());
-    let signature =
-        query.map_err(|_| Failure::new(Code::Unauthenticated, "neither a signed link nor a key came"))?;
-    let key = state
-        .gateway
-        .link_key()
-        .ok_or_else(Failure::link_key_unavailable)?;
-    Ok(signature.verify(&key, id, Timestamp::now())?)
+/// Whether the request may have this recording: by the signature of its link, or else as somebody who may see the PBX.
+fn authorise(
+    request: &HttpRequest,
+    id: &RecordingId,
+    caller: Option<Caller>,
+    state: &AppState,
+) -> Result<(), Failure> {
+    if let Ok(signature) = web::Query::<LinkSignature>::from_query(request.query_string()) {
+        let key = state.gateway.link_key();
+        let key = key.ok_or_else(Failure::link_key_unavailable)?;
+        return Ok(signature.verify(&key, id, Timestamp::now())?);
+    }
+    match caller {
+        Some(caller) if caller.may_see(&id.pbx) => Ok(()),
+        // What belongs to another is as if it were not there.
+        Some(_) => Err(Failure::recording_not_found()),
+        None => {
+            let words = "neither a signed link nor a key came";
+            Err(Failure::new(Code::Unauthenticated, words))
+        }
+    }
 }
 
 /// The response: actix-files goes by the request's conditions and range, and our own reader reads.

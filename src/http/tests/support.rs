@@ -22,9 +22,12 @@ use crate::actor::{Health, HealthBoard};
 use crate::ari::{Originate, Originated};
 use crate::cdr::{CdrPages, ClientId, LegacyRow};
 use crate::database::StoreError;
-use crate::http::{AppState, Failure, Gateway, Lifecycle, serve};
+use crate::http::{AppState, Doors, Failure, Gateway, Lifecycle, serve};
 use crate::ledger::CallId;
-use crate::ledger::key::LinkKey;
+use crate::ledger::key::{
+    ApiKey, AuditEntry, AuditLog, CreateKey, CreatedKey, KeyRing, LinkKey, ListAudit, RevokeKey,
+    RotateLinkKey,
+};
 use crate::recordings::{OpenedRecording, RecordingId};
 use crate::settings::{Settings, Sources};
 use crate::telemetry;
@@ -111,6 +114,26 @@ impl Gateway for FakeGateway {
 
     fn link_key(&self) -> Option<LinkKey> {
         Some(LinkKey::of([7; 32]))
+    }
+
+    async fn create_key(&self, _: CreateKey, _: Instant) -> Result<CreatedKey, Failure> {
+        Err(Failure::not_configured("ledger"))
+    }
+
+    async fn list_keys(&self, _: Instant) -> Result<Vec<ApiKey>, Failure> {
+        Err(Failure::not_configured("ledger"))
+    }
+
+    async fn revoke_key(&self, _: RevokeKey, _: Instant) -> Result<(), Failure> {
+        Err(Failure::not_configured("ledger"))
+    }
+
+    async fn rotate_link_key(&self, _: RotateLinkKey, _: Instant) -> Result<(), Failure> {
+        Err(Failure::not_configured("ledger"))
+    }
+
+    async fn list_audit(&self, _: ListAudit, _: Instant) -> Result<Vec<AuditEntry>, Failure> {
+        Err(Failure::not_configured("ledger"))
     }
 }
 
@@ -216,6 +239,7 @@ impl TestApp {
             actors.to_vec(),
             lifecycle.clone(),
             telemetry::metrics().unwrap(),
+            Doors::new(&settings, KeyRing::holding(Vec::new()), AuditLog::default()),
         );
         let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
         let address = listener.local_addr().unwrap();

@@ -7,6 +7,7 @@ use std::time::Duration;
 use serde::Serialize;
 use tokio::sync::watch;
 use tokio::time::Instant;
+use utoipa::ToSchema;
 
 use super::api_key::ApiKey;
 use super::secret::{LinkKey, SecretDigest};
@@ -50,7 +51,7 @@ pub enum Known {
 }
 
 /// How the ring is, for `/status`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 pub struct RingState {
     /// Whether the ledger was read since the start.
     pub loaded: bool,
@@ -152,6 +153,14 @@ impl KeyRing {
         let mut changes = self.0.subscribe();
         // An error would mean that the sender is gone, and `self` holds it.
         let _ = changes.wait_for(|view| view.loaded.is_some()).await;
+    }
+
+    /// A ring with these keys.
+    #[cfg(test)]
+    pub(crate) fn holding(keys: Vec<(SecretDigest, ApiKey)>) -> Self {
+        let ring = Self::default();
+        ring.install(Loaded::new(0, keys, LinkKey([7; 32])));
+        ring
     }
 
     /// The generation of what is loaded.

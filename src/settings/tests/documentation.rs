@@ -98,6 +98,8 @@ fn the_types_have_exactly_the_keys() {
     }
     assert_eq!(fields::<HttpSettings>(), keys("http"));
     assert_eq!(fields::<LogSettings>(), keys("log"));
+    assert_eq!(fields::<AuthSettings>(), keys("auth"));
+    assert_eq!(fields::<RateSettings>(), keys("auth.rate"));
     assert_eq!(fields::<AuditSettings>(), keys("audit"));
     assert_eq!(fields::<StoreSettings>(), keys("store"));
     assert_eq!(fields::<CdrSettings>(), keys("cdr"));

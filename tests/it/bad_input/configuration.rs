@@ -48,14 +48,14 @@ const CASES: [Case; 13] = [
         said: &["http.timeout_ms", "\"-5\"", "a whole number from 100 to 600000"],
     },
     Case {
-        variables: &[("MEGE__HTTP__ADDRESS", "0.0.0.0")],
+        variables: &[("MEGE__HTTP__ADDRESS", "localhost")],
         file: "",
-        said: &["http.address", "\"0.0.0.0\"", "a loopback address"],
+        said: &["http.address", "\"localhost\"", "an IP address"],
     },
     Case {
         variables: &[],
-        file: "[http]\naddress = \"192.168.1.10\"\n",
-        said: &["http.address", "\"192.168.1.10\"", "a loopback address"],
+        file: "[auth]\ntrust = [{ cidr = \"192.0.2.0/24\", keys = \"crm\" }]\n",
+        said: &["auth.trust", "192.0.2.0/24", "CIDR=NAME"],
     },
     Case {
         variables: &[("API_PREFIX", "../etc")],

@@ -222,7 +222,7 @@ async fn origins_that_are_listed_may_call_and_others_may_not(store: &Store) {
         ("access-control-allow-methods", "delete, get, options, post, put"),
         (
             "access-control-allow-headers",
-            "authorization, content-type, origin",
+            "authorization, content-type, origin, x-api-key",
         ),
         ("access-control-max-age", "3600"),
         ("access-control-allow-credentials", ""),

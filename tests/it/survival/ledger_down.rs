@@ -1,6 +1,6 @@
 //! Calls do not wait for the ledger's disk, and are in it once it is back.
 
-use awc::http::StatusCode;
+use awc::http::{Method, StatusCode};
 use mege_gateway::ledger::{CallId, CallState, GetCall};
 use rusqlite::Connection;
 use tokio::time::Instant;
@@ -57,10 +57,11 @@ async fn calls_are_placed_while_the_ledger_is_locked_and_are_in_it_afterwards() 
 }
 
 #[actix_rt::test]
-async fn calls_are_placed_without_a_ledger_from_the_start() {
+async fn without_a_ledger_from_the_start_nobody_is_let_in_until_it_is_there() {
     let folder = tempfile::tempdir().expect("a folder");
     // A directory where the ledger's file should be.
-    std::fs::create_dir(folder.path().join("mege-ledger.sqlite")).expect("a directory");
+    let ledger = folder.path().join("mege-ledger.sqlite");
+    std::fs::create_dir(&ledger).expect("a directory");
     let simulator = simulator().await;
     let mut variables = simulated(&simulator);
     let file = folder.path().join("mege.sqlite");
@@ -68,11 +69,24 @@ async fn calls_are_placed_without_a_ledger_from_the_start() {
     let app = TestApp::start(&variables).await;
     // A few seconds: it waits a while for the name that the ledger has for it.
     app.connected().await;
+    // Who asks cannot be told, nor whether anybody may.
     let reply = app.make_call(102, 79_990_000_001).await;
-    assert_eq!(reply.status, StatusCode::OK, "{}", reply.body);
-    let status = app.status_of("ledger").await;
     assert_eq!(
-        (&status["usable"], &status["detail"]["store"]),
-        (&false.into(), &"down".into())
+        (reply.status, reply.retry_after),
+        (StatusCode::SERVICE_UNAVAILABLE, Some(5))
     );
+    assert_eq!(reply.json()["error"]["code"], "keys_unavailable");
+    assert_eq!(
+        app.send(Method::GET, "/livez", &[], "").await.status,
+        StatusCode::OK
+    );
+    let report = app.integrations.stores.ledger.health().report();
+    assert_eq!((report.usable, &report.detail["store"]), (false, &"down".into()));
+
+    std::fs::remove_dir(&ledger).expect("no directory");
+    eventually("it is let in", LIMIT, async || {
+        let reply = app.make_call(102, 79_990_000_002).await;
+        (reply.status == StatusCode::OK).then_some(())
+    })
+    .await;
 }

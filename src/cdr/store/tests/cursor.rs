@@ -15,7 +15,7 @@ contract! {
 }
 
 fn client(n: u8) -> ClientId {
-    ClientId::of_address([192, 0, 2, n].into())
+    ClientId::named(format!("client {n}"))
 }
 
 /// Since when the replies of these tests answer greater ids.

@@ -1,0 +1,151 @@
+//! The key that a request carries.
+
+use actix_web::http::header::{self, HeaderMap, HeaderName};
+
+use crate::ledger::key::SecretDigest;
+
+/// The header for clients that cannot set `Authorization`.
+pub(in crate::http) const KEY_HEADER: HeaderName = HeaderName::from_static("x-api-key");
+
+/// Why what a request carries cannot be used, with what to do instead.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub(super) enum Malformed {
+    #[error("the Authorization header must be Bearer and a key")]
+    NotBearer,
+    #[error("this is not a key: one begins with mege_ and has 48 characters")]
+    NotAKey,
+    #[error("there are several keys that differ: send one")]
+    Several,
+    #[error(
+        "a key in the query ends in logs: send it as Authorization: Bearer or X-API-Key, and have this one revoked"
+    )]
+    InQuery,
+}
+
+/// The digest of the key that a request carries, if any. The key itself goes no further.
+pub(super) fn shown(headers: &HeaderMap, query: &str) -> Result<Option<SecretDigest>, Malformed> {
+    if holds_key(query) {
+        return Err(Malformed::InQuery);
+    }
+    let mut found = None;
+    let bearers = headers
+        .get_all(header::AUTHORIZATION)
+        .map(|value| bearer(value.as_bytes()));
+    let plain = headers.get_all(KEY_HEADER).map(|value| Ok(value.as_bytes()));
+    for text in bearers.chain(plain) {
+        let digest = SecretDigest::of(text?.trim_ascii()).ok_or(Malformed::NotAKey)?;
+        if found.replace(digest).is_some_and(|other| other != digest) {
+            return Err(Malformed::Several);
+        }
+    }
+    Ok(found)
+}
+
+fn bearer(value: &[u8]) -> Result<&[u8], Malformed> {
+    let (scheme, rest) = value.split_at_checked(7).ok_or(Malformed::NotBearer)?;
+    if scheme.eq_ignore_ascii_case(b"bearer ") {
+        Ok(rest)
+    } else {
+        Err(Malformed::NotBearer)
+    }
+}
+
+/// Whether a key stands somewhere in a text: in a query, whatever the parameter is called.
+pub(in crate::http) fn holds_key(text: &str) -> bool {
+    text.match_indices("mege_").any(|(at, _)| {
+        let key = text.as_bytes().get(at..at + 48);
+        key.is_some_and(|key| SecretDigest::of(key).is_some())
+    })
+}
+
+/// A path or query without the keys in it: errors repeat it.
+pub(in crate::http) fn without_keys(text: &str) -> String {
+    let mut parts = text.split("mege_");
+    let mut shown = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let is_key = part
+            .as_bytes()
+            .get(..43)
+            .is_some_and(|random| SecretDigest::of(&[b"mege_", random].concat()).is_some());
+        shown.push_str(if is_key { "mege_…" } else { "mege_" });
+        shown.push_str(if is_key { &part[43..] } else { part });
+    }
+    shown
+}
+
+#[cfg(test)]
+mod tests {
+    use actix_web::http::header::HeaderValue;
+
+    use super::*;
+    use crate::ledger::key::KeySecret;
+
+    fn headers(pairs: &[(HeaderName, String)]) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        for (name, value) in pairs {
+            headers.append(name.clone(), HeaderValue::from_str(value).unwrap());
+        }
+        headers
+    }
+
+    #[test]
+    fn a_key_comes_in_either_header() {
+        let secret = KeySecret::generate().unwrap();
+        let key = secret.expose();
+        let authorization = |value: String| (header::AUTHORIZATION, value);
+        let plain = |value: &str| (KEY_HEADER, value.to_owned());
+        let digest = Ok(Some(secret.digest()));
+        assert_eq!(shown(&headers(&[]), "a=b"), Ok(None));
+        for pairs in [
+            vec![authorization(format!("Bearer {key}"))],
+            vec![authorization(format!("bearer   {key}"))],
+            vec![plain(key)],
+            vec![authorization(format!("BEARER {key}")), plain(key)],
+        ] {
+            assert_eq!(shown(&headers(&pairs), ""), digest, "{pairs:?}");
+        }
+        let other = KeySecret::generate().unwrap();
+        for (pairs, wrong) in [
+            (
+                vec![authorization(format!("Bearer {key}")), plain(other.expose())],
+                Malformed::Several,
+            ),
+            (vec![plain(key), plain(other.expose())], Malformed::Several),
+            (vec![authorization(key.to_owned())], Malformed::NotBearer),
+            (vec![authorization(String::new())], Malformed::NotBearer),
+            (
+                vec![authorization("Basic bWVnZTpzZWNyZXQ=".to_owned())],
+                Malformed::NotBearer,
+            ),
+            (vec![authorization("Bearer ".to_owned())], Malformed::NotAKey),
+            (vec![authorization("Bearer mege_".to_owned())], Malformed::NotAKey),
+            (vec![plain("")], Malformed::NotAKey),
+            (vec![plain(&format!("{key}A"))], Malformed::NotAKey),
+            (vec![plain(key), plain("x")], Malformed::NotAKey),
+        ] {
+            assert_eq!(shown(&headers(&pairs), ""), Err(wrong), "{pairs:?}");
+        }
+    }
+
+    #[test]
+    fn a_key_in_the_query_is_refused_and_not_repeated() {
+        let secret = KeySecret::generate().unwrap();
+        let key = secret.expose();
+        for query in [
+            format!("key={key}"),
+            format!("a=mege_&b={key}&c=1"),
+            key.to_owned(),
+        ] {
+            let with_header = headers(&[(KEY_HEADER, key.to_owned())]);
+            assert_eq!(shown(&with_header, &query), Err(Malformed::InQuery), "{query}");
+            let repeated = without_keys(&format!("/cdr?{query}"));
+            assert!(!repeated.contains(&key[5..]), "{repeated}");
+            assert!(
+                repeated.starts_with("/cdr?") && repeated.contains("mege_…"),
+                "{repeated}"
+            );
+        }
+        assert_eq!(shown(&headers(&[]), "file=mege_recording.wav"), Ok(None));
+        assert_eq!(without_keys("/a?file=mege_ы&mege_x"), "/a?file=mege_ы&mege_x");
+    }
+}

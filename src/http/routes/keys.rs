@@ -1,0 +1,168 @@
+//! `/v1/keys`: making, listing and revoking keys.
+
+use actix_web::http::header;
+use actix_web::{HttpRequest, HttpResponse, delete, get, post, web};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+use crate::http::access::Caller;
+use crate::http::code::Code;
+use crate::http::document::error_responses;
+use crate::http::error::Failure;
+use crate::http::{AppState, body};
+use crate::ledger::key::{ApiKey, CreateKey, KeyId, NewKey, RevokeKey, RotateLinkKey};
+
+error_responses! {
+    /// What can become of work on the ledger.
+    pub(in crate::http) LedgerErrors, problem_responses, [
+        Saturated, Restarting, Failed, DeadlineExceeded, StoreUnavailable, StoreFailed, StoreDamaged,
+    ]
+}
+
+error_responses! {
+    /// What can be wrong with a key that is asked for.
+    NewKeyErrors, problem_responses, [
+        InvalidRequest, KeyNameTaken, TooManyKeys, RequestTimeout, PayloadTooLarge, InternalError,
+    ]
+}
+
+error_responses! {
+    /// There is no such key.
+    UnknownKeyErrors, problem_responses, [NotFound]
+}
+
+/// A key to make.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct KeyRequest {
+    /// Its name, which no other live key has: letters, digits, dots, dashes and underscores.
+    #[schema(
+        example = "crm",
+        min_length = 1,
+        max_length = 64,
+        pattern = "^[A-Za-z0-9._-]+$"
+    )]
+    name: String,
+    /// What it is good for: `calls:write`, `cdr:read`, `recordings:read`, `status:read`, `admin`.
+    #[schema(example = json!(["calls:write", "cdr:read"]), min_items = 1)]
+    scopes: Vec<String>,
+    /// The PBXs it may see, by their names in the settings; all of them, those of the future too, where this is left out.
+    #[schema(example = json!(["main"]))]
+    pbxs: Option<Vec<String>>,
+}
+
+/// A key that was just made.
+#[derive(Serialize, ToSchema)]
+struct NewlyMade {
+    /// The secret to send with requests. It is told this once and kept nowhere.
+    #[schema(example = "mege_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA")]
+    secret: String,
+    #[serde(flatten)]
+    key: ApiKey,
+}
+
+/// All keys.
+#[derive(Serialize, ToSchema)]
+struct KeyList {
+    /// Those that hold, oldest first, then those that were revoked, the latest first; at most 1000 of each.
+    keys: Vec<ApiKey>,
+}
+
+/// Lists the keys, without their secrets.
+#[utoipa::path(
+    tag = "keys",
+    security(("key" = ["admin"])),
+    responses((status = 200, description = "The keys.", body = KeyList), LedgerErrors),
+)]
+#[get("/v1/keys")]
+pub(in crate::http) async fn list_keys(request: HttpRequest, state: web::Data<AppState>) -> HttpResponse {
+    match state.gateway.list_keys(state.deadline()).await {
+        Ok(keys) => HttpResponse::Ok().json(KeyList { keys }),
+        Err(failure) => failure.respond(&request),
+    }
+}
+
+/// Makes a key. Its secret is in this reply and nowhere else. Where no reply comes it may have been made: then revoke it.
+#[utoipa::path(
+    tag = "keys",
+    security(("key" = ["admin"])),
+    request_body = KeyRequest,
+    responses((status = 201, description = "The key, with its secret.", body = NewlyMade), NewKeyErrors, LedgerErrors),
+)]
+#[post("/v1/keys")]
+pub(in crate::http) async fn create_key(
+    request: HttpRequest,
+    payload: web::Payload,
+    state: web::Data<AppState>,
+    caller: Caller,
+) -> HttpResponse {
+    create(&request, payload, &state, &caller)
+        .await
+        .unwrap_or_else(|failure| failure.respond(&request))
+}
+
+async fn create(
+    request: &HttpRequest,
+    payload: web::Payload,
+    state: &AppState,
+    caller: &Caller,
+) -> Result<HttpResponse, Failure> {
+    let deadline = state.deadline();
+    let wanted: KeyRequest = body::json(request, payload, deadline).await?;
+    let key = NewKey::parse(&wanted.name, &wanted.scopes, wanted.pbxs.as_deref(), &state.pbxs)
+        .map_err(|error| Failure::new(Code::InvalidRequest, error.to_string()))?;
+    let by = caller.principal(request);
+    let created = state.gateway.create_key(CreateKey { key, by }, deadline).await?;
+    Ok(HttpResponse::Created()
+        .insert_header((header::CACHE_CONTROL, "no-store"))
+        .json(NewlyMade {
+            secret: created.secret.expose().to_owned(),
+            key: created.key,
+        }))
+}
+
+/// Revokes a key: every gateway on the ledger refuses it within a second. Revoking it again is as good.
+#[utoipa::path(
+    tag = "keys",
+    security(("key" = ["admin"])),
+    params(("id" = Uuid, Path, description = "The key's id.")),
+    responses((status = 204, description = "It is revoked."), UnknownKeyErrors, LedgerErrors),
+)]
+#[delete("/v1/keys/{id}")]
+pub(in crate::http) async fn revoke_key(
+    request: HttpRequest,
+    id: web::Path<String>,
+    state: web::Data<AppState>,
+    caller: Caller,
+) -> HttpResponse {
+    let Ok(id) = Uuid::try_parse(&id) else {
+        return Failure::new(Code::NotFound, "there is no such key").respond(&request);
+    };
+    let by = caller.principal(&request);
+    let revoke = RevokeKey { id: KeyId(id), by };
+    match state.gateway.revoke_key(revoke, state.deadline()).await {
+        Ok(()) => HttpResponse::NoContent().finish(),
+        Err(failure) => failure.respond(&request),
+    }
+}
+
+/// Replaces the key that signs links to recordings: every link made before stops working.
+#[utoipa::path(
+    tag = "keys",
+    security(("key" = ["admin"])),
+    responses((status = 204, description = "It is replaced."), LedgerErrors),
+)]
+#[post("/v1/keys:rotate-links")]
+pub(in crate::http) async fn rotate_links(
+    request: HttpRequest,
+    state: web::Data<AppState>,
+    caller: Caller,
+) -> HttpResponse {
+    let by = caller.principal(&request);
+    let rotate = RotateLinkKey { by };
+    match state.gateway.rotate_link_key(rotate, state.deadline()).await {
+        Ok(()) => HttpResponse::NoContent().finish(),
+        Err(failure) => failure.respond(&request),
+    }
+}

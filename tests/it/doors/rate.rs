@@ -1,0 +1,74 @@
+//! How often a caller may ask.
+
+use super::{CDR, KEYS, get, header, make, status};
+use crate::support::app::{Reply, TestApp, simulated, simulator};
+
+async fn limited(key: &'static str, per_s: &str) -> TestApp {
+    let simulator = simulator().await;
+    let mut variables = simulated(&simulator);
+    variables.push((key, per_s.to_owned()));
+    TestApp::start(&variables).await
+}
+
+/// How many requests were let through before one was refused, and the refusal.
+async fn until_refused(mut ask: impl AsyncFnMut() -> Reply) -> (usize, Reply) {
+    for count in 0..100 {
+        let reply = ask().await;
+        if reply.status == 429 {
+            return (count, reply);
+        }
+    }
+    panic!("a hundred requests were let through");
+}
+
+fn assert_headers(reply: &Reply, limit: &str) {
+    for (name, value) in [
+        ("retry-after", "1"),
+        ("ratelimit-limit", limit),
+        ("ratelimit-remaining", "0"),
+        ("ratelimit-reset", "1"),
+    ] {
+        assert_eq!(header(reply, name), Some(value), "{name}: {:?}", reply.headers);
+    }
+}
+
+#[actix_rt::test]
+async fn a_key_that_asks_too_often_is_held_and_no_other() {
+    let app = limited("MEGE__AUTH__RATE__PER_KEY_PER_S", "3").await;
+    let crm = make(&app, "crm", &["cdr:read"], None).await;
+    let other = make(&app, "other", &["cdr:read"], None).await;
+    let key = [("x-api-key", crm.secret.expose())];
+    // What is refused for another reason is not counted.
+    for _ in 0..10 {
+        assert_eq!(status(&app, KEYS, &crm).await, 403);
+    }
+    let (passed, refused) = until_refused(async || get(&app, CDR, &key).await).await;
+    assert!(passed >= 3, "{passed}");
+    assert_headers(&refused, "3");
+    let body = refused.json();
+    assert_eq!(body["error"]["code"], "rate_limited");
+    assert_eq!(
+        (&body["status"], &body["error"]["retryable"]),
+        (&429.into(), &true.into())
+    );
+    assert_eq!(status(&app, CDR, &other).await, 200);
+    app.stop().await;
+}
+
+#[actix_rt::test]
+async fn an_address_that_asks_too_often_is_held_before_it_is_asked_who_it_is() {
+    let app = limited("MEGE__AUTH__RATE__PER_ADDRESS_PER_S", "5").await;
+    let admin = make(&app, "admin", &["admin"], None).await;
+    let (passed, refused) = until_refused(async || get(&app, "/livez", &[]).await).await;
+    assert!(passed >= 5, "{passed}");
+    assert_headers(&refused, "5");
+    let key = [("x-api-key", admin.secret.expose())];
+    let (_, refused) = until_refused(async || get(&app, KEYS, &key).await).await;
+    assert_headers(&refused, "5");
+    assert_eq!(header(&refused, "content-type"), Some("application/problem+json"));
+    assert_eq!(refused.json()["code"], "rate_limited");
+    let spoofed = [("x-forwarded-for", "192.0.2.99"), key[0]];
+    let (passed, _) = until_refused(async || get(&app, KEYS, &spoofed).await).await;
+    assert!(passed < 5, "another address would have had five: {passed}");
+    app.stop().await;
+}
