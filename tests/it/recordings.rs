@@ -11,6 +11,9 @@ use crate::support::recorded::{Recordings, links, store};
 
 const FILE: &str = "110/[Name, N]_110-7_20241115091831(196).wav";
 
+/// Headers of a request, and the status, the body and the range of its reply.
+type Case<'a> = (&'a [(&'a str, &'a str)], u16, &'a str, &'a str);
+
 /// Asks for what comes after the origin in `link`, or for a path as it is.
 async fn ask(app: &TestApp, method: Method, link: &str, headers: &[(&str, &str)]) -> Reply {
     let path = link.strip_prefix(&app.origin).unwrap_or(link);
@@ -95,7 +98,7 @@ async fn a_file_comes_whole_in_parts_and_by_conditions() {
     }
 
     let old = "Sun, 06 Nov 1994 08:49:37 GMT";
-    let table: [(&[(&str, &str)], u16, &str, &str); 15] = [
+    let table: [Case<'_>; 15] = [
         (&[("range", "bytes=2-4")], 206, "234", "bytes 2-4/10"),
         (&[("range", "bytes=7-")], 206, "789", "bytes 7-9/10"),
         (&[("range", "bytes=7-100")], 206, "789", "bytes 7-9/10"),

@@ -82,10 +82,13 @@ mod tests {
 
     const SECOND: Duration = Duration::from_secs(1);
 
+    /// Status, code, retryable, Retry-After.
+    type Told = (u16, &'static str, bool, Option<u64>);
+
     #[test]
     fn a_recording_that_is_not_had_says_whether_to_try_again_and_never_where_it_is() {
         let words = || "/srv/rec/110".to_owned();
-        let table: [(AskError<RecordingError>, (u16, &str, bool, Option<u64>)); 11] = [
+        let table: [(AskError<RecordingError>, Told); 11] = [
             (
                 AskError::Saturated { retry_after: SECOND },
                 (503, "saturated", true, Some(1)),
