@@ -35,12 +35,7 @@ fn main() {
         return;
     }
     servers::pin_this_process();
-    let mut runtime = tokio::runtime::Builder::new_current_thread();
-    runtime
-        .enable_all()
-        .build()
-        .expect("a runtime")
-        .block_on(measure());
+    actix_rt::System::new().block_on(measure());
 }
 
 async fn measure() {

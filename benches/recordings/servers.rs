@@ -254,18 +254,10 @@ async fn links(address: SocketAddr) -> Vec<Link> {
 
 /// The answer to `POST cdr`.
 async fn cdrs(address: SocketAddr) -> Value {
-    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-    let mut socket = tokio::net::TcpStream::connect(address)
+    let request = awc::Client::default().post(format!("http://{address}/pbx-api/cdr"));
+    let mut answer = request
+        .send_json(&json!({ "call_id": "0" }))
         .await
-        .expect("a connection");
-    let body = r#"{"call_id":"0"}"#;
-    let request = format!(
-        "POST /pbx-api/cdr HTTP/1.0\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
-        body.len()
-    );
-    socket.write_all(request.as_bytes()).await.expect("a request");
-    let mut answer = String::new();
-    socket.read_to_string(&mut answer).await.expect("an answer");
-    let (_, body) = answer.split_once("\r\n\r\n").expect("a body");
-    serde_json::from_str(body).expect("JSON")
+        .expect("an answer");
+    answer.json().await.expect("JSON")
 }

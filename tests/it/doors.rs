@@ -30,7 +30,7 @@ fn by() -> Principal {
 }
 
 /// Makes a key in the gateway's ledger.
-async fn make(app: &TestApp, name: &str, scopes: &[&str], pbxs: Option<&[&str]>) -> CreatedKey {
+pub(crate) async fn make(app: &TestApp, name: &str, scopes: &[&str], pbxs: Option<&[&str]>) -> CreatedKey {
     let text = |names: &[&str]| names.iter().map(|&name| name.to_owned()).collect::<Vec<_>>();
     let (scopes, pbxs) = (text(scopes), pbxs.map(text));
     let configured: BTreeSet<String> = pbxs.iter().flatten().cloned().collect();

@@ -3,8 +3,10 @@
 mod names;
 
 use awc::http::Method;
+use mege_gateway::ledger::key::CreatedKey;
 use mege_gateway::recordings::{LinkSignature, RecordingId};
 
+use crate::doors::make;
 use crate::support::app::{LIMIT, Reply, TestApp};
 use crate::support::eventually;
 use crate::support::recorded::{Recordings, links, store};
@@ -160,6 +162,15 @@ async fn nothing_opens_without_the_link_that_was_made_for_it() {
     assert_eq!(one, format!("{}{}", app.origin, signed(&app, "main.1", None)));
 
     let (path, query) = one.split_once('?').expect("a query");
+    // While there are no keys, who is on this machine needs nothing.
+    assert_eq!(get(&app, path, &[]).await.body, "one");
+    let listener = make(&app, "listener", &["recordings:read"], None).await;
+    let foreigner = make(&app, "foreigner", &["recordings:read"], Some(&["office"])).await;
+    let reader = make(&app, "reader", &["cdr:read"], None).await;
+    eventually("there are keys", LIMIT, async || {
+        (get(&app, path, &[]).await.status == 401).then_some(())
+    })
+    .await;
     let (_, other) = two.split_once('?').expect("a query");
     let invalid = (403, "link_invalid".to_owned());
     let unknown = (404, "not_found".to_owned());
@@ -198,6 +209,27 @@ async fn nothing_opens_without_the_link_that_was_made_for_it() {
             .body,
         "one"
     );
+    // A key does as well, where it is good for this.
+    let by_key = async |id: &str, key: &CreatedKey| {
+        let path = format!("/v1/recordings/{id}/media");
+        get(&app, &path, &[("x-api-key", key.secret.expose())]).await
+    };
+    assert_eq!(by_key("main.1", &listener).await.body, "one");
+    let lacking = (403, "scope_missing".to_owned());
+    assert_eq!(refusal(&by_key("main.1", &reader).await), lacking);
+    assert_eq!(refusal(&by_key("main.3", &listener).await), unknown);
+    // Whose PBX it is not cannot tell it from one that is not there.
+    let [mut foreign, mut missing] = [
+        by_key("main.1", &foreigner).await,
+        by_key("main.3", &foreigner).await,
+    ]
+    .map(|reply| {
+        assert_eq!(refusal(&reply), unknown);
+        reply.json()
+    });
+    foreign["request_id"].take();
+    missing["request_id"].take();
+    assert_eq!(foreign, missing);
     // Whatever else a program hangs on a link does not matter.
     assert_eq!(get(&app, &format!("{one}&utm_source=crm"), &[]).await.body, "one");
     // A known path has its methods.
