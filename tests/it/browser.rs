@@ -93,3 +93,51 @@ async fn a_link_plays_and_seeks() {
     );
     browser.client.clone().close().await.expect("an end in order");
 }
+
+#[actix_rt::test]
+async fn the_documents_are_read_without_a_request_to_another_host() {
+    let app = TestApp::start(&[]).await;
+    let browser = Browser::start().await;
+    for (page, operation, operations) in [
+        ("/docs", "/v1/recordings/{id}/media", 10),
+        ("/pbx-api", "/pbx-api/make-call", 3),
+    ] {
+        browser
+            .client
+            .goto(&format!("{}{page}", app.origin))
+            .await
+            .expect("a page");
+        let shown = format!(
+            "const paths = [...document.querySelectorAll('.opblock-summary-path')].map(path => path.dataset.path); \
+             return paths.includes('{operation}') && paths.length >= {operations};"
+        );
+        browser.until(&shown).await;
+        // The operation opens, with its schema and examples.
+        browser
+            .run(
+                "document.querySelector('.opblock-summary-control').click()",
+                Vec::new(),
+            )
+            .await;
+        browser
+            .until("return document.querySelector('.responses-table') !== null")
+            .await;
+        let asked = "return performance.getEntriesByType('resource').map(entry => entry.name)";
+        let asked = browser.run(asked, Vec::new()).await;
+        let asked = asked.as_array().expect("what was asked for");
+        assert!(asked.len() >= 4, "{asked:?}");
+        for url in asked {
+            let url = url.as_str().expect("an address");
+            assert!(url.starts_with(&app.origin) || url.starts_with("data:"), "{url}");
+        }
+        // Nor was it kept from one by its policy.
+        let kept = "const observer = new ReportingObserver(() => {}, { types: ['csp-violation'], buffered: true }); \
+                    observer.observe(); return observer.takeRecords().map(report => report.body.blockedURL)";
+        assert_eq!(
+            browser.run(kept, Vec::new()).await,
+            serde_json::json!([]),
+            "{page}"
+        );
+    }
+    browser.client.clone().close().await.expect("an end in order");
+}
