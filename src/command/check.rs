@@ -76,9 +76,8 @@ pub async fn check(file: Option<PathBuf>) -> Result<(), CommandError> {
 /// Who will be able to use the gateway.
 async fn doors(settings: &Settings) -> Found {
     let look = ledger::ledger_schema(&settings.store);
-    let schema = match timeout(PATIENCE, look).await {
-        Ok(Ok(schema)) => schema,
-        Ok(Err(_)) | Err(_) => return Err("the ledger cannot be read".to_owned()),
+    let Ok(Ok(schema)) = timeout(PATIENCE, look).await else {
+        return Err("the ledger cannot be read".to_owned());
     };
     let ledger = ledger_settings(settings);
     let keys = ledger.keys.clone();

@@ -4,6 +4,8 @@ mod recordings;
 
 use std::time::Duration;
 
+use actix_web::http::StatusCode;
+use actix_web::http::header::{self, HeaderValue};
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -92,12 +94,18 @@ impl Failure {
 
     /// The response to `request`: a problem document, or the original's shape on its routes.
     pub(super) fn respond(self, request: &HttpRequest) -> HttpResponse {
+        let code = self.code;
         let state = request.app_data::<web::Data<AppState>>();
-        if state.is_some_and(|state| state.has_problems(request.path())) {
+        let mut response = if state.is_some_and(|state| state.has_problems(request.path())) {
             problem::respond(&self, request)
         } else {
             Refusal::from(self).respond(request)
+        };
+        if code.status() == StatusCode::UNAUTHORIZED {
+            let scheme = HeaderValue::from_static("Bearer");
+            response.headers_mut().insert(header::WWW_AUTHENTICATE, scheme);
         }
+        response
     }
 
     /// The seconds of a `Retry-After` header, rounded up.

@@ -4,8 +4,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use actix_web::http::StatusCode;
-use actix_web::http::header::{self, HeaderName, HeaderValue};
+use actix_web::http::header::HeaderName;
 use actix_web::{HttpRequest, HttpResponse};
 
 use super::caller::{Caller, principal};
@@ -105,10 +104,6 @@ impl Refused {
             | Self::TooOftenFromAddress(_)
             | Self::TooOftenWithKey(..) => failure.respond(request),
         };
-        if response.status() == StatusCode::UNAUTHORIZED {
-            let scheme = HeaderValue::from_static("Bearer");
-            response.headers_mut().insert(header::WWW_AUTHENTICATE, scheme);
-        }
         if let Self::TooOftenFromAddress(excess) | Self::TooOftenWithKey(_, excess) = self {
             let headers = response.headers_mut();
             headers.insert(LIMIT, excess.per_s.into());

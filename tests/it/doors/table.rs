@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use awc::http::Method;
 use mege_gateway::ledger::key::{KeySecret, Scope};
+use mege_gateway::recordings::{LinkSignature, RecordingId};
 use serde_json::Value;
 
 use super::{header, make, revoke};
@@ -21,7 +22,7 @@ enum Expected {
 }
 
 use Expected::{Public, ScopeAndPbx};
-use Scope::{Admin, CallsWrite, CdrRead, StatusRead};
+use Scope::{Admin, CallsWrite, CdrRead, RecordingsRead, StatusRead};
 
 /// What is expected of each operation; the paths below `/api` have the prefix of this test.
 const EXPECTED: &[(&str, &str, Expected)] = &[
@@ -43,6 +44,17 @@ const EXPECTED: &[(&str, &str, Expected)] = &[
     ("DELETE", "/api/v1/keys/{id}", Expected::Scope(Admin)),
     ("POST", "/api/v1/keys:rotate-links", Expected::Scope(Admin)),
     ("GET", "/api/v1/audit", Expected::Scope(Admin)),
+    // Without a link: what a link opens is below.
+    (
+        "GET",
+        "/api/v1/recordings/{id}/media",
+        ScopeAndPbx(RecordingsRead),
+    ),
+    (
+        "HEAD",
+        "/api/v1/recordings/{id}/media",
+        ScopeAndPbx(RecordingsRead),
+    ),
 ];
 
 /// Who asks, with which headers, and the status and code that they are refused with.
@@ -51,7 +63,8 @@ type Case = (&'static str, Vec<(&'static str, String)>, u16, &'static str);
 /// Something that each parameter of a path may be.
 fn filled(path: &str) -> String {
     let path = path
-        .replace("{file}", "swagger-ui.css")
+        .replace("{file}", "errors.css")
+        .replace("recordings/{id}", "recordings/main.1")
         .replace("{id}", "01970f3e-6b1c-7c1e-9d5a-3f1f0c8b7a21");
     assert!(!path.contains('{'), "say what a parameter of {path} may be");
     path
@@ -221,7 +234,10 @@ async fn every_operation_lets_in_whom_it_should_and_nobody_else() {
                 continue;
             }
             assert_eq!(reply.status, status, "{method} {path}, {who}: {}", reply.body);
-            assert_refusal(&reply, &path, code);
+            // The answer to a HEAD has no body to look at.
+            if method != "HEAD" {
+                assert_refusal(&reply, &path, code);
+            }
         }
         let key = right[&scope].secret.expose();
         for headers in [[("authorization", bearer(key))], [("x-api-key", key.to_owned())]] {
@@ -238,6 +254,37 @@ async fn every_operation_lets_in_whom_it_should_and_nobody_else() {
         simulator.asterisk().originates().is_empty(),
         "nothing was dialled"
     );
+    app.stop().await;
+}
+
+#[actix_rt::test]
+async fn a_signed_link_needs_no_key_and_a_forged_one_opens_nothing() {
+    let simulator = simulator().await;
+    let app = TestApp::start(&simulated(&simulator)).await;
+    let revoked = make(&app, "revoked", &["recordings:read"], None).await;
+    revoke(&app, &revoked).await;
+    let key = app.integrations.stores.keys.link_key().expect("a key for links");
+    let id: RecordingId = "main.1".parse().expect("an id");
+    let link = |id: &str, query: &str| format!("/v1/recordings/{id}/media?{query}");
+    let good = LinkSignature::sign(&key, &id, None).to_string();
+    let past = LinkSignature::sign(&key, &id, Some(1)).to_string();
+    let revoked = [("x-api-key", revoked.secret.expose())];
+    for method in [Method::GET, Method::HEAD] {
+        for (path, headers, status) in [
+            // There is no such recording: that is for the route to say.
+            (link("main.1", &good), &[][..], 404),
+            (link("main.2", &good), &[], 403),
+            (link("main.1", &past), &[], 410),
+            (link("main.1", "signature=1.AAAA"), &[], 403),
+            (link("main.1", "signature="), &[], 403),
+            (link("main.1", "expires=99999999999"), &[], 401),
+            // A key that is sent must be good all the same.
+            (link("main.1", &good), &revoked, 401),
+        ] {
+            let reply = app.send(method.clone(), &path, headers, "").await;
+            assert_eq!(reply.status, status, "{method} {path}: {}", reply.body);
+        }
+    }
     app.stop().await;
 }
 
