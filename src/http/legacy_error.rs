@@ -61,34 +61,34 @@ struct LegacyCause {
     /// The HTTP status.
     #[schema(example = 400)]
     status_code: u16,
-    #[serde(flatten)]
-    more: Option<More>,
-}
-
-/// What the original has not, for programs to decide by: not on errors that it had itself.
-#[derive(Debug, Serialize, ToSchema)]
-struct More {
-    /// What went wrong: one of the table's codes.
-    code: &'static str,
+    /// What went wrong, for programs: one of the table's codes. The original had none, nor what follows; its own errors
+    /// are as they were.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    code: Option<&'static str>,
     /// Whether the same request may be sent again.
-    retryable: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    retryable: Option<bool>,
     /// What became of the call, where the request was for one.
     #[serde(skip_serializing_if = "Option::is_none")]
     outcome: Option<Outcome>,
     /// The id of the request in the logs.
-    request_id: String,
+    #[serde(skip_serializing_if = "Option::is_none", rename = "request_id")]
+    request_id: Option<String>,
 }
 
 impl LegacyError {
     /// As the body of a response with `status` to a request of `path`.
-    fn new(status: StatusCode, message: Message, more: Option<More>, path: String) -> Self {
+    fn new(status: StatusCode, message: Message, path: String) -> Self {
         Self {
             status: status.as_u16(),
             error: LegacyCause {
                 message,
                 error: status.canonical_reason().unwrap_or_default(),
                 status_code: status.as_u16(),
-                more,
+                code: None,
+                retryable: None,
+                outcome: None,
+                request_id: None,
             },
             path,
             timestamp: Timestamp::now().strftime("%Y-%m-%dT%H:%M:%S%.3fZ").to_string(),
@@ -97,14 +97,13 @@ impl LegacyError {
 
     /// The body of a failure.
     pub(super) fn of_failure(failure: &Failure, request_id: String, path: String) -> Self {
-        let more = More {
-            code: failure.code.as_str(),
-            retryable: failure.code.retryable(),
-            outcome: failure.outcome,
-            request_id,
-        };
         let message = Message::Whole(failure.message.clone());
-        Self::new(failure.code.status(), message, Some(more), path)
+        let mut body = Self::new(failure.code.status(), message, path);
+        body.error.code = Some(failure.code.as_str());
+        body.error.retryable = Some(failure.code.retryable());
+        body.error.outcome = failure.outcome;
+        body.error.request_id = Some(request_id);
+        body
     }
 }
 
@@ -124,7 +123,7 @@ impl Refusal {
         let path = without_keys(&request.uri().to_string());
         match self {
             Self::Request(status, message) => {
-                HttpResponse::build(status).json(LegacyError::new(status, message, None, path))
+                HttpResponse::build(status).json(LegacyError::new(status, message, path))
             }
             Self::Failed(failure) => {
                 tracing::warn!(code = failure.code.as_str(), "not carried out");

@@ -282,7 +282,16 @@ fn every_link_between_documents_leads_somewhere() {
 #[test]
 fn every_key_in_the_documents_for_operators_exists() {
     let template = include_str!("../../config/default.toml");
-    let sections = ["auth.", "cdr.", "http.", "log.", "store.", "audit.", "asterisk.", "pac."];
+    let sections = [
+        "auth.",
+        "cdr.",
+        "http.",
+        "log.",
+        "store.",
+        "audit.",
+        "asterisk.",
+        "pac.",
+    ];
     let integrations = ["asterisk.", "pac."];
     for (path, text) in documents() {
         for word in quoted(&text) {

@@ -1,5 +1,7 @@
 //! `/v1/keys`: making, listing and revoking keys.
 
+use std::collections::BTreeSet;
+
 use actix_web::http::header;
 use actix_web::{HttpRequest, HttpResponse, delete, get, post, web};
 use serde::{Deserialize, Serialize};
@@ -11,7 +13,7 @@ use crate::http::code::Code;
 use crate::http::document::error_responses;
 use crate::http::error::Failure;
 use crate::http::{AppState, body};
-use crate::ledger::key::{ApiKey, CreateKey, KeyId, NewKey, RevokeKey, RotateLinkKey};
+use crate::ledger::key::{ApiKey, CreateKey, InvalidKey, KeyId, NewKey, RevokeKey, RotateLinkKey, Scope};
 
 error_responses! {
     /// What can become of work on the ledger.
@@ -23,7 +25,7 @@ error_responses! {
 error_responses! {
     /// What can be wrong with a key that is asked for.
     NewKeyErrors, problem_responses, [
-        InvalidRequest, KeyNameTaken, TooManyKeys, RequestTimeout, PayloadTooLarge, InternalError,
+        InvalidRequest, NotFound, KeyNameTaken, TooManyKeys, RequestTimeout, PayloadTooLarge, InternalError,
     ]
 }
 
@@ -45,10 +47,11 @@ struct KeyRequest {
     )]
     name: String,
     /// What it is good for: `calls:write`, `cdr:read`, `recordings:read`, `status:read`, `admin`.
-    #[schema(example = json!(["calls:write", "cdr:read"]), min_items = 1)]
+    #[schema(value_type = Vec<Scope>, example = json!(["calls:write", "cdr:read"]), min_items = 1)]
     scopes: Vec<String>,
-    /// The PBXs it may see, by their names in the settings; all of them, those of the future too, where this is left out.
-    #[schema(example = json!(["main"]))]
+    /// The PBXs it may see, by their names in the settings; all of them, those of the future too, where this is left out; a key that sees only some
+    /// makes keys that see no others.
+    #[schema(example = json!(["main"]), min_items = 1)]
     pbxs: Option<Vec<String>>,
 }
 
@@ -110,8 +113,19 @@ async fn create(
 ) -> Result<HttpResponse, Failure> {
     let deadline = state.deadline();
     let wanted: KeyRequest = body::json(request, payload, deadline).await?;
-    let key = NewKey::parse(&wanted.name, &wanted.scopes, wanted.pbxs.as_deref(), &state.pbxs)
-        .map_err(|error| Failure::new(Code::InvalidRequest, error.to_string()))?;
+    // Nobody makes a key that sees more than its own.
+    let visible: BTreeSet<String> = state
+        .pbxs
+        .iter()
+        .filter(|pbx| caller.may_see(pbx))
+        .cloned()
+        .collect();
+    let pbxs = match wanted.pbxs {
+        None if visible != state.pbxs => Some(visible.iter().cloned().collect()),
+        pbxs => pbxs,
+    };
+    let key = NewKey::parse(&wanted.name, &wanted.scopes, pbxs.as_deref(), &visible)
+        .map_err(|error| Failure::new(code_of(&error, pbxs.as_deref()), error.to_string()))?;
     let by = caller.principal(request);
     let created = state.gateway.create_key(CreateKey { key, by }, deadline).await?;
     Ok(HttpResponse::Created()
@@ -120,6 +134,14 @@ async fn create(
             secret: created.secret.expose().to_owned(),
             key: created.key,
         }))
+}
+
+/// A PBX that is not there is no fault of the request's form.
+fn code_of(error: &InvalidKey, pbxs: Option<&[String]>) -> Code {
+    match error {
+        InvalidKey::Pbxs { .. } if pbxs.is_some_and(|pbxs| !pbxs.is_empty()) => Code::NotFound,
+        InvalidKey::Name | InvalidKey::Scopes | InvalidKey::Pbxs { .. } => Code::InvalidRequest,
+    }
 }
 
 /// Revokes a key: every gateway on the ledger refuses it within a second. Revoking it again is as good.
