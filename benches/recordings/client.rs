@@ -44,6 +44,8 @@ pub(crate) async fn download(links: &[Link], length: usize) {
 pub(crate) async fn listen(link: Link, length: u64, until: Instant) -> usize {
     let mut buffer = vec![0; BUFFER];
     let mut parts = 0;
+    // People do not press a key in the same millisecond.
+    sleep(PIECE * fastrand::u32(0..50)).await;
     while Instant::now() < until {
         let from = fastrand::u64(0..length);
         let mut socket = TcpStream::connect(link.server).await.expect("a connection");
