@@ -1,0 +1,130 @@
+//! The server before the actors.
+
+use std::io;
+use std::net::TcpListener;
+use std::sync::Arc;
+use std::time::Duration;
+
+use metrics_exporter_prometheus::PrometheusHandle;
+
+use super::StartError;
+use super::integrations::Integrations;
+use crate::actor::Placement;
+use crate::http::{self, AppState, Doors, Lifecycle, Tls};
+use crate::service_manager;
+use crate::settings::Settings;
+use crate::telemetry;
+
+/// A gateway that listens.
+#[derive(Debug)]
+pub struct Application {
+    port: u16,
+    shutdown: Duration,
+    listener: TcpListener,
+    tls: Option<Tls>,
+    settings: Settings,
+    integrations: Integrations,
+    lifecycle: Lifecycle,
+    metrics: PrometheusHandle,
+}
+
+impl Application {
+    /// Takes the port and starts the actors. Nothing is answered before [`run_until`](Self::run_until).
+    ///
+    /// # Errors
+    /// See [`StartError`].
+    pub async fn build(settings: Settings, placement: Placement) -> Result<Self, StartError> {
+        let metrics = telemetry::metrics()?;
+        let tls = Tls::load(&settings.http)?;
+        let address = (settings.http.address, settings.http.port);
+        let listen = |error| StartError::Listen {
+            address: format!("{}:{}", address.0, address.1),
+            error,
+        };
+        let listener = TcpListener::bind(address).map_err(listen)?;
+        let port = listener.local_addr().map_err(listen)?.port();
+        let integrations = Integrations::spawn(&settings, placement)?;
+        integrations.built().await;
+        integrations.stores.keys_read().await;
+        let keys = integrations.stores.keys.state();
+        let closed = keys.loaded && keys.live == 0 && settings.auth.trust.is_empty();
+        if closed && !settings.http.address.is_loopback() {
+            integrations.stop(settings.http.shutdown_timeout()).await;
+            return Err(StartError::NoKeys(settings.http.address));
+        }
+        Ok(Self {
+            port,
+            shutdown: settings.http.shutdown_timeout(),
+            listener,
+            tls,
+            settings,
+            integrations,
+            lifecycle: Lifecycle::default(),
+            metrics,
+        })
+    }
+
+    /// The port it listens on.
+    #[must_use]
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// Its actors.
+    #[must_use]
+    pub fn integrations(&self) -> &Integrations {
+        &self.integrations
+    }
+
+    /// Serves until `stop`, then lets open requests end and stops the actors.
+    ///
+    /// # Errors
+    /// When the server cannot be started or dies.
+    pub async fn run_until(self, stop: impl Future<Output = ()>) -> io::Result<()> {
+        let Self {
+            port,
+            shutdown,
+            listener,
+            tls,
+            mut settings,
+            integrations,
+            lifecycle,
+            metrics,
+        } = self;
+        // The one that was taken, where any would do: links hold it.
+        settings.http.port = port;
+        let state = AppState::new(
+            &settings,
+            Arc::new(integrations.clone()),
+            integrations.board(),
+            vec![
+                integrations.stores.cdr.health().clone(),
+                integrations.stores.ledger.health().clone(),
+            ],
+            lifecycle.clone(),
+            metrics,
+            Doors::new(
+                &settings,
+                integrations.stores.keys.clone(),
+                integrations.stores.audit.clone(),
+            ),
+        );
+        let server = http::serve(&settings.http, tls, state, listener)?;
+        let handle = server.handle();
+        lifecycle.started();
+        let mut served = actix_rt::spawn(server);
+        service_manager::ready(port).await;
+        let ended = tokio::select! {
+            ended = &mut served => ended.unwrap_or_else(|error| Err(io::Error::other(error))),
+            () = stop => {
+                tracing::info!("stopping");
+                lifecycle.draining();
+                service_manager::stopping().await;
+                handle.stop(true).await;
+                Ok(())
+            }
+        };
+        integrations.stop(shutdown).await;
+        ended
+    }
+}

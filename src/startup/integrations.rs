@@ -1,0 +1,134 @@
+//! Every actor: started together, and stopped in the order in which they ask each other.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use futures_util::join;
+use tokio::time::{Instant, timeout};
+
+use super::stores::{Stores, host};
+use super::{BUILD_PATIENCE, StartError};
+use crate::actor::{HealthBoard, Placement, State};
+use crate::ari::{self, AriHandle, AriSettings};
+use crate::cdr::collector::{self, CollectorHandle};
+use crate::cdr::digest;
+use crate::ledger::Flush;
+use crate::pac::{self, PacHandle};
+use crate::recordings::{self, RecordingHandle};
+use crate::settings::{RecordingPath, Settings};
+
+/// How long the stores may take to write what is left.
+const STORE_PATIENCE: Duration = Duration::from_secs(5);
+
+/// Every actor of the gateway.
+#[derive(Debug, Clone)]
+pub struct Integrations {
+    /// The gateway's own stores.
+    pub stores: Stores,
+    /// Each Asterisk by its configured name.
+    pub asterisk: BTreeMap<String, AriHandle>,
+    /// Each 3CX by its configured name.
+    pub pac: BTreeMap<String, PacHandle>,
+    /// The collector of each 3CX.
+    pub collectors: BTreeMap<String, CollectorHandle>,
+    /// The recordings of each 3CX that has them in a directory.
+    pub recordings: BTreeMap<String, RecordingHandle>,
+    /// The Asterisk and the 3CX that the original's routes mean.
+    pub(super) default_asterisk: Option<String>,
+    pub(super) default_pac: Option<String>,
+    /// Whether it is remembered which call ids clients were handed out.
+    pub(super) late_rows: bool,
+}
+
+impl Integrations {
+    /// Starts an actor for each resource that the settings name.
+    ///
+    /// # Errors
+    /// When a setting turns out to be unusable. An integration that cannot be reached is no error.
+    pub fn spawn(settings: &Settings, placement: Placement) -> Result<Self, StartError> {
+        let stores = Stores::spawn(settings, placement);
+        let mut asterisk = BTreeMap::new();
+        for (name, node) in &settings.asterisk {
+            let node = AriSettings {
+                name: format!("asterisk.{name}"),
+                asterisk: node.clone(),
+                ledger: stores.ledger.clone(),
+                passing_instance: format!("p{}", &digest(&host(settings))[..8]),
+                journal: stores.journal.clone(),
+            };
+            asterisk.insert(name.clone(), ari::spawn(node, placement));
+        }
+        let mut pacs = BTreeMap::new();
+        let mut collectors = BTreeMap::new();
+        let mut recordings = BTreeMap::new();
+        for (name, pbx) in &settings.pac {
+            let pac = pac::spawn(name, pbx.clone(), placement)
+                .map_err(|error| StartError::PacAddress(name.clone(), error))?;
+            let collector = collector::spawn(name, pbx.clone(), pac.clone(), stores.cdr.clone(), placement);
+            collectors.insert(name.clone(), collector);
+            if let Some(RecordingPath::Directory(directory)) = &pbx.recording_path {
+                recordings.insert(
+                    name.clone(),
+                    recordings::spawn(name, directory.clone(), placement),
+                );
+            }
+            pacs.insert(name.clone(), pac);
+        }
+        Ok(Self {
+            stores,
+            asterisk,
+            pac: pacs,
+            collectors,
+            recordings,
+            default_asterisk: settings.default_asterisk().map(|(name, _)| name.to_owned()),
+            default_pac: settings.default_pac().map(|(name, _)| name.to_owned()),
+            late_rows: settings.cdr.late_rows,
+        })
+    }
+
+    /// Every actor's health.
+    #[must_use]
+    pub fn board(&self) -> HealthBoard {
+        let board = HealthBoard::default();
+        board.add(self.stores.ledger.health());
+        board.add(self.stores.cdr.health());
+        self.asterisk
+            .values()
+            .for_each(|handle| board.add(handle.health()));
+        self.pac.values().for_each(|handle| board.add(handle.health()));
+        self.collectors
+            .values()
+            .for_each(|handle| board.add(handle.health()));
+        self.recordings
+            .values()
+            .for_each(|handle| board.add(handle.health()));
+        board
+    }
+
+    /// Waits until every actor is built, for a while.
+    pub(super) async fn built(&self) {
+        let all = self.board().all();
+        let running = join_all(all.iter().map(|health| health.reached(State::Running)));
+        if timeout(BUILD_PATIENCE, running).await.is_err() {
+            tracing::warn!("not every actor is up; those that are answer");
+        }
+    }
+
+    /// Stops everything: what asks before what is asked, each with time of its own, so that one that hangs costs the
+    /// others nothing.
+    pub(super) async fn stop(&self, patience: Duration) {
+        let deadline = Instant::now() + patience;
+        join!(
+            join_all(self.collectors.values().map(|handle| handle.stop(deadline))),
+            join_all(self.asterisk.values().map(|handle| handle.stop(deadline))),
+            join_all(self.pac.values().map(|handle| handle.stop(deadline))),
+            join_all(self.recordings.values().map(|handle| handle.stop(deadline))),
+        );
+        let deadline = Instant::now() + STORE_PATIENCE;
+        if let Err(error) = self.stores.ledger.control(Flush, deadline).await {
+            tracing::warn!(%error, "what became of the latest calls is not in the ledger");
+        }
+        join!(self.stores.ledger.stop(deadline), self.stores.cdr.stop(deadline));
+    }
+}

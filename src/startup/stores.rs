@@ -1,0 +1,91 @@
+//! The actors of the gateway's own stores.
+
+use tokio::time::timeout;
+
+use super::BUILD_PATIENCE;
+use crate::actor::{Placement, RestartPolicy, Spawn};
+use crate::cdr::{self, CdrHandle};
+use crate::ledger::key::{AuditLog, KeyRing};
+use crate::ledger::{self, Journal, LedgerHandle, LedgerSettings};
+use crate::settings::{Settings, StoreSettings};
+
+/// The actors of the gateway's own stores.
+#[derive(Debug, Clone)]
+pub struct Stores {
+    /// The ledger.
+    pub ledger: LedgerHandle,
+    /// The CDR store.
+    pub cdr: CdrHandle,
+    /// The keys, as the ledger last had them.
+    pub keys: KeyRing,
+    /// The refusals that wait for the ledger.
+    pub audit: AuditLog,
+    /// What waits for the ledger.
+    pub(super) journal: Journal,
+}
+
+impl Stores {
+    /// Starts both.
+    #[must_use]
+    pub fn spawn(settings: &Settings, placement: Placement) -> Self {
+        let ledger = ledger_settings(settings);
+        let (journal, keys, audit) = (ledger.journal.clone(), ledger.keys.clone(), ledger.audit.clone());
+        Self {
+            ledger: ledger::spawn(ledger, placement),
+            cdr: cdr_store(&settings.store, placement),
+            keys,
+            audit,
+            journal,
+        }
+    }
+
+    /// Waits until the keys were read, or the ledger says that it cannot be used; for a while.
+    ///
+    /// # Cancel safety
+    /// Safe: nothing but waiting.
+    pub async fn keys_read(&self) {
+        let read = async {
+            self.ledger.health().said_something().await;
+            if self.ledger.health().report().usable {
+                self.keys.was_loaded().await;
+            }
+        };
+        if timeout(BUILD_PATIENCE, read).await.is_err() || !self.keys.state().loaded {
+            tracing::warn!("the keys cannot be read yet: requests are refused until they are");
+        }
+    }
+}
+
+/// What the ledger's actor is built from, with nothing in it yet.
+#[must_use]
+pub fn ledger_settings(settings: &Settings) -> LedgerSettings {
+    LedgerSettings {
+        store: settings.store.clone(),
+        journal: Journal::default(),
+        keys: KeyRing::default(),
+        audit: AuditLog::default(),
+        audit_keep_days: settings.audit.keep_days,
+        host: host(settings),
+    }
+}
+
+/// Starts the actor of the CDR store.
+#[must_use]
+pub fn cdr_store(settings: &StoreSettings, placement: Placement) -> CdrHandle {
+    let spawn = Spawn {
+        name: "cdr".to_owned(),
+        limits: settings.limits,
+        placement,
+        restart: RestartPolicy::default(),
+    };
+    cdr::spawn_cdr(spawn, settings.clone())
+}
+
+/// This gateway among those on the same ledger.
+pub(super) fn host(settings: &Settings) -> String {
+    format!(
+        "{}:{}",
+        gethostname::gethostname().to_string_lossy(),
+        settings.http.port
+    )
+}
