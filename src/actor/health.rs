@@ -52,6 +52,14 @@ pub struct HealthReport {
     pub(super) life: u64,
 }
 
+impl HealthReport {
+    /// Whether the actor runs and says that it can do its work.
+    #[must_use]
+    pub fn is_usable(&self) -> bool {
+        self.state == State::Running && self.usable
+    }
+}
+
 /// What an actor has to do at the moment, and how much it may have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Load {
@@ -135,6 +143,12 @@ impl Health {
     #[must_use]
     pub fn report(&self) -> HealthReport {
         self.report.borrow().clone()
+    }
+
+    /// Whether the actor runs and says that it can do its work.
+    #[must_use]
+    pub fn is_usable(&self) -> bool {
+        self.report.borrow().is_usable()
     }
 
     /// Waits until the actor is in `state`.

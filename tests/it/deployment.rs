@@ -163,7 +163,7 @@ fn the_image_and_the_compose_file_start_the_program_on_its_port() {
 /// Each document for operators, by its path.
 fn documents() -> Vec<(PathBuf, String)> {
     let folders = [root().join("docs"), root().join("docs/adr")];
-    let mut documents = vec![root().join("README.md")];
+    let mut documents = vec![root().join("README.md"), root().join("README.ru.md")];
     for folder in folders {
         let files = std::fs::read_dir(folder).expect("a folder");
         let paths = files.map(|file| file.expect("a file").path());

@@ -7,7 +7,7 @@ use serde::Serialize;
 use serde_json::json;
 use utoipa::ToSchema;
 
-use crate::actor::{Health, HealthReport, Load, State};
+use crate::actor::{Health, HealthReport, Load};
 use crate::http::AppState;
 use crate::http::lifecycle::Phase;
 use crate::ledger::key::RingState;
@@ -42,7 +42,7 @@ pub(in crate::http) async fn readyz(state: web::Data<AppState>) -> HttpResponse 
     let reason = match state.lifecycle.phase() {
         Phase::Starting => Some("starting"),
         Phase::Draining => Some("draining"),
-        Phase::Started => (!state.stores.iter().all(is_usable)).then_some("store"),
+        Phase::Started => (!state.stores.iter().all(Health::is_usable)).then_some("store"),
     };
     match reason {
         None => HttpResponse::Ok().json(json!({"status": "ready"})),
@@ -82,20 +82,22 @@ struct ActorStatus {
 )]
 #[get("/status")]
 pub(in crate::http) async fn status(state: web::Data<AppState>) -> HttpResponse {
-    let actors = state.board.all();
-    let all_well = actors.iter().all(is_usable);
+    let actors: BTreeMap<String, ActorStatus> = state
+        .board
+        .all()
+        .iter()
+        .map(|health| {
+            let (report, load) = (health.report(), health.load());
+            (health.name().to_owned(), ActorStatus { report, load })
+        })
+        .collect();
+    let all_well = actors.values().all(|actor| actor.report.is_usable());
     HttpResponse::Ok().json(Status {
         status: if all_well { "ok" } else { "degraded" },
         version: env!("CARGO_PKG_VERSION"),
         phase: state.lifecycle.phase(),
         keys: state.doors.keys(),
-        actors: actors
-            .iter()
-            .map(|health| {
-                let (report, load) = (health.report(), health.load());
-                (health.name().to_owned(), ActorStatus { report, load })
-            })
-            .collect(),
+        actors,
     })
 }
 
@@ -110,9 +112,4 @@ pub(in crate::http) async fn metrics(state: web::Data<AppState>) -> HttpResponse
     HttpResponse::Ok()
         .content_type("text/plain; version=0.0.4; charset=utf-8")
         .body(state.metrics.render())
-}
-
-fn is_usable(health: &Health) -> bool {
-    let report = health.report();
-    report.state == State::Running && report.usable
 }
