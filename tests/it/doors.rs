@@ -11,10 +11,11 @@ use std::collections::BTreeSet;
 
 use awc::http::{Method, StatusCode};
 use mege_gateway::ledger::key::{CreateKey, CreatedKey, NewKey, Principal, RevokeKey};
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use crate::support::app::{LIMIT, Reply, TestApp, simulated, simulator};
+use crate::support::program::free_tcp_port;
 
 /// A route that needs a key with `cdr:read`, and one that needs `admin`.
 const CDR: &str = "/pbx-api/last-call-id";
@@ -99,22 +100,29 @@ async fn without_a_key_everybody_here_is_let_in_until_there_was_one() {
     );
 
     // What is asked for wrongly is said by field.
-    for (body, words) in [
-        (json!({ "name": "a b", "scopes": ["admin"] }), "name must be"),
-        (json!({ "name": "a", "scopes": ["root"] }), "scopes must be"),
-        (json!({ "name": "a", "scopes": [] }), "scopes must be"),
+    for (body, status, words) in [
+        (json!({ "name": "a b", "scopes": ["admin"] }), 400, "name must be"),
+        (json!({ "name": "a", "scopes": ["root"] }), 400, "scopes must be"),
+        (json!({ "name": "a", "scopes": [] }), 400, "scopes must be"),
         (
             json!({ "name": "a", "scopes": ["admin"], "pbxs": ["office"] }),
+            404,
             "(main)",
         ),
         (
+            json!({ "name": "a", "scopes": ["admin"], "pbxs": [] }),
+            400,
+            "pbxs must be",
+        ),
+        (
             json!({ "name": "a", "scopes": ["admin"], "pbx": ["main"] }),
+            400,
             "unknown field `pbx`",
         ),
-        (json!({ "scopes": ["admin"] }), "missing field `name`"),
+        (json!({ "scopes": ["admin"] }), 400, "missing field `name`"),
     ] {
         let reply = app.send(Method::POST, KEYS, &admin, body.to_string()).await;
-        assert_eq!(reply.status, StatusCode::BAD_REQUEST, "{body}");
+        assert_eq!(reply.status.as_u16(), status, "{body}");
         let detail = reply.json()["detail"].as_str().expect("words").to_owned();
         assert!(detail.contains(words), "{body}: {detail}");
     }
@@ -139,4 +147,32 @@ async fn without_a_key_everybody_here_is_let_in_until_there_was_one() {
     );
     assert!(keys["keys"][1]["revoked_at"].is_string());
     app.stop().await;
+}
+
+#[actix_rt::test]
+async fn nobody_makes_a_key_that_sees_more_than_its_own() {
+    let simulator = simulator().await;
+    let mut variables = simulated(&simulator);
+    let second = format!("127.0.0.1:{}", free_tcp_port());
+    variables.push(("MEGE__PAC__OFFICE__ADDRESS", second));
+    let app = TestApp::start(&variables).await;
+    let office = make(&app, "office", &["admin"], Some(&["office"])).await;
+    let office = [
+        ("x-api-key", office.secret.expose()),
+        ("content-type", "application/json"),
+    ];
+    for (name, pbxs, status) in [
+        ("a", json!(["office"]), 201),
+        ("b", json!(["main"]), 404),
+        ("c", json!(["main", "office"]), 404),
+        // Left out, it is all that the maker sees.
+        ("d", Value::Null, 201),
+    ] {
+        let body = json!({ "name": name, "scopes": ["cdr:read"], "pbxs": pbxs }).to_string();
+        let reply = app.send(Method::POST, KEYS, &office, body).await;
+        assert_eq!(reply.status.as_u16(), status, "{}", reply.body);
+        if status == 201 {
+            assert_eq!(reply.json()["pbxs"], json!(["office"]));
+        }
+    }
 }
