@@ -11,8 +11,9 @@
 //! * The head of the feed is read before the first page, so what is stored during the reading counts as stored since.
 //! * The id is remembered before the reply is whole, and the reply fails if it cannot be. A reply that breaks off hands
 //!   nothing out.
-//! * Handed out again, an id keeps its smallest `seq`: two processes of one client, or two clients that look like one,
-//!   get more rows, never fewer.
+//! * Handed out again, an id keeps its smallest `seq`: two processes of one client, or two clients that look like one and
+//!   send what they were handed, get more rows, never fewer. One that comes with an id from elsewhere, which another that
+//!   looks like it was handed, is taken for that other.
 //! * Of legs with no greater id than the one asked with at most [`LATE`] are in a reply, those stored first, and what
 //!   such a reply hands out stands for no more than they do. So a client whose id does not move on, since nobody calls,
 //!   gets the same few again and not all that a backfill stores meanwhile; each younger call moves it on.

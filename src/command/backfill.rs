@@ -26,7 +26,8 @@ pub struct BackfillArguments {
     /// The 3CX, by the name of its section; needed where several are configured and none is named main.
     #[arg(long, value_name = "NAME")]
     pbx: Option<String>,
-    /// The first moment: a date (midnight, UTC) or a moment (RFC 3339); collector.backfill_days ago when not given.
+    /// The first moment: a date (midnight, UTC) or a moment (RFC 3339); collector.backfill_days before the last when not
+    /// given.
     #[arg(long, value_name = "DATE", value_parser = moment)]
     from: Option<Timestamp>,
     /// The moment after the last, likewise; now when not given.
@@ -40,8 +41,8 @@ pub enum BackfillError {
     /// It was not said which 3CX, or not one of those that are configured.
     #[error("--pbx must be one of those that are configured: {0}")]
     Pbx(String),
-    /// The range ends before it begins.
-    #[error("--from must be before --until")]
+    /// The range ends before it begins, or has not begun.
+    #[error("--from must be before --until, and in the past")]
     Range,
     /// PAC or the store failed again and again.
     #[error("it ended early, and the same command goes on from there: {0}")]
@@ -75,7 +76,8 @@ pub async fn backfill(file: Option<PathBuf>, arguments: BackfillArguments) -> Re
     let settings = settings(file)?;
     let BackfillArguments { pbx, from, until } = arguments;
     let (name, pbx) = which(&settings, pbx.as_deref())?;
-    if from.zip(until).is_some_and(|(from, until)| from >= until) {
+    let now = Timestamp::now();
+    if from.is_some_and(|from| from >= until.unwrap_or(now).min(now)) {
         return Err(BackfillError::Range.into());
     }
     telemetry::init(&settings.log)?;

@@ -3,6 +3,7 @@
 use std::convert::Infallible;
 use std::future::pending;
 use std::io;
+use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -24,11 +25,15 @@ pub(super) const HOW_PARTIES_BEHAVE: &str = "Extensions are 100 to 199. The last
 /// How long the morning takes.
 const MORNING: Duration = Duration::from_secs(60);
 
-/// How far back the collector looks: further than the morning began, whose rows appear hours after their ends.
-const OVERLAP: Duration = Duration::from_secs(5 * 60 * 60);
+/// Between two sweeps, which find the morning: its rows appear hours after their ends.
+const SWEEP: Duration = Duration::from_secs(5);
+
+/// How far back they compare: further than the morning began, and no further, as they cost the more the longer the demo
+/// runs.
+const HORIZON_H: u64 = 5;
 
 /// Between two calls that nobody asked for, about.
-const BACKGROUND: Duration = Duration::from_secs(5);
+const BACKGROUND: Duration = Duration::from_secs(10);
 
 /// When incidents happen: slow enough to look at each.
 const INCIDENTS: IncidentPace = IncidentPace {
@@ -125,7 +130,8 @@ fn tell(incident: Incident) {
     let _ = say(&format!("{now}Z {what}{lasts}: {see}"));
 }
 
-/// The settings with every integration replaced: the demo touches no real PBX, whatever is configured.
+/// The settings with every integration replaced: the demo touches no real PBX, whatever is configured. It has no keys, so it
+/// listens on loopback and trusts nobody.
 fn simulated_pbx(
     mut settings: Settings,
     simulator: &Simulator,
@@ -135,6 +141,8 @@ fn simulated_pbx(
     let ari = simulator.ari_address();
     settings.http.public_url = None;
     settings.http.scheme = Scheme::Http;
+    settings.http.address = Ipv4Addr::LOCALHOST.into();
+    settings.auth.trust.clear();
     settings.store.url = StoreUrl::Sqlite(folder.join("mege.sqlite"));
     let asterisk = json!({
         "host": ari.ip().to_string(),
@@ -148,7 +156,12 @@ fn simulated_pbx(
         "address": simulator.pac_address().to_string(),
         "recording_path": simulated.recordings.as_ref().map(|folder| folder.to_string_lossy()),
         "request_timeout_ms": 2_000,
-        "collector": { "interval_ms": 1_000, "overlap_s": OVERLAP.as_secs() },
+        "collector": {
+            "interval_ms": 1_000,
+            "longest_leg_h": HORIZON_H,
+            "sweep_interval_ms": u64::try_from(SWEEP.as_millis()).unwrap_or(u64::MAX),
+            "sweep_horizon_h": HORIZON_H,
+        },
     });
     settings.asterisk = only(asterisk)?;
     settings.pac = only(pac)?;

@@ -309,12 +309,13 @@ async fn sigterm_ends_it_at_once_and_says_that_it_goes_on() {
 #[actix_rt::test]
 async fn what_the_command_line_means_must_be_clear() {
     let office = Office::open(10, None).await;
-    let cases: [(&[&str], &str); 3] = [
+    let cases: [(&[&str], &str); 4] = [
         (&["--pbx", "warehouse"], "office"),
         (
             &["--from", "2026-02-10", "--until", "2026-02-10"],
             "--from must be before --until",
         ),
+        (&["--from", "2200-02-10", "--until", "2200-02-11"], "in the past"),
         (&["--from", "tomorrow"], "must be a date"),
     ];
     for (arguments, words) in cases {

@@ -81,6 +81,22 @@ pub(super) const LATE_UNTIL: &str = "SELECT seq FROM cdr WHERE pbx = $1 AND seq 
 pub(super) const LEGS_SINCE: &str = "SELECT cdr_id FROM cdr WHERE pbx = $1 AND seq > $2 \
      AND (seq > $3 AND seq <= $4 OR call_history_id || '' > $5) AND cdr_id || '' > $6 ORDER BY cdr_id || '' LIMIT $7";
 
+/// The same where all with a greater call id are meant, `$2` being 0: the few of them come from the other covering
+/// index, and the feed is not walked from its start.
+pub(super) const LEGS_SINCE_OR_GREATER: &str = "SELECT cdr_id FROM \
+     (SELECT cdr_id FROM cdr WHERE pbx = $1 AND seq > $2 AND seq > $3 AND seq <= $4 \
+     UNION SELECT cdr_id FROM cdr WHERE pbx = $1 AND call_history_id > $5) AS found \
+     WHERE cdr_id || '' > $6 ORDER BY cdr_id LIMIT $7";
+
+/// Which of the two is meant.
+pub(super) fn legs_since(greater: i64) -> &'static str {
+    if greater == 0 {
+        LEGS_SINCE_OR_GREATER
+    } else {
+        LEGS_SINCE
+    }
+}
+
 /// The legs of `$1` with the ids in the JSON array `$2`, for SQLite.
 pub(super) const LEGS_OF_JSON: &str =
     legacy!("WHERE pbx = $1 AND cdr_id IN (SELECT value FROM json_each($2)) ORDER BY cdr_id");

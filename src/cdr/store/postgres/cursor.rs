@@ -106,6 +106,6 @@ pub(super) async fn legs_since(
     let limit = store::limit(limit);
     let (seq, greater) = (since.seq, since.greater);
     let params: [&(dyn ToSql + Sync); 7] = [&pbx, &greater, &seq, &until, &call_id, &after, &limit];
-    let rows = query(client, sql::LEGS_SINCE, &params).await?;
+    let rows = query(client, sql::legs_since(greater), &params).await?;
     rows.iter().map(|row| store::uuid(row.try_get(0)?)).collect()
 }

@@ -115,7 +115,7 @@ pub(super) fn legs_since(
     after: &str,
     limit: usize,
 ) -> Result<Vec<Uuid>, StoreError> {
-    let mut statement = connection.prepare_cached(sql::LEGS_SINCE)?;
+    let mut statement = connection.prepare_cached(sql::legs_since(since.greater))?;
     let (seq, greater, limit) = (since.seq, since.greater, store::limit(limit));
     let mut rows = statement.query(params![pbx, greater, seq, until, call_id, after, limit])?;
     let mut ids = Vec::new();

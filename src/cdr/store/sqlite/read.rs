@@ -232,6 +232,9 @@ mod tests {
         assert!(late.contains(feed) && !late.contains("TEMP B-TREE"), "{late}");
         let since = plan(sql::LEGS_SINCE);
         assert!(since.contains(feed), "{since}");
+        let greater = plan(sql::legs_since(0));
+        let by_call = "USING COVERING INDEX cdr_call (pbx=? AND call_history_id>?)";
+        assert!(greater.contains(feed) && greater.contains(by_call), "{greater}");
         let legs = plan(sql::LEGS_OF_JSON);
         let by_leg = "USING INDEX sqlite_autoindex_cdr_1 (pbx=? AND cdr_id=?)";
         assert!(legs.contains(by_leg) && !legs.contains("FOR ORDER BY"), "{legs}");

@@ -164,6 +164,15 @@ async fn greater_ids_are_answered_from_further_back(database: Database) {
         .unwrap();
     // Of the greater ones all after the third, of the others those after the eighth: there are none.
     assert_eq!(ids, [7, 8, 9, 20, 21].map(leg_id));
+    // All of the greater ones, and of the others what was stored between the two; page by page.
+    let all = Since { seq: 4, greater: 0 };
+    let mut after = None;
+    for expected in [[4, 5, 6].as_slice(), &[7, 8, 9], &[20, 21]] {
+        let expected: Vec<Uuid> = expected.iter().map(|n| leg_id(*n)).collect();
+        let page = store.legs_since("a", all, 11, &call_id, after, 3).await.unwrap();
+        assert_eq!(page, expected);
+        after = page.last().copied();
+    }
     let call_id = self::call_id(8).to_string();
     let ids = store
         .legs_since("a", since, 11, &call_id, None, 100)
