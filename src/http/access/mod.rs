@@ -58,8 +58,14 @@ impl Doors {
         self.ring.state()
     }
 
-    /// Who a request is from; nobody where it says nothing and its address is not trusted.
-    fn identify(&self, request: &ServiceRequest, address: IpAddr) -> Result<Option<Caller>, Refused> {
+    /// Who a request is from; nobody where it says nothing and its address is not trusted. On an `optional` route also
+    /// where the key of its address does not hold: who sent nothing has shown nothing wrong.
+    fn identify(
+        &self,
+        request: &ServiceRequest,
+        address: IpAddr,
+        optional: bool,
+    ) -> Result<Option<Caller>, Refused> {
         match self.ring.any_key_ever() {
             None => return Err(Refused::KeysUnavailable),
             Some(false) if self.may_be_open => return Ok(Some(Caller::open(address))),
@@ -75,6 +81,7 @@ impl Doors {
         };
         match known {
             Known::Live(key) => Ok(Some(caller(key, address))),
+            Known::Revoked(_) | Known::Nothing if optional && shown.is_none() => Ok(None),
             Known::Revoked(key) => Err(Refused::Revoked(key)),
             Known::Nothing if shown.is_some() => Err(Refused::UnknownKey),
             Known::Nothing => Err(Refused::UnknownTrustedKey),
@@ -100,7 +107,7 @@ impl Doors {
             Some(Access::Scope(scope)) => (*scope, false),
             Some(Access::Optional(scope)) => (*scope, true),
         };
-        let Some(caller) = self.identify(request, address)? else {
+        let Some(caller) = self.identify(request, address, optional)? else {
             return if optional { Ok(None) } else { Err(Refused::NoKey) };
         };
         if !caller.has(scope) {
