@@ -3,7 +3,7 @@
 use actix_web::body::{BodySize, MessageBody as _, SizedStream};
 use actix_web::http::header::{
     CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_RANGE, CONTENT_SECURITY_POLICY, ContentRangeSpec,
-    ContentType, HeaderValue, X_CONTENT_TYPE_OPTIONS,
+    ContentType, HeaderValue, RANGE, X_CONTENT_TYPE_OPTIONS,
 };
 use actix_web::http::{Method, StatusCode};
 use actix_web::{HttpRequest, HttpResponse, get, head, web};
@@ -157,6 +157,13 @@ fn respond(request: &HttpRequest, recording: OpenedRecording) -> HttpResponse {
         .file_name()
         .map(|name| name.to_string_lossy().into_owned());
     let disposition = disposition(is_sound, &name.unwrap_or_default());
+    // Of nothing there is no part; actix-files would name its last byte.
+    if file.metadata().len() == 0 && *request.method() == Method::GET && request.headers().contains_key(RANGE)
+    {
+        return HttpResponse::RangeNotSatisfiable()
+            .insert_header((CONTENT_RANGE, "bytes */0"))
+            .finish();
+    }
     let file = file.disable_content_disposition();
     let file = if is_sound {
         file
