@@ -118,7 +118,7 @@ impl Doors {
                 Err(Refused::ScopeMissing(caller, scope))
             };
         }
-        let own_api = state.has_problems(request.path());
+        let own_api = state.has_problems(request.request());
         if !own_api && state.default_pbx(scope).is_some_and(|pbx| !caller.may_see(pbx)) {
             return Err(Refused::ForeignPbx(caller));
         }
