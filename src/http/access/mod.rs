@@ -12,7 +12,7 @@ use std::net::IpAddr;
 use actix_web::body::{EitherBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::middleware::Next;
-use actix_web::{Error, HttpMessage as _, web};
+use actix_web::{Error, HttpMessage as _, HttpRequest, web};
 use tracing::Span;
 
 pub(super) use caller::Caller;
@@ -21,6 +21,7 @@ pub(super) use credentials::{KEY_HEADER, holds_key, without_keys};
 use self::rate::RateLimit;
 use self::refusal::Refused;
 use self::trust::{Trust, client_address, site};
+use super::code::Code;
 use super::document::Access;
 use super::{AppState, fallback};
 use crate::ledger::key::{AuditLog, KeyId, KeyRing, Known, RingState};
@@ -56,6 +57,11 @@ impl Doors {
     /// How the keys are.
     pub(super) fn keys(&self) -> RingState {
         self.ring.state()
+    }
+
+    /// Leaves for the audit that a route itself refused a request for who sent it.
+    pub(super) fn note(&self, request: &HttpRequest, code: Code) {
+        refusal::record(&self.audit, request, code);
     }
 
     /// Who a request is from; nobody where it says nothing and its address is not trusted. On an `optional` route also
