@@ -96,7 +96,7 @@ impl Failure {
     pub(super) fn respond(self, request: &HttpRequest) -> HttpResponse {
         let code = self.code;
         let state = request.app_data::<web::Data<AppState>>();
-        let mut response = if state.is_some_and(|state| state.has_problems(request.path())) {
+        let mut response = if state.is_some_and(|state| state.has_problems(request)) {
             problem::respond(&self, request)
         } else {
             Refusal::from(self).respond(request)

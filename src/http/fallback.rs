@@ -4,10 +4,9 @@ use actix_web::http::header;
 use actix_web::{HttpRequest, HttpResponse, web};
 
 use super::AppState;
-use super::access::without_keys;
 use super::code::Code;
 use super::error::Failure;
-use super::legacy_error::Refusal;
+use super::legacy_error::{Refusal, target};
 
 /// What the router falls back to.
 pub(super) async fn respond(request: HttpRequest, state: web::Data<AppState>) -> HttpResponse {
@@ -33,10 +32,9 @@ pub(super) fn not_found(request: &HttpRequest) -> HttpResponse {
 }
 
 fn answer(request: &HttpRequest, code: Code) -> HttpResponse {
-    let uri = request.uri().to_string();
-    let words = format!("Cannot {} {}", request.method(), without_keys(&uri));
+    let words = format!("Cannot {} {}", request.method(), target(request));
     let state = request.app_data::<web::Data<AppState>>();
-    if state.is_some_and(|state| state.has_problems(request.path())) {
+    if state.is_some_and(|state| state.has_problems(request)) {
         Failure::new(code, words).respond(request)
     } else {
         Refusal::request(code.status(), words).respond(request)

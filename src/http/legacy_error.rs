@@ -1,5 +1,6 @@
 //! Errors in the original's shape.
 
+use actix_web::http::uri::PathAndQuery;
 use actix_web::http::{StatusCode, header};
 use actix_web::{HttpRequest, HttpResponse};
 use jiff::Timestamp;
@@ -107,6 +108,13 @@ impl LegacyError {
     }
 }
 
+/// The path and query of a request as they were sent, but for keys. Its URI holds the scheme and host too on HTTP/2, and
+/// where it was sent in absolute form.
+pub(super) fn target(request: &HttpRequest) -> String {
+    let target = request.uri().path_and_query();
+    without_keys(target.map_or("", PathAndQuery::as_str))
+}
+
 impl Refusal {
     /// A body whose fields are wrong, each in words.
     pub(super) fn fields(complaints: Vec<String>) -> Self {
@@ -120,7 +128,7 @@ impl Refusal {
 
     /// The response to `request`.
     pub(super) fn respond(self, request: &HttpRequest) -> HttpResponse {
-        let path = without_keys(&request.uri().to_string());
+        let path = target(request);
         match self {
             Self::Request(status, message) => {
                 HttpResponse::build(status).json(LegacyError::new(status, message, path))

@@ -26,7 +26,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use actix_web::web;
+use actix_web::{HttpRequest, web};
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::time::Instant;
 use utoipa_actix_web::scope;
@@ -110,9 +110,10 @@ impl AppState {
         }
     }
 
-    /// Whether the errors of a path are problem documents: those of the gateway's own API are.
-    fn has_problems(&self, path: &str) -> bool {
-        path.starts_with(&self.own_api)
+    /// Whether the errors of a request are problem documents: those of the gateway's own API are. The path counts as the
+    /// router reads it.
+    fn has_problems(&self, request: &HttpRequest) -> bool {
+        request.match_info().as_str().starts_with(&self.own_api)
     }
 
     /// When a request that begins now must have its answer.

@@ -320,6 +320,23 @@ async fn an_array_whose_pages_stop_coming_is_cut_off_at_the_deadline() {
 }
 
 #[actix_web::test]
+async fn an_error_names_the_path_and_never_the_host_that_was_asked_for() {
+    let app = TestApp::start(FakeGateway::default(), &[]);
+    for (method, path) in [
+        ("GET", "/nope?x=1"),
+        ("GET", "/docs/nope"),
+        ("POST", "/pbx-api/cdr"),
+    ] {
+        let request = format!(
+            "{method} http://evil.example{path} HTTP/1.1\r\nhost: evil.example\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
+        );
+        let answer = app.raw(request.as_bytes()).await;
+        assert!(answer.contains(&format!(r#""path":"{path}""#)), "{answer}");
+        assert!(!answer.contains("evil.example"), "{answer}");
+    }
+}
+
+#[actix_web::test]
 async fn what_is_not_there_is_a_404_in_the_originals_words() {
     let app = TestApp::start(FakeGateway::default(), &[("API_PREFIX", "api")]);
     let table = [

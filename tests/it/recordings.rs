@@ -151,6 +151,25 @@ async fn a_file_comes_whole_in_parts_and_by_conditions() {
 }
 
 #[actix_rt::test]
+async fn an_empty_file_has_no_parts() {
+    let recordings = Recordings::new();
+    recordings.put(FILE, "");
+    let app = recordings.gateway(&[]).await;
+    store(&app, [FILE], false).await;
+    let [link] = links(&app).await.try_into().expect("one link");
+    let whole = get(&app, &link, &[]).await;
+    assert_eq!((whole.status.as_u16(), whole.body.as_str()), (200, ""));
+    for range in ["bytes=0-", "bytes=-3"] {
+        let part = get(&app, &link, &[("range", range)]).await;
+        assert_eq!(
+            (part.status.as_u16(), header(&part, "content-range")),
+            (416, "bytes */0"),
+            "{range}"
+        );
+    }
+}
+
+#[actix_rt::test]
 async fn nothing_opens_without_the_link_that_was_made_for_it() {
     let recordings = Recordings::new();
     recordings.put(FILE, "one");

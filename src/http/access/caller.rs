@@ -46,6 +46,11 @@ impl Caller {
         Self { who, address }
     }
 
+    /// Who the middleware found a request to be from; nobody where it is from nobody in particular.
+    pub(in crate::http) fn of(request: &HttpRequest) -> Option<Self> {
+        request.extensions().get::<Self>().cloned()
+    }
+
     /// The key it acts with; none in open mode.
     pub(in crate::http) fn key(&self) -> Option<&ApiKey> {
         match &self.who {
@@ -118,8 +123,7 @@ impl FromRequest for Caller {
     type Future = Ready<Result<Self, Error>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        let caller = request.extensions().get::<Self>().cloned();
-        ready(caller.ok_or_else(|| {
+        ready(Self::of(request).ok_or_else(|| {
             let words = "this route needs a key";
             let response = Failure::new(Code::Unauthenticated, words).respond(request);
             error::InternalError::from_response(words, response).into()

@@ -14,13 +14,17 @@ pub(super) enum Malformed {
     NotBearer,
     #[error("this is not a key: one begins with mege_ and has 48 characters")]
     NotAKey,
-    #[error("there are several keys that differ: send one")]
+    #[error("there are several keys: send one")]
     Several,
     #[error(
         "a key in the query ends in logs: send it as Authorization: Bearer or X-API-Key, and have this one revoked"
     )]
     InQuery,
 }
+
+/// Keys that are looked at: the same one may come in both headers, and twice through a proxy. Each costs a hash, and
+/// HTTP/2 packs thousands of them into as many bytes.
+const MOST: usize = 4;
 
 /// The digest of the key that a request carries, if any. The key itself goes no further.
 pub(super) fn shown(headers: &HeaderMap, query: &str) -> Result<Option<SecretDigest>, Malformed> {
@@ -32,7 +36,10 @@ pub(super) fn shown(headers: &HeaderMap, query: &str) -> Result<Option<SecretDig
         .get_all(header::AUTHORIZATION)
         .map(|value| bearer(value.as_bytes()));
     let plain = headers.get_all(KEY_HEADER).map(|value| Ok(value.as_bytes()));
-    for text in bearers.chain(plain) {
+    for (number, text) in bearers.chain(plain).enumerate() {
+        if number == MOST {
+            return Err(Malformed::Several);
+        }
         let digest = SecretDigest::of(text?.trim_ascii()).ok_or(Malformed::NotAKey)?;
         if found.replace(digest).is_some_and(|other| other != digest) {
             return Err(Malformed::Several);
@@ -101,6 +108,7 @@ mod tests {
             vec![authorization(format!("bearer   {key}"))],
             vec![plain(key)],
             vec![authorization(format!("BEARER {key}")), plain(key)],
+            vec![plain(key); MOST],
         ] {
             assert_eq!(shown(&headers(&pairs), ""), digest, "{pairs:?}");
         }
@@ -111,6 +119,7 @@ mod tests {
                 Malformed::Several,
             ),
             (vec![plain(key), plain(other.expose())], Malformed::Several),
+            (vec![plain(key); MOST + 1], Malformed::Several),
             (vec![authorization(key.to_owned())], Malformed::NotBearer),
             (vec![authorization(String::new())], Malformed::NotBearer),
             (

@@ -12,7 +12,7 @@ use std::net::IpAddr;
 use actix_web::body::{EitherBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::middleware::Next;
-use actix_web::{Error, HttpMessage as _, web};
+use actix_web::{Error, HttpMessage as _, HttpRequest, web};
 use tracing::Span;
 
 pub(super) use caller::Caller;
@@ -21,6 +21,7 @@ pub(super) use credentials::{KEY_HEADER, holds_key, without_keys};
 use self::rate::RateLimit;
 use self::refusal::Refused;
 use self::trust::{Trust, client_address, site};
+use super::code::Code;
 use super::document::Access;
 use super::{AppState, fallback};
 use crate::ledger::key::{AuditLog, KeyId, KeyRing, Known, RingState};
@@ -58,8 +59,19 @@ impl Doors {
         self.ring.state()
     }
 
-    /// Who a request is from; nobody where it says nothing and its address is not trusted.
-    fn identify(&self, request: &ServiceRequest, address: IpAddr) -> Result<Option<Caller>, Refused> {
+    /// Leaves for the audit that a route itself refused a request for who sent it.
+    pub(super) fn note(&self, request: &HttpRequest, code: Code) {
+        refusal::record(&self.audit, request, code);
+    }
+
+    /// Who a request is from; nobody where it says nothing and its address is not trusted. On an `optional` route also
+    /// where the key of its address does not hold: who sent nothing has shown nothing wrong.
+    fn identify(
+        &self,
+        request: &ServiceRequest,
+        address: IpAddr,
+        optional: bool,
+    ) -> Result<Option<Caller>, Refused> {
         match self.ring.any_key_ever() {
             None => return Err(Refused::KeysUnavailable),
             Some(false) if self.may_be_open => return Ok(Some(Caller::open(address))),
@@ -75,6 +87,7 @@ impl Doors {
         };
         match known {
             Known::Live(key) => Ok(Some(caller(key, address))),
+            Known::Revoked(_) | Known::Nothing if optional && shown.is_none() => Ok(None),
             Known::Revoked(key) => Err(Refused::Revoked(key)),
             Known::Nothing if shown.is_some() => Err(Refused::UnknownKey),
             Known::Nothing => Err(Refused::UnknownTrustedKey),
@@ -100,7 +113,7 @@ impl Doors {
             Some(Access::Scope(scope)) => (*scope, false),
             Some(Access::Optional(scope)) => (*scope, true),
         };
-        let Some(caller) = self.identify(request, address)? else {
+        let Some(caller) = self.identify(request, address, optional)? else {
             return if optional { Ok(None) } else { Err(Refused::NoKey) };
         };
         if !caller.has(scope) {
@@ -111,7 +124,7 @@ impl Doors {
                 Err(Refused::ScopeMissing(caller, scope))
             };
         }
-        let own_api = state.has_problems(request.path());
+        let own_api = state.has_problems(request.request());
         if !own_api && state.default_pbx(scope).is_some_and(|pbx| !caller.may_see(pbx)) {
             return Err(Refused::ForeignPbx(caller));
         }

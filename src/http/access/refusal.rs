@@ -10,6 +10,7 @@ use actix_web::{HttpRequest, HttpResponse};
 use super::caller::{Caller, principal};
 use super::credentials::Malformed;
 use super::rate::Excess;
+use super::trust::client_address;
 use crate::http::code::Code;
 use crate::http::error::Failure;
 use crate::http::fallback;
@@ -53,6 +54,19 @@ impl From<Malformed> for Refused {
     fn from(malformed: Malformed) -> Self {
         Self::Malformed(malformed)
     }
+}
+
+/// Leaves for the audit what a route refused by itself.
+pub(super) fn record(audit: &AuditLog, request: &HttpRequest, code: Code) {
+    let nobody = || {
+        let address = client_address(request.peer_addr());
+        principal("nobody".to_owned(), None, address, request)
+    };
+    audit.record(key::Refused {
+        by: Caller::of(request).map_or_else(nobody, |caller| caller.principal(request)),
+        route: request.match_pattern().unwrap_or_else(|| "none".to_owned()),
+        code: code.as_str(),
+    });
 }
 
 impl Refused {

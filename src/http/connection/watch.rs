@@ -113,9 +113,14 @@ impl Watch {
 
     /// The socket took something.
     pub(super) fn wrote(&self) {
-        if self.blocked_since.take().is_some()
-            && let Some(reader) = self.reader.take()
-        {
+        if self.blocked_since.take().is_none() {
+            return;
+        }
+        // Nothing was read meanwhile: a head had no chance to end.
+        if self.head_since.get().is_some() {
+            self.head_since.set(Some(Instant::now()));
+        }
+        if let Some(reader) = self.reader.take() {
             reader.wake();
         }
     }
@@ -145,11 +150,11 @@ impl Watch {
         } else {
             HEAD_TIMEOUT
         };
-        let waiting = self.offered.borrow().values().min().copied();
+        let waiting = self.waiting(now);
         // The timeouts of the server below come first, where it has them: it says why.
-        let cut = if older(self.head_since.get(), HEAD_TIMEOUT + LOOK) {
+        let cut = if older(self.head_since.get(), HEAD_TIMEOUT + LOOK) && !self.is_blocked() {
             Cut::SlowHead
-        } else if older(self.blocked_since.get(), READ_TIMEOUT) || older(waiting, READ_TIMEOUT) {
+        } else if older(self.blocked_since.get(), READ_TIMEOUT) || waiting {
             Cut::AnswerNotRead
         } else if older(idle, patience + LOOK) {
             Cut::Idle
@@ -159,6 +164,20 @@ impl Watch {
             return;
         };
         self.end(cut);
+    }
+
+    /// Whether an answer was not taken for so long that the connection must end. Others of HTTP/2 would end with it, a call
+    /// that is being placed as well: it waits for a moment without any, and not for ever.
+    fn waiting(&self, now: Instant) -> bool {
+        let offered = self.offered.borrow();
+        let older = |limit| {
+            offered
+                .values()
+                .filter(move |since| now - **since >= limit)
+                .count()
+        };
+        let stuck = older(READ_TIMEOUT);
+        stuck > 0 && (stuck == self.in_flight.get() || older(READ_TIMEOUT * 2) > 0)
     }
 }
 
@@ -284,6 +303,37 @@ mod tests {
         assert_eq!(after(&watch, READ_TIMEOUT * 4).await, None);
         slow.offer();
         assert_eq!(after(&watch, READ_TIMEOUT).await, Some(Cut::AnswerNotRead));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_answer_that_is_not_taken_does_not_end_others_with_it_but_for_so_long() {
+        let watch = Rc::new(Watch::new());
+        let paused = InFlight::begin(&watch);
+        paused.offer();
+        assert_eq!(after(&watch, READ_TIMEOUT - LOOK).await, None);
+        let call = InFlight::begin(&watch);
+        assert_eq!(after(&watch, READ_TIMEOUT / 2).await, None);
+        drop(call);
+        assert_eq!(after(&watch, LOOK).await, Some(Cut::AnswerNotRead));
+
+        let watch = Rc::new(Watch::new());
+        let (paused, _for_ever) = (InFlight::begin(&watch), InFlight::begin(&watch));
+        paused.offer();
+        assert_eq!(after(&watch, READ_TIMEOUT * 2 - LOOK).await, None);
+        assert_eq!(after(&watch, LOOK).await, Some(Cut::AnswerNotRead));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_head_is_not_slow_while_it_is_not_read() {
+        let watch = Watch::new();
+        let context = Context::from_waker(Waker::noop());
+        watch.heard(true);
+        watch.blocked(&context);
+        watch.requested.set(true);
+        assert_eq!(after(&watch, HEAD_TIMEOUT * 2).await, None);
+        watch.wrote();
+        assert_eq!(after(&watch, HEAD_TIMEOUT).await, None);
+        assert_eq!(after(&watch, LOOK).await, Some(Cut::SlowHead));
     }
 
     #[tokio::test(start_paused = true)]

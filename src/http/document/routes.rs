@@ -50,15 +50,18 @@ impl Routes {
 
 fn access(operation: &Value) -> Option<Access> {
     let security = operation.get("security")?.as_array()?;
-    let scope = |requirement: &Value| Some(requirement.get(KEY)?.get(0)?.as_str()?.to_owned());
     let without = security
         .iter()
         .any(|requirement| requirement.as_object().is_some_and(serde_json::Map::is_empty));
-    let Some(scope) = security.iter().find_map(scope) else {
+    let mut scopes = security.iter().filter_map(|requirement| requirement.get(KEY));
+    let Some(scope) = scopes.next() else {
         return without.then_some(Access::Public);
     };
-    // A scope that does not exist is nobody's.
-    let scope = Scope::from_name(&scope)?;
+    // What is not one scope that exists is nobody's.
+    let ([scope], None) = (scope.as_array()?.as_slice(), scopes.next()) else {
+        return None;
+    };
+    let scope = Scope::from_name(scope.as_str()?)?;
     Some(if without {
         Access::Optional(scope)
     } else {
@@ -85,6 +88,9 @@ mod tests {
             (json!([{ "key": [] }]), None),
             (json!([{ "key": ["cdr:raed"] }]), None),
             (json!([{}, { "key": ["cdr:raed"] }]), None),
+            (json!([{}, { "key": [] }]), None),
+            (json!([{ "key": ["cdr:read", "admin"] }]), None),
+            (json!([key, { "key": ["admin"] }]), None),
             (json!([header]), None),
             (Value::Null, None),
         ] {

@@ -10,7 +10,7 @@ use utoipa_swagger_ui::Config;
 
 use crate::http::AppState;
 use crate::http::code::Code;
-use crate::http::legacy_error::Refusal;
+use crate::http::legacy_error::{Refusal, target};
 use crate::http::security_headers::PAGE_POLICY;
 
 /// The page around Swagger UI. Links are relative, so that it works behind a proxy that adds a path.
@@ -88,7 +88,7 @@ pub(in crate::http) async fn asset(request: HttpRequest, file: web::Path<String>
     }
     let config = Arc::<Config<'static>>::default();
     let Ok(Some(asset)) = utoipa_swagger_ui::serve(&file, config) else {
-        let words = format!("Cannot GET {}", request.uri());
+        let words = format!("Cannot GET {}", target(&request));
         return Refusal::request(StatusCode::NOT_FOUND, words).respond(&request);
     };
     if asset.gzpipped {

@@ -3,7 +3,7 @@
 use actix_web::body::{BodySize, MessageBody as _, SizedStream};
 use actix_web::http::header::{
     CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_RANGE, CONTENT_SECURITY_POLICY, ContentRangeSpec,
-    ContentType, HeaderValue, X_CONTENT_TYPE_OPTIONS,
+    ContentType, HeaderValue, RANGE, X_CONTENT_TYPE_OPTIONS,
 };
 use actix_web::http::{Method, StatusCode};
 use actix_web::{HttpRequest, HttpResponse, get, head, web};
@@ -59,10 +59,9 @@ const PLAYER_POLICY: &str =
 pub(in crate::http) async fn media(
     request: HttpRequest,
     id: web::Path<String>,
-    caller: Option<Caller>,
     state: web::Data<AppState>,
 ) -> HttpResponse {
-    answer(&request, &id, caller, &state).await
+    answer(&request, &id, &state).await
 }
 
 /// What a recording's file is, without the file; by a link or with a key.
@@ -81,10 +80,9 @@ pub(in crate::http) async fn media(
 pub(in crate::http) async fn media_head(
     request: HttpRequest,
     id: web::Path<String>,
-    caller: Option<Caller>,
     state: web::Data<AppState>,
 ) -> HttpResponse {
-    answer(&request, &id, caller, &state).await
+    answer(&request, &id, &state).await
 }
 
 /// Which recording.
@@ -106,37 +104,32 @@ error_responses! {
     ]
 }
 
-async fn answer(request: &HttpRequest, id: &str, caller: Option<Caller>, state: &AppState) -> HttpResponse {
-    open(request, id, caller, state).await.map_or_else(
+async fn answer(request: &HttpRequest, id: &str, state: &AppState) -> HttpResponse {
+    open(request, id, state).await.map_or_else(
         |failure| failure.respond(request),
         |recording| respond(request, recording),
     )
 }
 
-async fn open(
-    request: &HttpRequest,
-    id: &str,
-    caller: Option<Caller>,
-    state: &AppState,
-) -> Result<OpenedRecording, Failure> {
+async fn open(request: &HttpRequest, id: &str, state: &AppState) -> Result<OpenedRecording, Failure> {
     let id = id.parse().map_err(|_| Failure::recording_not_found())?;
-    authorise(request, &id, caller, state)?;
+    authorise(request, &id, state).inspect_err(|failure| {
+        // A fault of ours says nothing about the caller.
+        if failure.code.status().is_client_error() {
+            state.doors.note(request, failure.code);
+        }
+    })?;
     state.gateway.open_recording(id, state.deadline()).await
 }
 
 /// Whether the request may have this recording: by the signature of its link, or else as somebody who may see the PBX.
-fn authorise(
-    request: &HttpRequest,
-    id: &RecordingId,
-    caller: Option<Caller>,
-    state: &AppState,
-) -> Result<(), Failure> {
+fn authorise(request: &HttpRequest, id: &RecordingId, state: &AppState) -> Result<(), Failure> {
     if let Ok(signature) = web::Query::<LinkSignature>::from_query(request.query_string()) {
         let key = state.gateway.link_key();
         let key = key.ok_or_else(Failure::link_key_unavailable)?;
         return Ok(signature.verify(&key, id, Timestamp::now())?);
     }
-    match caller {
+    match Caller::of(request) {
         Some(caller) if caller.may_see(&id.pbx) => Ok(()),
         // What belongs to another is as if it were not there.
         Some(_) => Err(Failure::recording_not_found()),
@@ -157,6 +150,13 @@ fn respond(request: &HttpRequest, recording: OpenedRecording) -> HttpResponse {
         .file_name()
         .map(|name| name.to_string_lossy().into_owned());
     let disposition = disposition(is_sound, &name.unwrap_or_default());
+    // Of nothing there is no part; actix-files would name its last byte.
+    if file.metadata().len() == 0 && *request.method() == Method::GET && request.headers().contains_key(RANGE)
+    {
+        return HttpResponse::RangeNotSatisfiable()
+            .insert_header((CONTENT_RANGE, "bytes */0"))
+            .finish();
+    }
     let file = file.disable_content_disposition();
     let file = if is_sound {
         file

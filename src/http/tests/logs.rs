@@ -8,6 +8,8 @@ use tracing_subscriber::fmt::MakeWriter;
 
 use super::support::{FakeGateway, TestApp, settings};
 use crate::http::Failure;
+use crate::ledger::key::LinkKey;
+use crate::recordings::LinkSignature;
 use crate::telemetry;
 
 #[derive(Clone, Default)]
@@ -85,6 +87,17 @@ async fn logs_name_requests_by_id_and_route_and_hold_nothing_that_was_sent() {
     assert!(text.contains(r#""code":"not_configured""#), "{text}");
     assert!(
         !text.contains("79102223311") && !text.contains("s3cr3t"),
+        "{text}"
+    );
+
+    // Whoever has a link and no key is nobody that was refused.
+    let nobody = [("MEGE__AUTH__TRUST", "192.0.2.5=crm")];
+    let app = TestApp::start(FakeGateway::failing(Failure::recording_file_missing()), &nobody);
+    let link = LinkSignature::sign(&LinkKey::of([7; 32]), &"main.789".parse().unwrap(), None);
+    app.get(&format!("/v1/recordings/main.789/media?{link}")).await;
+    let text = own(&lines.text());
+    assert!(
+        text.contains(r#""code":"recording_file_missing""#) && !text.contains("unauthenticated"),
         "{text}"
     );
 

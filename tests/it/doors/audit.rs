@@ -27,6 +27,10 @@ async fn refusals_are_in_the_audit_counted_by_kind() {
     assert_eq!(get(&app, KEYS, &[("x-request-id", "crm-42")]).await.status, 401);
     assert_eq!(status(&app, KEYS, &crm).await, 403);
     assert_eq!(status(&app, CDR, &crm).await, 404);
+    let media = "/v1/recordings/main.1/media";
+    assert_eq!(get(&app, media, &[]).await.status, 401);
+    let forged = format!("{media}?signature=1.AAAA");
+    assert_eq!(get(&app, &forged, &[]).await.status, 403);
     // What is nobody's fault is not there.
     assert_eq!(get(&app, "/nope", &[]).await.status, 404);
     assert_eq!(app.send(Method::PUT, "/livez", &[], "").await.status, 405);
@@ -69,21 +73,24 @@ async fn refusals_are_in_the_audit_counted_by_kind() {
             )
         })
         .collect();
+    let media = "/v1/recordings/{id}/media";
     assert_eq!(
         found,
         [
+            ("nobody", here, media, "link_invalid", 1),
             ("crm", here, CDR, "not_found", 1),
             ("crm", here, KEYS, "scope_missing", 1),
             ("an unknown key", here, CDR, "unauthenticated", 50),
             ("nobody", here, KEYS, "unauthenticated", 1),
+            ("nobody", here, media, "unauthenticated", 1),
         ]
     );
     assert!(
         rows.iter().all(|row| row.5 <= 2),
         "one row, or two around a write: {rows:?}"
     );
-    assert_eq!(rows[3].6, "crm-42");
-    assert_eq!(rows[0].7.as_deref(), Some(crm.key.id.to_string().as_str()));
+    assert_eq!(rows[4].6, "crm-42");
+    assert_eq!(rows[1].7.as_deref(), Some(crm.key.id.to_string().as_str()));
 }
 
 #[actix_rt::test]

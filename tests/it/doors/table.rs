@@ -308,6 +308,9 @@ async fn no_other_spelling_or_method_leads_past_the_door() {
         let reply = app.send(Method::GET, path, &[], "").await;
         assert_eq!(reply.status, 401, "{path}: {}", reply.body);
     }
+    let reply = app.send(Method::GET, "/%761/keys", &[], "").await;
+    assert_eq!(reply.status, 401);
+    assert_eq!(header(&reply, "content-type"), Some("application/problem+json"));
     for path in [
         "/status/",
         "//status",

@@ -1,6 +1,7 @@
 //! Clients that are known by their address.
 
 use awc::http::StatusCode;
+use mege_gateway::recordings::{LinkSignature, RecordingId};
 
 use super::{CDR, KEYS, get, make, revoke, status};
 use crate::support::app::{TestApp, simulated, simulator};
@@ -43,6 +44,24 @@ async fn a_trusted_address_acts_as_its_key_unless_it_sends_one() {
     assert_eq!(malformed.status, StatusCode::UNAUTHORIZED);
     revoke(&app, &crm).await;
     assert_eq!(get(&app, CDR, &[]).await.status, StatusCode::UNAUTHORIZED);
+    app.stop().await;
+}
+
+#[actix_rt::test]
+async fn an_address_whose_key_does_not_hold_opens_signed_links_as_any_other_does() {
+    let app = trusting("127.0.0.1/32=crm", &[]).await;
+    let link_key = app.integrations.stores.keys.link_key().expect("a key for links");
+    let id: RecordingId = "main.1".parse().expect("an id");
+    let signature = LinkSignature::sign(&link_key, &id, None);
+    let path = format!("/v1/recordings/{id}/media");
+    let link = format!("{path}?{signature}");
+    // There is no such recording: that is for the route to say.
+    assert_eq!(get(&app, &link, &[]).await.status, StatusCode::NOT_FOUND);
+    let crm = make(&app, "crm", &["recordings:read"], None).await;
+    assert_eq!(get(&app, &link, &[]).await.status, StatusCode::NOT_FOUND);
+    revoke(&app, &crm).await;
+    assert_eq!(get(&app, &link, &[]).await.status, StatusCode::NOT_FOUND);
+    assert_eq!(get(&app, &path, &[]).await.status, StatusCode::UNAUTHORIZED);
     app.stop().await;
 }
 

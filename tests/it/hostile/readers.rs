@@ -14,6 +14,7 @@ use super::{address, honest, value};
 use crate::support::app::{LIMIT, TestApp, simulated, simulator};
 use crate::support::eventually;
 use crate::support::http2::{DATA, END_HEADERS, END_STREAM, HEADERS, frame, preface, request};
+use crate::support::recorded::{Recordings, links, store};
 use crate::support::tls::{Pair, ask};
 
 /// Rows of such a length: more than a connection's buffers hold.
@@ -140,5 +141,31 @@ async fn with_tls_and_without_a_window_too() {
         (cut > 1.0).then_some(())
     })
     .await;
+    app.stop().await;
+}
+
+#[actix_rt::test]
+async fn who_reads_as_fast_as_a_recording_plays_is_left_alone() {
+    const FILE: &str = "110/long.wav";
+    let recordings = Recordings::new();
+    recordings.put(FILE, &vec![0; 20 << 20]);
+    let app = recordings.gateway(&[]).await;
+    store(&app, [FILE], false).await;
+    let [link] = links(&app).await.try_into().expect("one link");
+    let path = link.strip_prefix(&app.origin).expect("a link to here");
+    let mut player = TcpStream::connect(address(&app.origin))
+        .await
+        .expect("a connection");
+    let request = format!("GET {path} HTTP/1.1\r\nhost: a\r\n\r\n");
+    player.write_all(request.as_bytes()).await.expect("a request");
+    let begun = Instant::now();
+    while begun.elapsed() < GONE {
+        // 16 kB in a second.
+        player.read_exact(&mut [0; 4_000]).await.expect("sound");
+        tokio::time::sleep(Duration::from_millis(250)).await;
+    }
+    let metrics = app.send(awc::http::Method::GET, "/metrics", &[], "").await.body;
+    let cut = value(&metrics, "mege_http_connections_cut_total", "answer_not_read");
+    assert_eq!(cut, 0.0, "it took all that it could");
     app.stop().await;
 }

@@ -49,14 +49,17 @@ impl KeyStore for SqliteLedger {
     }
 
     async fn link_key(&self, proposal: LinkKey) -> Result<LinkKey, StoreError> {
+        // Keys are read with it: a revocation must not wait for whoever writes.
+        let read = |connection: &mut Connection| read_link_key(connection);
+        if let Some(key) = self.readers.with(read).await? {
+            return Ok(key);
+        }
         let settle = move |connection: &mut Connection| {
             connection.execute(
                 "INSERT INTO ledger_secret (name, value) VALUES (?1, ?2) ON CONFLICT DO NOTHING",
                 params![LINK_KEY, proposal.0],
             )?;
-            let select = "SELECT value FROM ledger_secret WHERE name = ?1";
-            let value: Vec<u8> = connection.query_row(select, [LINK_KEY], |row| row.get(0))?;
-            Ok(LinkKey(bytes32(&value)?))
+            Ok(read_link_key(connection)?.unwrap_or(proposal))
         };
         self.writer.with(settle).await
     }
@@ -196,6 +199,15 @@ fn write_entry(transaction: &Transaction<'_>, entry: &AuditEntry) -> rusqlite::R
             entry.request_id,
         ])?;
     Ok(())
+}
+
+fn read_link_key(connection: &Connection) -> Result<Option<LinkKey>, StoreError> {
+    let select = "SELECT value FROM ledger_secret WHERE name = ?1";
+    let value: Option<Vec<u8>> = connection
+        .prepare_cached(select)?
+        .query_row([LINK_KEY], |row| row.get(0))
+        .optional()?;
+    value.map(|value| Ok(LinkKey(bytes32(&value)?))).transpose()
 }
 
 fn read_key(row: &Row<'_>) -> Result<(SecretDigest, ApiKey), StoreError> {

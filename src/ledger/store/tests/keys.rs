@@ -167,6 +167,20 @@ async fn sqlite_keeps_the_contract_of_keys() {
     keeps_the_contract(Arc::new(SqliteLedger::open(&file, 2, TIMEOUT).await.unwrap())).await;
 }
 
+#[actix_rt::test]
+async fn sqlite_the_key_that_signs_links_is_read_while_somebody_writes() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("ledger.sqlite");
+    let timeout = Duration::from_millis(200);
+    let store = SqliteLedger::open(&file, 2, timeout).await.unwrap();
+    let key = LinkKey::generate().unwrap();
+    assert_eq!(store.link_key(key).await, Ok(key));
+    let writing = rusqlite::Connection::open(&file).unwrap();
+    writing.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let another = LinkKey::generate().unwrap();
+    assert_eq!(store.link_key(another).await, Ok(key));
+}
+
 #[cfg(feature = "peers")]
 #[actix_rt::test]
 async fn postgres_keeps_the_contract_of_keys() {
