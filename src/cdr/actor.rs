@@ -188,8 +188,9 @@ impl Handler<Ask<GetLastCallId>> for CdrActor {
             let (last, head) = store.last_call_id(&message.pbx).await?;
             if let (Some(client), Some(last)) = (message.client, last) {
                 let handed_out = HandedOut {
-                    greatest: last,
-                    last,
+                    greatest: Some(last),
+                    last: Some(last),
+                    asked: None,
                     from: head,
                     until: head,
                 };

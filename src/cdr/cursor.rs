@@ -20,6 +20,8 @@
 //! * The id of a reply's last row stands for less where the reply has greater ones: these are answered again, as the
 //!   original does. So a client that takes half a reply and goes on with the greatest id of that half loses no more than
 //!   with the original: a reply has every leg with a greater id than any that the client has seen.
+//! * An id from elsewhere is answered as the original does, and remembered from then on: legs with a smaller id that are
+//!   stored later are answered to it too, and those with a greater one again, as the original does.
 //! * An id that is not remembered (any more), or whose `seq` the feed has not reached, says nothing: it is compared
 //!   with others, as the original does.
 
@@ -79,10 +81,12 @@ pub struct Resumed {
 /// The ids that a client may come back with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct HandedOut {
-    /// The reply's greatest.
-    pub greatest: Uuid,
+    /// The reply's greatest; none where it has no row.
+    pub greatest: Option<Uuid>,
     /// That of its last row.
-    pub last: Uuid,
+    pub last: Option<Uuid>,
+    /// The one that it was asked with, where that came from elsewhere, such as the original.
+    pub asked: Option<Uuid>,
     /// Since which `seq` the reply answers greater ids; 0 where it answers as the original.
     pub from: i64,
     /// See [`Resumed::until`].

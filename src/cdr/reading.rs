@@ -132,13 +132,18 @@ impl Reading {
 
     /// Remembers what the reply hands out, before the client can come back with it.
     pub(super) async fn hand_out(&self) -> Result<(), StoreError> {
-        let (Some(client), Some(greatest), Some(last)) = (&self.request.client, self.greatest, self.last)
-        else {
+        let Some(client) = &self.request.client else {
             return Ok(());
         };
+        let call_id = &self.request.call_id;
+        // As ids are stored: in another spelling it is compared as the text that it is.
+        let asked = Uuid::try_parse(call_id)
+            .ok()
+            .filter(|id| id.to_string() == *call_id);
         let handed_out = HandedOut {
-            greatest,
-            last,
+            greatest: self.greatest,
+            last: self.last,
+            asked: asked.filter(|_| self.resumed.since.is_none()),
             from: self.resumed.since.map_or(0, |since| since.greater),
             until: self.resumed.until,
         };

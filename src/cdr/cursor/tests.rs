@@ -167,7 +167,18 @@ impl World {
                     client.take(&rows);
                 }
             }
-            // From the beginning, or from the latest call.
+            // From where it was with another gateway, from the beginning, or from the latest call.
+            None if !self.stored.is_empty() && self.rng.u8(0..3) == 0 => {
+                let n = self.rng.usize(0..self.stored.len());
+                let call_id = self.stored.values().nth(n).cloned().unwrap();
+                let behind = self.stored.iter().filter(|(_, of)| **of <= call_id);
+                client.not_for_it = behind.map(|(leg, _)| *leg).collect();
+                client.call_id = Some(call_id.clone());
+                let rows = self.reply(client, &call_id).await;
+                if !lost {
+                    client.take(&rows);
+                }
+            }
             None if self.rng.bool() => client.call_id = Some("0".to_owned()),
             None => {
                 let (last, head) = self.store.last_call_id("a").await.unwrap();
@@ -176,8 +187,9 @@ impl World {
                 let (Some(last), false) = (last, lost) else { return };
                 if let Some(id) = &client.id {
                     let handed_out = HandedOut {
-                        greatest: last,
-                        last,
+                        greatest: Some(last),
+                        last: Some(last),
+                        asked: None,
                         from: head,
                         until: head,
                     };

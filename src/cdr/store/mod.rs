@@ -275,13 +275,20 @@ fn to_remember(handed_out: HandedOut) -> Vec<(String, Since)> {
     let HandedOut {
         greatest,
         last,
+        asked,
         from,
         until,
     } = handed_out;
     let since = |greater| Since { seq: until, greater };
-    let mut ids = vec![(greatest.to_string(), since(until))];
-    if last != greatest {
-        ids.push((last.to_string(), since(from.min(until))));
+    let greatest = greatest.map(|id| (id, since(until)));
+    let last = last.map(|id| (id, since(from.min(until))));
+    let asked = asked.map(|id| (id, since(0)));
+    let mut ids: Vec<(String, Since)> = Vec::new();
+    for (id, since) in [greatest, last, asked].into_iter().flatten() {
+        let id = id.to_string();
+        if ids.iter().all(|(known, _)| *known != id) {
+            ids.push((id, since));
+        }
     }
     ids
 }

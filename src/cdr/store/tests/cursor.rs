@@ -23,8 +23,9 @@ const FROM: i64 = 2;
 
 fn handed_out(greatest: i64, last: i64, until: i64) -> HandedOut {
     HandedOut {
-        greatest: call_id(greatest),
-        last: call_id(last),
+        greatest: Some(call_id(greatest)),
+        last: Some(call_id(last)),
+        asked: None,
         from: FROM,
         until,
     }
