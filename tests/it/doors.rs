@@ -99,7 +99,7 @@ async fn without_a_key_everybody_here_is_let_in_until_there_was_one() {
         (409, &json!("key_name_taken"))
     );
 
-    // What is asked for wrongly is said by field.
+    // What is asked for wrongly is said by field; a PBX that is not there is not found.
     for (body, status, words) in [
         (json!({ "name": "a b", "scopes": ["admin"] }), 400, "name must be"),
         (json!({ "name": "a", "scopes": ["root"] }), 400, "scopes must be"),

@@ -148,7 +148,7 @@ async fn with_tls_and_without_a_window_too() {
 async fn who_reads_as_fast_as_a_recording_plays_is_left_alone() {
     const FILE: &str = "110/long.wav";
     let recordings = Recordings::new();
-    recordings.put(FILE, &vec![0; 20 << 20]);
+    recordings.put(FILE, vec![0; 20 << 20]);
     let app = recordings.gateway(&[]).await;
     store(&app, [FILE], false).await;
     let [link] = links(&app).await.try_into().expect("one link");
