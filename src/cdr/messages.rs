@@ -80,7 +80,7 @@ impl Request for GetLastCallId {
 }
 
 /// Request: what a client that polls with this `call_history_id` is to get, by `cdr_id`: what was stored since it was
-/// handed out, if it is remembered; else every leg with a greater one. See [`cursor`](super::cursor).
+/// handed out, if it is remembered; else every leg with a greater one. See [`ClientId`].
 #[derive(Debug, Clone)]
 pub struct SearchAfterCallId {
     /// The 3CX.

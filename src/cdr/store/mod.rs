@@ -162,7 +162,7 @@ pub trait CdrStore: Send + Sync {
         limit: usize,
     ) -> Result<Vec<LegacyRow>, StoreError>;
 
-    /// What to answer a client that polls `pbx` with a call id: see [`cursor`](crate::cdr::cursor). A reply has at most
+    /// What to answer a client that polls `pbx` with a call id: see the old cursor. A reply has at most
     /// `late` legs whose `call_history_id`, as text, is not greater.
     async fn resume(
         &self,
