@@ -20,6 +20,9 @@ use crate::metric;
 /// Between two looks at the generation: a key that is revoked elsewhere holds so much longer at most.
 const LOOK: Duration = Duration::from_millis(300);
 
+/// Between two looks whether the store is open yet: the start waits for the keys.
+const OPENING: Duration = Duration::from_millis(10);
+
 /// Between two writes of what was refused.
 const FLUSH: Duration = Duration::from_secs(5);
 
@@ -58,15 +61,17 @@ impl Keeper {
         let mut failed = false;
         loop {
             // Until the store is open there is nothing to look at, and whoever opens it tells why.
-            if self.store.initialized() {
-                let done = self.refresh().await;
-                if let Err(error) = &done
-                    && !failed
-                {
-                    tracing::warn!(%error, "the keys cannot be looked at; those that are known go on being served");
-                }
-                failed = done.is_err();
+            if !self.store.initialized() {
+                sleep(OPENING).await;
+                continue;
             }
+            let done = self.refresh().await;
+            if let Err(error) = &done
+                && !failed
+            {
+                tracing::warn!(%error, "the keys cannot be looked at; those that are known go on being served");
+            }
+            failed = done.is_err();
             sleep(LOOK).await;
         }
     }
