@@ -175,4 +175,13 @@ async fn nobody_makes_a_key_that_sees_more_than_its_own() {
             assert_eq!(reply.json()["pbxs"], json!(["office"]));
         }
     }
+    // All that there are by name are not those of the future.
+    let both = make(&app, "both", &["admin"], Some(&["main", "office"])).await;
+    let both = [
+        ("x-api-key", both.secret.expose()),
+        ("content-type", "application/json"),
+    ];
+    let body = json!({ "name": "e", "scopes": ["cdr:read"] }).to_string();
+    let reply = app.send(Method::POST, KEYS, &both, body).await;
+    assert_eq!(reply.json()["pbxs"], json!(["main", "office"]), "{}", reply.body);
 }

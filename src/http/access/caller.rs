@@ -92,6 +92,11 @@ impl Caller {
         self.key().is_none_or(|key| key.may_see(pbx))
     }
 
+    /// Whether it sees every PBX, those of the future too.
+    pub(in crate::http) fn sees_all(&self) -> bool {
+        self.key().is_none_or(|key| key.pbxs.is_none())
+    }
+
     /// Who it is, for the audit.
     pub(in crate::http) fn principal(&self, request: &HttpRequest) -> Principal {
         let who = match &self.who {

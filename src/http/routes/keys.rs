@@ -49,8 +49,8 @@ struct KeyRequest {
     /// What it is good for: `calls:write`, `cdr:read`, `recordings:read`, `status:read`, `admin`.
     #[schema(value_type = Vec<Scope>, example = json!(["calls:write", "cdr:read"]), min_items = 1)]
     scopes: Vec<String>,
-    /// The PBXs it may see, by their names in the settings; all of them, those of the future too, where this is left out; a key that sees only some
-    /// makes keys that see no others.
+    /// The PBXs it may see, by their names in the settings; all of them, those of the future too, where this is left
+    /// out. A key that sees only some makes keys that see no others.
     #[schema(example = json!(["main"]), min_items = 1)]
     pbxs: Option<Vec<String>>,
 }
@@ -121,7 +121,7 @@ async fn create(
         .cloned()
         .collect();
     let pbxs = match wanted.pbxs {
-        None if visible != state.pbxs => Some(visible.iter().cloned().collect()),
+        None if !caller.sees_all() => Some(visible.iter().cloned().collect()),
         pbxs => pbxs,
     };
     let key = NewKey::parse(&wanted.name, &wanted.scopes, pbxs.as_deref(), &visible)
