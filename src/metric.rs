@@ -2,14 +2,36 @@
 
 use metrics::{Unit, describe_counter, describe_gauge, describe_histogram};
 
-/// Rebuilds of actors after a failure, by `actor`.
+/// Actors built again, by `actor` and `reason`.
 pub(crate) const ACTOR_RESTARTS: &str = "mege_actor_restarts_total";
 /// Panics that were caught, by `actor` and `place`.
 pub(crate) const ACTOR_PANICS: &str = "mege_actor_panics_total";
-/// Requests refused before anything was begun, by `actor` and `reason`.
+/// Requests refused before anything was begun, by `actor`, `class` of operations and `reason`.
 pub(crate) const SHED: &str = "mege_shed_total";
 /// Time from asking an actor to its reply, permits not counted, by `actor` and `operation`.
 pub(crate) const ASK_SECONDS: &str = "mege_ask_seconds";
+/// Requests whose deadline passed, by `actor`, `operation` and whether they had `begun`.
+pub(crate) const DEADLINES_EXCEEDED: &str = "mege_deadlines_exceeded_total";
+/// Openings of circuit breakers, by `actor` and `class` of operations.
+pub(crate) const CIRCUIT_OPENED: &str = "mege_circuit_opened_total";
+/// Requests in flight, by `actor` and `class` of operations.
+pub(crate) const IN_FLIGHT: &str = "mege_in_flight";
+/// The most requests in flight that there may be, by `actor` and `class`.
+pub(crate) const IN_FLIGHT_LIMIT: &str = "mege_in_flight_limit";
+/// Requests that wait for one in flight to end, by `actor` and `class`.
+pub(crate) const WAITING: &str = "mege_waiting";
+/// The most requests that may wait, by `actor` and `class`.
+pub(crate) const WAITING_LIMIT: &str = "mege_waiting_limit";
+/// 0 while the circuit breaker is closed, 1 half-open, 2 open, by `actor` and `class`.
+pub(crate) const CIRCUIT_STATE: &str = "mege_circuit_state";
+/// 1 for the state that the actor is in, 0 for the others, by `actor` and `state`.
+pub(crate) const ACTOR_STATE: &str = "mege_actor_state";
+/// 1 while the actor can do its work, otherwise 0, by `actor`.
+pub(crate) const ACTOR_USABLE: &str = "mege_actor_usable";
+/// 1 while an operator has the actor paused, otherwise 0, by `actor`.
+pub(crate) const ACTOR_PAUSED: &str = "mege_actor_paused";
+/// Threads left behind since something in them blocks, by `actor`.
+pub(crate) const BLOCKED_THREADS: &str = "mege_actor_blocked_threads";
 /// Events of an Asterisk that were dropped because the queue was full, by `actor`.
 pub(crate) const ARI_FRAMES_DROPPED: &str = "mege_ari_frames_dropped_total";
 /// Frames of an event socket that are no events, by `actor`.
@@ -47,13 +69,30 @@ pub(crate) const TLS_REFUSED: &str = "mege_tls_certificate_refused";
 
 /// Tells the recorder what each metric means.
 pub(crate) fn describe() {
-    describe_counter!(ACTOR_RESTARTS, "Rebuilds of actors after a failure");
+    describe_counter!(ACTOR_RESTARTS, "Actors built again, by reason");
     describe_counter!(ACTOR_PANICS, "Panics that were caught");
     describe_counter!(SHED, "Requests refused before anything was begun");
     describe_histogram!(
         ASK_SECONDS,
         Unit::Seconds,
         "Time from asking an actor to its reply"
+    );
+    describe_counter!(DEADLINES_EXCEEDED, "Requests whose deadline passed");
+    describe_counter!(CIRCUIT_OPENED, "Openings of circuit breakers");
+    describe_gauge!(IN_FLIGHT, "Requests in flight");
+    describe_gauge!(IN_FLIGHT_LIMIT, "The most requests in flight that there may be");
+    describe_gauge!(WAITING, "Requests that wait for one in flight to end");
+    describe_gauge!(WAITING_LIMIT, "The most requests that may wait");
+    describe_gauge!(
+        CIRCUIT_STATE,
+        "The circuit breaker: 0 closed, 1 half-open, 2 open"
+    );
+    describe_gauge!(ACTOR_STATE, "1 for the state that the actor is in");
+    describe_gauge!(ACTOR_USABLE, "Whether the actor can do its work");
+    describe_gauge!(ACTOR_PAUSED, "Whether an operator has the actor paused");
+    describe_gauge!(
+        BLOCKED_THREADS,
+        "Threads left behind since something in them blocks"
     );
     describe_counter!(
         ARI_FRAMES_DROPPED,

@@ -10,9 +10,12 @@ use std::time::Duration;
 use actix::ResponseFuture;
 use futures_util::FutureExt as _;
 use tokio::time::{Instant, timeout_at};
+use tokio_util::sync::CancellationToken;
 use tracing::{Instrument as _, Span};
 
 use super::bulkhead::Permit;
+use super::class::{Class, Judge, judge};
+use super::gate::Pass;
 use super::health::Health;
 
 /// What an actor can be asked: a typed message with its reply and the errors of its own domain.
@@ -20,9 +23,11 @@ pub trait Request: Send + 'static {
     /// What a success carries.
     type Reply: Send + 'static;
     /// What the actor itself may answer instead.
-    type Error: Send + 'static;
+    type Error: Judge + Send + 'static;
     /// The operation's name in metrics and logs.
     const OPERATION: &'static str;
+    /// What it shares permits and a circuit breaker with.
+    const CLASS: Class;
 }
 
 /// The outcome of [`ActorHandle::ask`](super::ActorHandle::ask) for a message `M`.
@@ -37,13 +42,22 @@ pub enum AskError<E> {
         /// When a new try is worthwhile.
         retry_after: Duration,
     },
+    /// The integration has failed again and again and is left alone for a while; nothing was begun.
+    #[error("circuit open")]
+    CircuitOpen {
+        /// When a new try is worthwhile.
+        retry_after: Duration,
+    },
+    /// An operator paused the integration; nothing was begun.
+    #[error("paused by an operator")]
+    Paused,
     /// The actor is starting, or is being rebuilt after a failure; nothing was begun.
     #[error("restarting")]
     Restarting {
         /// When a new try is worthwhile.
         retry_after: Duration,
     },
-    /// The actor used up its restart budget and waits for an operator; nothing was begun.
+    /// The actor used up its restart budget, or its thread hangs: it waits for an operator; nothing was begun.
     #[error("failed and waiting for a restart")]
     Failed,
     /// The deadline passed.
@@ -52,7 +66,7 @@ pub enum AskError<E> {
         /// Whether the actor had begun: if not, nothing reached the integration.
         begun: bool,
     },
-    /// The work had begun and was lost to a panic: what it did outside is not known.
+    /// The work had begun and was lost to a panic or to a restart: what it did outside is not known.
     #[error("interrupted")]
     Interrupted,
     /// The actor's own answer.
@@ -65,12 +79,19 @@ impl<E> AskError<E> {
     #[must_use]
     pub fn never_begun(&self) -> bool {
         match self {
-            Self::Saturated { .. } | Self::Restarting { .. } | Self::Failed => true,
+            Self::Saturated { .. }
+            | Self::CircuitOpen { .. }
+            | Self::Paused
+            | Self::Restarting { .. }
+            | Self::Failed => true,
             Self::DeadlineExceeded { begun } => !begun,
             Self::Interrupted | Self::Reply(_) => false,
         }
     }
 }
+
+/// When to try again after a refusal that passes by itself.
+pub(super) const RETRY_AFTER: Duration = Duration::from_secs(1);
 
 const WAITING: u8 = 0;
 const BEGUN: u8 = 1;
@@ -114,10 +135,13 @@ impl Drop for Caller {
 pub struct Ask<M: Request> {
     message: M,
     deadline: Instant,
-    permit: Option<Permit>,
+    /// None for control, which passes the gates by.
+    pass: Option<Pass>,
     claim: Claim,
     begun: bool,
     health: Health,
+    /// Ends the work with the tenure that it was begun in.
+    retired: CancellationToken,
     /// The caller's: what the work logs belongs to the request that it is done for.
     span: Span,
 }
@@ -138,17 +162,19 @@ impl<M: Request> Ask<M> {
     pub(super) fn new(
         message: M,
         deadline: Instant,
-        permit: Option<Permit>,
+        pass: Option<Pass>,
         health: Health,
+        retired: CancellationToken,
     ) -> (Self, Caller) {
         let claim = Claim::default();
         let ask = Self {
             message,
             deadline,
-            permit,
+            pass,
             claim: claim.clone(),
             begun: false,
             health,
+            retired,
             span: Span::current(),
         };
         (ask, Caller(claim))
@@ -167,15 +193,26 @@ impl<M: Request> Ask<M> {
         if self.claimed() {
             Ok(self)
         } else {
-            Err(Box::pin(async {
-                Err(AskError::DeadlineExceeded { begun: false })
-            }))
+            let reply = self.not_begun();
+            Err(Box::pin(async { Err(reply) }))
         }
     }
 
     fn claimed(&mut self) -> bool {
-        self.begun = self.begun || (Instant::now() < self.deadline && self.claim.begin());
+        let wanted = || Instant::now() < self.deadline && !self.retired.is_cancelled() && self.claim.begin();
+        self.begun = self.begun || wanted();
         self.begun
+    }
+
+    /// The reply to what was not begun: it was late, or its caller or its time with this thread had gone.
+    fn not_begun(&self) -> AskError<M::Error> {
+        if self.retired.is_cancelled() {
+            AskError::Restarting {
+                retry_after: RETRY_AFTER,
+            }
+        } else {
+            AskError::DeadlineExceeded { begun: false }
+        }
     }
 
     /// Does the work off the mailbox, under the deadline: whatever is unfinished then is dropped.
@@ -223,33 +260,43 @@ impl<M: Request> Ask<M> {
         })
     }
 
-    /// Claims the message and does the work; a panic in it is caught and counted.
+    /// Claims the message and does the work; a panic in it is caught and counted. How it ends is told to the circuit
+    /// breaker here, whether or not anybody still waits for it.
     fn work<W, F>(mut self, work: W) -> ResponseFuture<Reply<M>>
     where
         W: FnOnce(M, Instant, Option<Permit>) -> F + 'static,
         F: Future<Output = Reply<M>> + 'static,
     {
         Box::pin(async move {
-            // Late, or the caller has gone: then the reply goes nowhere.
             if !self.claimed() {
-                return Err(AskError::DeadlineExceeded { begun: false });
+                return Err(self.not_begun());
             }
             let Self {
                 message,
                 deadline,
-                permit,
+                pass,
                 health,
+                retired,
                 span,
                 ..
             } = self;
+            let (permit, attempt) = match pass {
+                Some(Pass { permit, attempt }) => (Some(permit), Some(attempt)),
+                None => (None, None),
+            };
             let work = async move { work(message, deadline, permit).await }.instrument(span);
-            match AssertUnwindSafe(work).catch_unwind().await {
-                Ok(reply) => reply,
-                Err(panic) => {
+            let reply = tokio::select! {
+                biased;
+                ended = AssertUnwindSafe(work).catch_unwind() => ended.unwrap_or_else(|panic| {
                     health.count_panic(M::OPERATION, &panic_message(panic.as_ref()));
                     Err(AskError::Interrupted)
-                }
+                }),
+                () = retired.cancelled() => Err(AskError::Interrupted),
+            };
+            if let Some(attempt) = attempt {
+                attempt.settle(judge(&reply));
             }
+            reply
         })
     }
 }

@@ -1,21 +1,22 @@
 //! The bound on the work one actor has in flight.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, TryAcquireError};
 use tokio::time::{Instant, timeout_at};
 use utoipa::ToSchema;
 
-/// How much an integration is asked to do at once, and who may wait for it.
+/// How much of one class of operations an integration is asked to do at once, and who may wait for it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Limits {
     /// Requests in flight at once.
     pub in_flight: usize,
-    /// Requests that may wait for one of those to end; any more are refused at once.
+    /// Requests that may wait for one of those to end; any more are refused at once. A queue that has stood for 100 ms is no
+    /// burst: then as many may wait as may be in flight.
     pub waiting: usize,
     /// The longest such a wait, in milliseconds.
     pub wait_ms: u64,
@@ -31,22 +32,67 @@ impl Default for Limits {
     }
 }
 
-/// Admission refused: everything is taken and the queue is full, or the wait was in vain.
+/// Why nobody was admitted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Saturated;
+pub(super) enum NotAdmitted {
+    /// Everything is taken and the queue is full, or the wait was in vain.
+    Saturated {
+        /// When there should be room.
+        retry_after: Duration,
+    },
+    /// It was closed: whatever is in flight belongs to a life that is over.
+    Closed,
+}
+
+/// The shortest and the longest wait that a refusal asks for.
+const SOONEST: Duration = Duration::from_secs(1);
+const LATEST: Duration = Duration::from_secs(30);
+
+/// How long a queue may stand before it counts as overload: what waits in a queue that does not empty only makes everybody
+/// behind it later.
+const BURST: Duration = Duration::from_millis(100);
 
 /// A counted set of permits with a short, bounded queue before it.
 #[derive(Debug, Clone)]
-pub struct Bulkhead {
+pub(super) struct Bulkhead {
     limits: Limits,
     permits: Arc<Semaphore>,
     waiting: Arc<AtomicUsize>,
+    /// When the queue was last empty, in milliseconds after the beginning.
+    empty_at: Arc<AtomicU64>,
+    begun: Instant,
+    pace: Arc<Pace>,
+}
+
+/// How long permits are held: a moving average, in microseconds.
+#[derive(Debug, Default)]
+struct Pace(AtomicU64);
+
+impl Pace {
+    fn take(&self, held: Duration) {
+        let held = u64::try_from(held.as_micros()).unwrap_or(u64::MAX);
+        let before = self.0.load(Ordering::Relaxed);
+        // Two at once may lose one of them: it is an estimate.
+        self.0.store(before - before / 8 + held / 8, Ordering::Relaxed);
+    }
+
+    fn average(&self) -> Duration {
+        Duration::from_micros(self.0.load(Ordering::Relaxed))
+    }
 }
 
 /// One admission. It returns to its bulkhead when dropped, so whoever does the work holds it until the work ends.
 #[derive(Debug)]
 pub struct Permit {
     _permit: OwnedSemaphorePermit,
+    since: Instant,
+    pace: Arc<Pace>,
+}
+
+impl Drop for Permit {
+    fn drop(&mut self) {
+        self.pace.take(self.since.elapsed());
+    }
 }
 
 /// A place in the queue; leaving it, by success, time-out or a dropped caller, is counted in one place.
@@ -61,11 +107,14 @@ impl Drop for Place<'_> {
 impl Bulkhead {
     /// A bulkhead with nothing in flight.
     #[must_use]
-    pub fn new(limits: Limits) -> Self {
+    pub(super) fn new(limits: Limits) -> Self {
         Self {
             limits,
             permits: Arc::new(Semaphore::new(limits.in_flight)),
             waiting: Arc::new(AtomicUsize::new(0)),
+            empty_at: Arc::new(AtomicU64::new(0)),
+            begun: Instant::now(),
+            pace: Arc::default(),
         }
     }
 
@@ -73,47 +122,87 @@ impl Bulkhead {
     ///
     /// # Cancel safety
     /// Dropping the future gives up the place in the queue; no permit is lost.
-    pub(super) async fn admit(&self, deadline: Instant) -> Result<Permit, Saturated> {
-        if let Ok(permit) = Arc::clone(&self.permits).try_acquire_owned() {
-            return Ok(Permit { _permit: permit });
+    pub(super) async fn admit(&self, deadline: Instant) -> Result<Permit, NotAdmitted> {
+        match Arc::clone(&self.permits).try_acquire_owned() {
+            Ok(permit) => return Ok(self.permit(permit)),
+            Err(TryAcquireError::Closed) => return Err(NotAdmitted::Closed),
+            Err(TryAcquireError::NoPermits) => {}
         }
         let ahead = self.waiting.fetch_add(1, Ordering::Relaxed);
         let _place = Place(&self.waiting);
-        if ahead >= self.limits.waiting {
-            return Err(Saturated);
+        if ahead == 0 {
+            self.empty_at.store(self.now_ms(), Ordering::Relaxed);
+        }
+        if ahead >= self.limits.waiting || (ahead >= self.limits.in_flight && self.has_stood()) {
+            return Err(self.saturated());
         }
         let until = deadline.min(Instant::now() + Duration::from_millis(self.limits.wait_ms));
         match timeout_at(until, Arc::clone(&self.permits).acquire_owned()).await {
-            Ok(Ok(permit)) => Ok(Permit { _permit: permit }),
-            Ok(Err(_)) | Err(_) => Err(Saturated),
+            Ok(Ok(permit)) => Ok(self.permit(permit)),
+            Ok(Err(_)) => Err(NotAdmitted::Closed),
+            Err(_) => Err(self.saturated()),
         }
+    }
+
+    fn permit(&self, permit: OwnedSemaphorePermit) -> Permit {
+        Permit {
+            _permit: permit,
+            since: Instant::now(),
+            pace: Arc::clone(&self.pace),
+        }
+    }
+
+    fn now_ms(&self) -> u64 {
+        u64::try_from(self.begun.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+
+    /// Whether there has been a queue for longer than a burst takes.
+    fn has_stood(&self) -> bool {
+        let stood = self
+            .now_ms()
+            .saturating_sub(self.empty_at.load(Ordering::Relaxed));
+        u128::from(stood) > BURST.as_millis()
+    }
+
+    /// Refuses, with the time that those before the caller should take.
+    fn saturated(&self) -> NotAdmitted {
+        let before = u32::try_from(self.waiting() + 1).unwrap_or(u32::MAX);
+        let lanes = u32::try_from(self.limits.in_flight.max(1)).unwrap_or(u32::MAX);
+        NotAdmitted::Saturated {
+            retry_after: (self.pace.average().saturating_mul(before) / lanes).clamp(SOONEST, LATEST),
+        }
+    }
+
+    /// Admits nobody any more; who waits is told at once.
+    pub(super) fn close(&self) {
+        self.permits.close();
     }
 
     /// Waits until nothing is in flight, at most until `deadline`. While it waits, and as long as the result is
     /// held, nothing is admitted.
-    pub(super) async fn drained(&self, deadline: Instant) -> Option<Permit> {
+    pub(super) async fn drained(&self, deadline: Instant) -> Option<OwnedSemaphorePermit> {
         let all = u32::try_from(self.limits.in_flight).unwrap_or(u32::MAX);
         match timeout_at(deadline, Arc::clone(&self.permits).acquire_many_owned(all)).await {
-            Ok(Ok(permit)) => Some(Permit { _permit: permit }),
+            Ok(Ok(all)) => Some(all),
             Ok(Err(_)) | Err(_) => None,
         }
     }
 
     /// The limits it was made with.
     #[must_use]
-    pub fn limits(&self) -> Limits {
+    pub(super) fn limits(&self) -> Limits {
         self.limits
     }
 
     /// Permits out at the moment.
     #[must_use]
-    pub fn in_flight(&self) -> usize {
+    pub(super) fn in_flight(&self) -> usize {
         self.limits.in_flight - self.permits.available_permits().min(self.limits.in_flight)
     }
 
     /// Requests in the queue at the moment.
     #[must_use]
-    pub fn waiting(&self) -> usize {
+    pub(super) fn waiting(&self) -> usize {
         self.waiting.load(Ordering::Relaxed)
     }
 }

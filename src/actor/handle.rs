@@ -4,20 +4,19 @@ use std::fmt;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
-use actix::{Actor, Addr, Context, Handler};
-use tokio::sync::Notify;
+use actix::{Actor, Context, Handler};
+use tokio::sync::{Notify, mpsc};
 use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
 
-use super::ask::{Ask, AskError, Reply, Request};
-use super::bulkhead::{Bulkhead, Permit, Saturated};
+use super::ask::{Ask, AskError, RETRY_AFTER, Reply, Request};
+use super::class::Class;
+use super::gate::{Load, Pass, Refused};
 use super::health::{Health, State};
+use super::overseer::Wish;
 use super::policy::Spawn;
-
+use super::tenure::Tenure;
 use crate::metric;
-
-/// When to try again after a refusal that passes by itself.
-const RETRY_AFTER: Duration = Duration::from_secs(1);
 
 /// How long an actor whose work did not end in time may take for its own end.
 const STOP_GRACE: Duration = Duration::from_millis(500);
@@ -34,9 +33,9 @@ struct Inner<A: Actor> {
     /// How the actor is started and made: with the handle rather than with the thread it runs on, which may be what hangs.
     spawn: Spawn,
     build: Build<A>,
-    address: RwLock<Option<Addr<A>>>,
-    bulkhead: Bulkhead,
+    tenure: RwLock<Arc<Tenure<A>>>,
     health: Health,
+    wishes: mpsc::Sender<Wish>,
     stop: CancellationToken,
     drill: Notify,
 }
@@ -58,15 +57,16 @@ impl<A: Actor> fmt::Debug for ActorHandle<A> {
 }
 
 impl<A: Actor<Context = Context<A>>> ActorHandle<A> {
-    pub(super) fn new(spawn: Spawn, build: Build<A>) -> Self {
-        let bulkhead = Bulkhead::new(spawn.limits);
+    pub(super) fn new(spawn: Spawn, build: Build<A>, wishes: mpsc::Sender<Wish>) -> Self {
+        let health = Health::new(&spawn.name);
+        let first = Tenure::new(&health, &spawn);
         Self {
             inner: Arc::new(Inner {
-                address: RwLock::new(None),
-                health: Health::new(&spawn.name).with_bulkhead(bulkhead.clone()),
+                tenure: RwLock::new(Arc::new(first)),
+                health,
                 spawn,
                 build,
-                bulkhead,
+                wishes,
                 stop: CancellationToken::new(),
                 drill: Notify::new(),
             }),
@@ -85,10 +85,22 @@ impl<A: Actor<Context = Context<A>>> ActorHandle<A> {
         &self.inner.health
     }
 
-    /// What bounds the actor's work.
+    /// What each class of its operations has to do.
     #[must_use]
-    pub fn bulkhead(&self) -> &Bulkhead {
-        &self.inner.bulkhead
+    pub fn load(&self) -> Vec<Load> {
+        self.tenure().gates.load()
+    }
+
+    /// What one class of its operations has to do; none of a class that it has not.
+    #[must_use]
+    pub fn load_of(&self, class: Class) -> Option<Load> {
+        self.load().into_iter().find(|load| load.class == class)
+    }
+
+    /// How many requests of a class are in flight.
+    #[must_use]
+    pub fn in_flight(&self, class: Class) -> usize {
+        self.load_of(class).map_or(0, |load| load.in_flight)
     }
 
     /// Asks the actor and waits for its reply, at most until `deadline`.
@@ -104,17 +116,19 @@ impl<A: Actor<Context = Context<A>>> ActorHandle<A> {
         M: Request,
         A: Handler<Ask<M>>,
     {
-        let permit = match self.inner.bulkhead.admit(deadline).await {
-            Ok(permit) => permit,
-            Err(Saturated) => {
-                metrics::counter!(metric::SHED, "actor" => self.name().to_owned(), "reason" => "saturated")
-                    .increment(1);
-                return Err(AskError::Saturated {
-                    retry_after: RETRY_AFTER,
-                });
-            }
+        let tenure = self.tenure();
+        let refused = match self.unfit() {
+            Some(refused) => refused,
+            None => match tenure.gates.pass(M::CLASS, deadline).await {
+                Ok(pass) => return self.send(&tenure, message, deadline, Some(pass)).await,
+                Err(Refused::Saturated { retry_after }) => AskError::Saturated { retry_after },
+                Err(Refused::CircuitOpen { retry_after }) => AskError::CircuitOpen { retry_after },
+                Err(Refused::Closed) => self.absence(),
+            },
         };
-        self.send(message, deadline, Some(permit)).await
+        let (actor, class, reason) = (self.name().to_owned(), M::CLASS.as_str(), reason(&refused));
+        metrics::counter!(metric::SHED, "actor" => actor, "class" => class, "reason" => reason).increment(1);
+        Err(refused)
     }
 
     /// As [`ask`](Self::ask), past the bulkhead: for control, which must not queue behind the work it controls.
@@ -129,23 +143,29 @@ impl<A: Actor<Context = Context<A>>> ActorHandle<A> {
         M: Request,
         A: Handler<Ask<M>>,
     {
-        self.send(message, deadline, None).await
+        self.send(&self.tenure(), message, deadline, None).await
     }
 
     #[expect(
         clippy::disallowed_methods,
         reason = "this is the one place that sends, with permit and deadline"
     )]
-    async fn send<M>(&self, message: M, deadline: Instant, permit: Option<Permit>) -> Reply<M>
+    async fn send<M>(&self, tenure: &Tenure<A>, message: M, deadline: Instant, pass: Option<Pass>) -> Reply<M>
     where
         M: Request,
         A: Handler<Ask<M>>,
     {
-        let Some(address) = self.address() else {
+        let Some(address) = tenure.address() else {
             return Err(self.absence());
         };
         let started = Instant::now();
-        let (ask, caller) = Ask::new(message, deadline, permit, self.inner.health.clone());
+        let (ask, caller) = Ask::new(
+            message,
+            deadline,
+            pass,
+            self.inner.health.clone(),
+            tenure.retired.clone(),
+        );
         let reply = match timeout_at(deadline, address.send(ask)).await {
             Ok(Ok(reply)) => reply,
             // actix says Closed both when the actor is gone and when the work was lost half-way.
@@ -155,26 +175,60 @@ impl<A: Actor<Context = Context<A>>> ActorHandle<A> {
                 begun: caller.abandon(),
             }),
         };
-        metrics::histogram!(metric::ASK_SECONDS, "actor" => self.name().to_owned(), "operation" => M::OPERATION)
+        let actor = self.name().to_owned();
+        if let Err(AskError::DeadlineExceeded { begun }) = &reply {
+            let begun = if *begun { "true" } else { "false" };
+            metrics::counter!(
+                metric::DEADLINES_EXCEEDED,
+                "actor" => actor.clone(), "operation" => M::OPERATION, "begun" => begun
+            )
+            .increment(1);
+        }
+        metrics::histogram!(metric::ASK_SECONDS, "actor" => actor, "operation" => M::OPERATION)
             .record(started.elapsed());
         reply
     }
 
-    fn absence<E>(&self) -> AskError<E> {
-        match self.inner.health.report().state {
-            State::Failed | State::Stopped => AskError::Failed,
-            State::Starting | State::Running | State::BackingOff => AskError::Restarting {
-                retry_after: RETRY_AFTER,
-            },
+    /// Why nothing is let in now, whatever it is.
+    fn unfit<E>(&self) -> Option<AskError<E>> {
+        match self.inner.health.standing() {
+            (State::Running, true) => Some(AskError::Paused),
+            (State::Running, false) => None,
+            (
+                State::Starting
+                | State::BackingOff
+                | State::Restarting
+                | State::Unresponsive
+                | State::Failed
+                | State::Stopped,
+                _,
+            ) => Some(self.absence()),
         }
     }
 
-    fn address(&self) -> Option<Addr<A>> {
-        self.inner
-            .address
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+    fn absence<E>(&self) -> AskError<E> {
+        match self.inner.health.standing().0 {
+            State::Failed | State::Unresponsive | State::Stopped => AskError::Failed,
+            State::Starting | State::Running | State::BackingOff | State::Restarting => {
+                AskError::Restarting {
+                    retry_after: RETRY_AFTER,
+                }
+            }
+        }
+    }
+
+    pub(super) fn tenure(&self) -> Arc<Tenure<A>> {
+        Arc::clone(&self.inner.tenure.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Puts a new tenure in the place of the present one.
+    pub(super) fn begin_tenure(&self) {
+        let next = Arc::new(Tenure::new(&self.inner.health, &self.inner.spawn));
+        *self.inner.tenure.write().unwrap_or_else(PoisonError::into_inner) = next;
+    }
+
+    pub(super) fn wishes(&self) -> &mpsc::Sender<Wish> {
+        &self.inner.wishes
     }
 
     pub(super) fn spawn(&self) -> &Spawn {
@@ -186,18 +240,14 @@ impl<A: Actor<Context = Context<A>>> ActorHandle<A> {
         (self.inner.build)(health)
     }
 
-    /// Puts another actor behind the handle, or none.
-    pub(super) fn replace_address(&self, address: Option<Addr<A>>) {
-        *self.inner.address.write().unwrap_or_else(PoisonError::into_inner) = address;
-    }
-
     /// Lets work in flight end, at most until `deadline`, and nothing more in; then stops the actor for good.
     ///
     /// # Cancel safety
     /// Dropping the future before its end leaves the actor running.
     pub async fn stop(&self, deadline: Instant) {
         // Held to the end, so that nothing more is let in.
-        let drained = self.inner.bulkhead.drained(deadline).await;
+        let tenure = self.tenure();
+        let drained = tenure.gates.drained(deadline).await;
         if drained.is_none() {
             tracing::warn!(actor = self.name(), "stopped with work in flight");
         }
@@ -222,5 +272,19 @@ impl<A: Actor<Context = Context<A>>> ActorHandle<A> {
 
     pub(super) async fn drill_requested(&self) {
         self.inner.drill.notified().await;
+    }
+}
+
+/// A refusal's name in the metrics.
+fn reason<E>(refused: &AskError<E>) -> &'static str {
+    match refused {
+        AskError::Saturated { .. } => "saturated",
+        AskError::CircuitOpen { .. } => "circuit_open",
+        AskError::Paused => "paused",
+        AskError::Restarting { .. } => "restarting",
+        AskError::Failed => "failed",
+        AskError::DeadlineExceeded { .. } => "deadline",
+        AskError::Interrupted => "interrupted",
+        AskError::Reply(_) => "reply",
     }
 }

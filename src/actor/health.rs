@@ -1,16 +1,17 @@
 //! What is known of an actor from outside, readable while the actor itself hangs.
 
-use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::collections::VecDeque;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use serde::Serialize;
 use tokio::sync::watch;
 use utoipa::ToSchema;
 
-use super::bulkhead::{Bulkhead, Limits};
-
 use crate::metric;
+
+/// How many restarts are remembered with their reasons.
+const RESTARTS: usize = 10;
 
 /// An actor's life, as its supervisor sees it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
@@ -22,10 +23,72 @@ pub enum State {
     Running,
     /// Ended by a failure; the next build waits for the back-off.
     BackingOff,
+    /// Being replaced, since an operator asked for it.
+    Restarting,
+    /// Its thread shows no life: something in it blocks. It may come back by itself; an operator can replace it.
+    Unresponsive,
     /// Failed more often than its restart budget allows; stays down until an operator restarts it.
     Failed,
     /// Stopped on purpose.
     Stopped,
+}
+
+impl State {
+    pub(super) const ALL: [Self; 7] = [
+        Self::Starting,
+        Self::Running,
+        Self::BackingOff,
+        Self::Restarting,
+        Self::Unresponsive,
+        Self::Failed,
+        Self::Stopped,
+    ];
+
+    pub(super) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Starting => "starting",
+            Self::Running => "running",
+            Self::BackingOff => "backing_off",
+            Self::Restarting => "restarting",
+            Self::Unresponsive => "unresponsive",
+            Self::Failed => "failed",
+            Self::Stopped => "stopped",
+        }
+    }
+}
+
+/// Why an actor was built again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum RestartReason {
+    /// It panicked.
+    Panic,
+    /// It stopped by itself.
+    Stopped,
+    /// An operator asked for it.
+    Operator,
+    /// An actor that it depends on was built again.
+    Dependency,
+}
+
+impl RestartReason {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Panic => "panic",
+            Self::Stopped => "stopped",
+            Self::Operator => "operator",
+            Self::Dependency => "dependency",
+        }
+    }
+}
+
+/// One restart.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct Restart {
+    /// When.
+    pub at: Timestamp,
+    /// Why.
+    pub reason: RestartReason,
 }
 
 /// A snapshot of one actor's health.
@@ -35,8 +98,12 @@ pub struct HealthReport {
     pub state: State,
     /// Since when it is in that state.
     pub since: Timestamp,
-    /// How often it was rebuilt after a failure.
+    /// How often it was built again.
     pub restarts: u64,
+    /// The latest of those, the newest first.
+    #[serde(skip_serializing_if = "VecDeque::is_empty")]
+    #[schema(value_type = Vec<Restart>)]
+    pub latest_restarts: VecDeque<Restart>,
     /// How many panics were caught in it, in its handlers and in the work it detached.
     pub panics: u64,
     /// The latest failure, in words.
@@ -47,28 +114,27 @@ pub struct HealthReport {
     pub detail: serde_json::Value,
     /// Whether the actor says that it can do its work; not before it says so.
     pub usable: bool,
+    /// Since when an operator has it refuse all work; absent when none does.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub paused_since: Option<Timestamp>,
+    /// Threads that were left behind because something in them blocks, and still does.
+    pub blocked_threads: usize,
     /// How often it was built.
     #[serde(skip)]
     pub(super) life: u64,
 }
 
 impl HealthReport {
-    /// Whether the actor runs and says that it can do its work.
+    /// Whether the actor runs and says that it can do its work, and nobody has paused it.
     #[must_use]
     pub fn is_usable(&self) -> bool {
-        self.state == State::Running && self.usable
+        self.state == State::Running && self.usable && self.paused_since.is_none()
     }
-}
 
-/// What an actor has to do at the moment, and how much it may have.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
-pub struct Load {
-    /// Requests in flight.
-    pub in_flight: usize,
-    /// Requests that wait for one of those to end.
-    pub waiting: usize,
-    /// The bounds on both.
-    pub limits: Limits,
+    fn enter(&mut self, state: State) {
+        self.state = state;
+        self.since = Timestamp::now();
+    }
 }
 
 /// One actor's health: written by its supervisor and by the actor, read by anybody.
@@ -76,7 +142,6 @@ pub struct Load {
 pub struct Health {
     name: Arc<str>,
     report: Arc<watch::Sender<HealthReport>>,
-    bulkhead: Option<Bulkhead>,
     /// Which life of the actor this belongs to. What an earlier one left behind has nothing to say any more.
     life: u64,
 }
@@ -89,16 +154,18 @@ impl Health {
             state: State::Starting,
             since: Timestamp::now(),
             restarts: 0,
+            latest_restarts: VecDeque::new(),
             panics: 0,
             last_error: None,
             detail: serde_json::Value::Null,
             usable: false,
+            paused_since: None,
+            blocked_threads: 0,
             life: 0,
         };
         Self {
             name: name.into(),
             report: Arc::new(watch::Sender::new(report)),
-            bulkhead: None,
             life: 0,
         }
     }
@@ -115,21 +182,15 @@ impl Health {
         }
     }
 
-    /// The same, with what bounds the actor's work.
-    pub(super) fn with_bulkhead(self, bulkhead: Bulkhead) -> Self {
-        Self {
-            bulkhead: Some(bulkhead),
-            ..self
-        }
-    }
-
-    /// What the actor has to do, where its work is bounded.
-    #[must_use]
-    pub fn load(&self) -> Option<Load> {
-        self.bulkhead.as_ref().map(|bulkhead| Load {
-            in_flight: bulkhead.in_flight(),
-            waiting: bulkhead.waiting(),
-            limits: bulkhead.limits(),
+    /// As [`next_life`](Self::next_life), unless this life was replaced by another already.
+    pub(super) fn succeed(&self) -> Option<Self> {
+        let current = self.modify(|report| {
+            report.life += 1;
+            report.usable = false;
+        });
+        current.then(|| Self {
+            life: self.life + 1,
+            ..self.clone()
         })
     }
 
@@ -139,10 +200,20 @@ impl Health {
         &self.name
     }
 
+    pub(super) fn shared_name(&self) -> &Arc<str> {
+        &self.name
+    }
+
     /// The state of things now.
     #[must_use]
     pub fn report(&self) -> HealthReport {
         self.report.borrow().clone()
+    }
+
+    /// The supervisor's view, and whether the actor is paused.
+    pub(super) fn standing(&self) -> (State, bool) {
+        let report = self.report.borrow();
+        (report.state, report.paused_since.is_some())
     }
 
     /// Whether the actor runs and says that it can do its work.
@@ -156,9 +227,7 @@ impl Health {
     /// # Cancel safety
     /// Safe: nothing but waiting.
     pub async fn reached(&self, state: State) {
-        let mut changes = self.report.subscribe();
-        // An error would mean that the sender is gone, and `self` holds it.
-        let _ = changes.wait_for(|report| report.state == state).await;
+        self.became(|report| report.state == state).await;
     }
 
     /// Waits until the actor says that it can do its work.
@@ -166,9 +235,7 @@ impl Health {
     /// # Cancel safety
     /// Safe: nothing but waiting.
     pub async fn became_usable(&self) {
-        let mut changes = self.report.subscribe();
-        // An error would mean that the sender is gone, and `self` holds it.
-        let _ = changes.wait_for(|report| report.usable).await;
+        self.became(|report| report.usable).await;
     }
 
     /// Waits until the actor has said something of its integration, good or bad.
@@ -176,34 +243,103 @@ impl Health {
     /// # Cancel safety
     /// Safe: nothing but waiting.
     pub async fn said_something(&self) {
+        self.became(|report| !report.detail.is_null()).await;
+    }
+
+    /// Waits until no operator has the actor paused.
+    ///
+    /// # Cancel safety
+    /// Safe: nothing but waiting.
+    pub async fn resumed(&self) {
+        self.became(|report| report.paused_since.is_none()).await;
+    }
+
+    /// Which life the actor is in; one that was not built yet is in its first.
+    pub(super) fn current_life(&self) -> u64 {
+        self.report.borrow().life.max(1)
+    }
+
+    /// Waits until the actor is in another life than this.
+    pub(super) async fn left(&self, life: u64) {
+        self.became(|report| report.life > life).await;
+    }
+
+    async fn became(&self, condition: impl FnMut(&HealthReport) -> bool) {
         let mut changes = self.report.subscribe();
         // An error would mean that the sender is gone, and `self` holds it.
-        let _ = changes.wait_for(|report| !report.detail.is_null()).await;
+        let _ = changes.wait_for(condition).await;
     }
 
     /// Publishes what the actor knows of its integration, and whether it can do its work.
     pub fn publish<T: Serialize>(&self, usable: bool, detail: &T) {
         let detail = serde_json::to_value(detail).unwrap_or_default();
+        self.modify(|report| {
+            report.usable = usable;
+            report.detail = detail;
+        });
+    }
+
+    /// Changes the report, unless it is about a later life; says whether it did.
+    fn modify(&self, change: impl FnOnce(&mut HealthReport)) -> bool {
         self.report.send_if_modified(|report| {
             let current = report.life == self.life;
             if current {
-                report.usable = usable;
-                report.detail = detail;
+                change(report);
             }
             current
-        });
+        })
     }
 
+    /// Says where the actor's life stands, unless it is over.
     pub(super) fn enter(&self, state: State) {
-        self.report.send_modify(|report| {
-            report.state = state;
-            report.since = Timestamp::now();
-        });
+        self.modify(|report| report.enter(state));
     }
 
-    pub(super) fn count_restart(&self) {
-        metrics::counter!(metric::ACTOR_RESTARTS, "actor" => self.name.to_string()).increment(1);
-        self.report.send_modify(|report| report.restarts += 1);
+    /// As [`enter`](Self::enter), by whom all lives belong to.
+    pub(super) fn put(&self, state: State) {
+        self.report.send_modify(|report| report.enter(state));
+    }
+
+    /// Goes from one state to another, unless it is in a third one.
+    pub(super) fn exchange(&self, from: State, to: State) -> bool {
+        self.report.send_if_modified(|report| {
+            let fits = report.state == from;
+            if fits {
+                report.enter(to);
+            }
+            fits
+        })
+    }
+
+    /// Has it paused or not; says whether that is a change.
+    pub(super) fn pause(&self, paused: bool) -> bool {
+        self.report.send_if_modified(|report| {
+            let changes = report.paused_since.is_some() != paused;
+            if changes {
+                report.paused_since = paused.then(Timestamp::now);
+            }
+            changes
+        })
+    }
+
+    pub(super) fn count_blocked_thread(&self) {
+        self.report.send_modify(|report| report.blocked_threads += 1);
+    }
+
+    pub(super) fn count_freed_thread(&self) {
+        self.report
+            .send_modify(|report| report.blocked_threads = report.blocked_threads.saturating_sub(1));
+    }
+
+    pub(super) fn count_restart(&self, reason: RestartReason) {
+        let actor = self.name.to_string();
+        metrics::counter!(metric::ACTOR_RESTARTS, "actor" => actor, "reason" => reason.as_str()).increment(1);
+        self.report.send_modify(|report| {
+            report.restarts += 1;
+            report.latest_restarts.truncate(RESTARTS - 1);
+            let at = Timestamp::now();
+            report.latest_restarts.push_front(Restart { at, reason });
+        });
     }
 
     pub(super) fn count_failure(&self, error: &str) {
@@ -223,27 +359,6 @@ impl Health {
     }
 }
 
-/// Every actor's health by name.
-#[derive(Debug, Clone, Default)]
-pub struct HealthBoard(Arc<Mutex<BTreeMap<String, Health>>>);
-
-impl HealthBoard {
-    fn entries(&self) -> MutexGuard<'_, BTreeMap<String, Health>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Puts an actor on the board.
-    pub fn add(&self, health: &Health) {
-        self.entries().insert(health.name().to_owned(), health.clone());
-    }
-
-    /// All actors in the order of their names.
-    #[must_use]
-    pub fn all(&self) -> Vec<Health> {
-        self.entries().values().cloned().collect()
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -255,11 +370,26 @@ mod tests {
         assert!(!health.report().usable);
         first.publish(true, &"up");
         assert!(health.report().usable);
-        let second = health.next_life();
+        let second = first.succeed().unwrap();
         assert!(!health.report().usable);
         first.publish(true, &"up, says what is left of the first");
+        first.enter(State::Failed);
+        assert!(first.succeed().is_none(), "it has a successor");
         assert!(!health.report().usable);
+        assert_eq!(health.report().state, State::Starting);
         second.publish(true, &"up");
         assert!(health.report().usable);
+    }
+
+    #[test]
+    fn the_latest_restarts_are_remembered_with_their_reasons() {
+        let health = Health::new("probe");
+        for _ in 0..20 {
+            health.count_restart(RestartReason::Panic);
+        }
+        health.count_restart(RestartReason::Operator);
+        let report = health.report();
+        assert_eq!((report.restarts, report.latest_restarts.len()), (21, RESTARTS));
+        assert_eq!(report.latest_restarts[0].reason, RestartReason::Operator);
     }
 }

@@ -5,29 +5,43 @@
 //! is an actor started by [`spawn`], and the only way to one is [`ActorHandle::ask`]:
 //!
 //! ```text
-//! ask = permit (short bounded wait) → address (swappable) → mailbox → work, until the deadline
+//! ask = breaker → permit (short bounded wait) → address (swappable) → mailbox → work, until the deadline
 //! ```
 //!
-//! * The **permit** bounds the work itself: it travels with the message and returns when the work ends, not when
-//!   the caller gives up. A circuit breaker belongs in front of it, in [`ActorHandle::ask`].
-//! * The **supervisor** catches panics, backs off, and builds a new actor from its settings behind the same
-//!   handle, within a restart budget; past the budget the actor is [`State::Failed`] and the others go on.
+//! * Each [`Class`] of an actor's operations has a **gate** of its own: what stalls one stalls no other. The **circuit
+//!   breaker** refuses at once what has failed again and again; what counts is the error's own [`Judge`]ment. The **permit**
+//!   bounds the work itself: it travels with the message and returns when the work ends, not when the caller gives up.
+//! * The **supervisor** catches panics, backs off, and builds a new actor from its settings behind the same handle, within
+//!   a restart budget; past the budget the actor is [`State::Failed`] and the others go on. It lives on the actor's thread.
+//! * The **overseer** lives on the thread that spawned the actor: it sees when the actor's thread hangs, and gives the actor
+//!   another one when an operator asks for it ([`Operate`]). A blocked thread cannot be ended: it is left behind, and counted.
 //! * [`Health`] is published where `/status` reads it without asking the actor, which may be what hangs.
 
 mod ask;
 mod backoff;
+mod breaker;
 mod bulkhead;
+mod class;
+mod gate;
 mod handle;
 mod health;
+mod operate;
+mod overseer;
 mod policy;
 mod supervisor;
+mod tenure;
 #[cfg(test)]
 mod tests;
 
 pub use ask::{Ask, AskError, Reply, Request};
 pub use backoff::{Backoff, InvalidBackoff};
-pub use bulkhead::{Bulkhead, Limits, Permit};
+pub use breaker::BreakerState;
+pub use bulkhead::{Limits, Permit};
+pub use class::{Class, Judge, Verdict};
+pub use gate::Load;
 pub use handle::ActorHandle;
-pub use health::{Health, HealthBoard, HealthReport, Load, State};
+pub use health::{Health, HealthReport, Restart, RestartReason, State};
+pub use operate::{Board, NotRestarted, Operate};
+pub use overseer::{Restarted, spawn};
 pub use policy::{Placement, RestartPolicy, Spawn};
-pub use supervisor::{notify, spawn, spawn_detached};
+pub use supervisor::{notify, spawn_detached};

@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use super::backoff::Backoff;
 use super::bulkhead::Limits;
+use super::class::Class;
+use super::health::Health;
 
 /// Which thread an actor lives on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,10 +44,12 @@ impl Default for RestartPolicy {
 pub struct Spawn {
     /// The name on `/status`, in metrics and logs.
     pub name: String,
-    /// The bound on its work.
-    pub limits: Limits,
+    /// The classes of its operations, each with the bound on its work.
+    pub limits: Vec<(Class, Limits)>,
     /// Its thread.
     pub placement: Placement,
     /// Its restarts.
     pub restart: RestartPolicy,
+    /// Actors whose restarts are its own too: what it remembers of them would be wrong.
+    pub depends_on: Vec<Health>,
 }

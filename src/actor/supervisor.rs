@@ -2,113 +2,108 @@
 
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 
 use actix::dev::ContextFut;
 use actix::{Actor, ActorContext as _, Addr, AsyncContext as _, Context, Handler, Message};
-use actix_rt::Arbiter;
 use futures_util::FutureExt as _;
-use tokio::time::Instant;
+use futures_util::future::select_all;
+use tokio::time::{Instant, sleep};
 use tracing::Instrument as _;
 
 use super::ask::panic_message;
 use super::handle::ActorHandle;
-use super::health::{Health, State};
-use super::policy::{Placement, Spawn};
+use super::health::{Health, RestartReason, State};
+use super::tenure::Tenure;
 
 /// Room in a mailbox for control messages and notes beside the asks, which permits already bound.
 const MAILBOX_HEADROOM: usize = 256;
 
-/// Starts an actor under supervision. `build` makes it, now and after each failure, from its settings.
-///
-/// The handle is there at once; until the actor is built it answers
-/// [`AskError::Restarting`](super::AskError::Restarting).
-pub fn spawn<A, F>(spawn: Spawn, build: F) -> ActorHandle<A>
-where
-    A: Actor<Context = Context<A>>,
-    F: Fn(&Health) -> A + Send + Sync + 'static,
-{
-    let placement = spawn.placement;
-    let handle = ActorHandle::new(spawn, Box::new(build));
-    let supervised = handle.clone();
-    match placement {
-        Placement::Current => {
-            actix_rt::spawn(supervise(supervised));
-        }
-        Placement::Dedicated => {
-            let arbiter = Arbiter::new();
-            let own = arbiter.handle();
-            arbiter.spawn_fn(move || {
-                actix_rt::spawn(async move {
-                    supervise(supervised).await;
-                    own.stop();
-                });
-            });
-        }
-    }
-    handle
-}
-
-async fn supervise<A: Actor<Context = Context<A>>>(handle: ActorHandle<A>) {
+/// Looks after the actor until it is stopped for good, or this tenure is over.
+pub(super) async fn supervise<A: Actor<Context = Context<A>>>(
+    handle: ActorHandle<A>,
+    tenure: Arc<Tenure<A>>,
+    mut health: Health,
+) {
+    // However this ends, a panic of our own included.
+    let _ended = tenure.ended.clone().drop_guard();
     let restart = handle.spawn().restart;
-    let health = handle.health().clone();
     let mut failures: VecDeque<Instant> = VecDeque::new();
     loop {
-        let failure = match run_once(&handle).await {
-            Ended::Stopped => {
-                health.enter(State::Stopped);
-                return;
-            }
+        let reason = match run_once(&handle, &tenure, &health).await {
+            Ended::Stopped => return health.enter(State::Stopped),
+            Ended::Retired => return,
             Ended::ByItself => {
                 health.count_failure("stopped by itself");
-                Instant::now()
+                RestartReason::Stopped
             }
             Ended::Panicked(message) => {
                 health.count_panic("actor", &message);
-                Instant::now()
+                RestartReason::Panic
+            }
+            Ended::WithDependency(name) => {
+                tracing::info!(
+                    actor = health.name(),
+                    dependency = name,
+                    "restarts with what it depends on"
+                );
+                RestartReason::Dependency
             }
         };
-        failures.push_back(failure);
-        failures.retain(|earlier| failure - *earlier <= restart.window);
+        // Not its own failure: the budget is for those.
+        if reason != RestartReason::Dependency {
+            let now = Instant::now();
+            failures.push_back(now);
+            failures.retain(|earlier| now - *earlier <= restart.window);
+        }
         if failures.len() > restart.budget {
             health.enter(State::Failed);
             tracing::error!(
                 actor = health.name(),
                 "restart budget used up: down until an operator restarts it"
             );
-            handle.stop_requested().cancelled().await;
-            health.enter(State::Stopped);
+            tokio::select! {
+                () = handle.stop_requested().cancelled() => health.enter(State::Stopped),
+                () = tenure.retired.cancelled() => {}
+            }
             return;
         }
         health.enter(State::BackingOff);
-        let attempt = u32::try_from(failures.len() - 1).unwrap_or(u32::MAX);
+        let attempt = u32::try_from(failures.len().saturating_sub(1)).unwrap_or(u32::MAX);
         tokio::select! {
-            () = tokio::time::sleep(restart.backoff.delay(attempt)) => health.count_restart(),
-            () = handle.stop_requested().cancelled() => {
-                health.enter(State::Stopped);
-                return;
-            }
+            () = sleep(restart.backoff.delay(attempt)) => health.count_restart(reason),
+            () = handle.stop_requested().cancelled() => return health.enter(State::Stopped),
+            () = tenure.retired.cancelled() => return,
         }
+        let Some(next) = health.succeed() else { return };
+        health = next;
     }
 }
 
 /// How one life of an actor ended.
 enum Ended {
     Stopped,
+    Retired,
     ByItself,
     Panicked(String),
+    WithDependency(String),
 }
 
-async fn run_once<A: Actor<Context = Context<A>>>(handle: &ActorHandle<A>) -> Ended {
-    let health = handle.health().next_life();
-    let actor = match catch_unwind(AssertUnwindSafe(|| handle.build(&health))) {
+async fn run_once<A: Actor<Context = Context<A>>>(
+    handle: &ActorHandle<A>,
+    tenure: &Tenure<A>,
+    health: &Health,
+) -> Ended {
+    let dependencies = Dependencies::of(&handle.spawn().depends_on);
+    let actor = match catch_unwind(AssertUnwindSafe(|| handle.build(health))) {
         Ok(actor) => actor,
         Err(panic) => return Ended::Panicked(panic_message(panic.as_ref())),
     };
     let mut context = Context::new();
-    context.set_mailbox_capacity(handle.spawn().limits.in_flight + MAILBOX_HEADROOM);
+    context.set_mailbox_capacity(tenure.gates.permits() + MAILBOX_HEADROOM);
     let address = context.address();
     let mut life: ContextFut<A, Context<A>> = context.into_future(actor);
-    handle.replace_address(Some(address));
+    tenure.replace_address(Some(address));
     health.enter(State::Running);
     let turn = async {
         tokio::select! {
@@ -116,11 +111,13 @@ async fn run_once<A: Actor<Context = Context<A>>>(handle: &ActorHandle<A>) -> En
             biased;
             () = &mut life => Ended::ByItself,
             () = handle.stop_requested().cancelled() => Ended::Stopped,
+            () = tenure.retired.cancelled() => Ended::Retired,
+            name = dependencies.restarted() => Ended::WithDependency(name),
             () = handle.drill_requested() => panic!("a drill"),
         }
     };
     let ended = AssertUnwindSafe(turn).catch_unwind().await;
-    handle.replace_address(None);
+    tenure.replace_address(None);
     let ended = ended.unwrap_or_else(|panic| {
         // Terminated, the context does not poll the broken actor once more when it is dropped.
         life.ctx().terminate();
@@ -130,6 +127,29 @@ async fn run_once<A: Actor<Context = Context<A>>>(handle: &ActorHandle<A>) -> En
     match catch_unwind(AssertUnwindSafe(|| drop(life))) {
         Ok(()) => ended,
         Err(panic) => Ended::Panicked(panic_message(panic.as_ref())),
+    }
+}
+
+/// The actors that this one is built upon, each in the life that it had then.
+struct Dependencies<'a>(Vec<(&'a Health, u64)>);
+
+impl<'a> Dependencies<'a> {
+    fn of(all: &'a [Health]) -> Self {
+        Self(all.iter().map(|health| (health, health.current_life())).collect())
+    }
+
+    /// Waits until one of them is in another life, and says which.
+    async fn restarted(&self) -> String {
+        if self.0.is_empty() {
+            return std::future::pending().await;
+        }
+        let left = self.0.iter().map(|(health, life)| {
+            Box::pin(async move {
+                health.left(*life).await;
+                health.name().to_owned()
+            })
+        });
+        select_all(left).await.0
     }
 }
 

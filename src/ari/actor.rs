@@ -19,7 +19,7 @@ use super::recollect;
 use super::socket::Received;
 use super::tracker::{CallTracker, Outcome};
 use crate::actor::{
-    self, ActorHandle, Ask, AskError, Backoff, Health, Placement, Reply, RestartPolicy, Spawn,
+    self, ActorHandle, Ask, AskError, Backoff, Class, Health, Placement, Reply, RestartPolicy, Spawn,
 };
 use crate::ledger::{Call, CallId, Journal, LedgerHandle};
 use crate::metric;
@@ -95,9 +95,10 @@ impl std::fmt::Debug for AriActor {
 pub fn spawn(settings: AriSettings, placement: Placement) -> AriHandle {
     let spawn = Spawn {
         name: settings.name.clone(),
-        limits: settings.asterisk.limits,
+        limits: vec![(Class::Originate, settings.asterisk.limits)],
         placement,
         restart: RestartPolicy::default(),
+        depends_on: Vec::new(),
     };
     actor::spawn(spawn, move |health| {
         AriActor::new(settings.clone(), health.clone())

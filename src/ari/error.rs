@@ -1,5 +1,7 @@
 //! What can go wrong with ARI.
 
+use crate::actor::{Judge, Verdict};
+
 /// Why Asterisk did not do what it was asked.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum AriError {
@@ -29,4 +31,15 @@ pub enum AriError {
     /// An answer that is not what ARI says.
     #[error("Asterisk's answer makes no sense: {0}")]
     Decode(String),
+}
+
+impl Judge for AriError {
+    fn verdict(&self) -> Verdict {
+        match self {
+            Self::NotConnected(_) => Verdict::Unasked,
+            // It answered; what it said is about us or about the call.
+            Self::Unauthorized | Self::UnknownTrunk(_) | Self::Rejected { .. } => Verdict::Well,
+            Self::RequestNotSent(_) | Self::OutcomeUnknown(_) | Self::Decode(_) => Verdict::Unwell,
+        }
+    }
 }

@@ -1,7 +1,7 @@
 //! What an `AriActor` can be asked.
 
 use super::error::AriError;
-use crate::actor::Request;
+use crate::actor::{Class, Request};
 use crate::ledger::CallId;
 use crate::telephony::{Extension, PhoneNumber};
 
@@ -20,6 +20,7 @@ impl Request for Originate {
     type Reply = Originated;
     type Error = AriError;
     const OPERATION: &'static str = "originate";
+    const CLASS: Class = Class::Originate;
 }
 
 /// Asterisk accepted an originate: the first party is being called. Busy or no answer come later, on the call.

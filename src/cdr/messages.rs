@@ -5,7 +5,7 @@ use uuid::Uuid;
 
 use super::cursor::ClientId;
 use super::store::{Batch, CdrRange, Changes, LegacyRow, Position, RecordingFile};
-use crate::actor::Request;
+use crate::actor::{Class, Request};
 use crate::database::StoreError;
 
 /// Request: store a batch in one transaction.
@@ -21,6 +21,7 @@ impl Request for Apply {
     type Reply = Changes;
     type Error = StoreError;
     const OPERATION: &'static str = "apply";
+    const CLASS: Class = Class::Write;
 }
 
 /// Request: how far has the collector of this 3CX come?
@@ -34,6 +35,7 @@ impl Request for GetPosition {
     type Reply = Position;
     type Error = StoreError;
     const OPERATION: &'static str = "get_position";
+    const CLASS: Class = Class::Read;
 }
 
 /// Request: forget a position that was kept under this name.
@@ -47,6 +49,7 @@ impl Request for RemovePosition {
     type Reply = ();
     type Error = StoreError;
     const OPERATION: &'static str = "remove_position";
+    const CLASS: Class = Class::Write;
 }
 
 /// Request: which rows are stored, and with which digests?
@@ -62,6 +65,7 @@ impl Request for ListDigests {
     type Reply = Vec<(String, String)>;
     type Error = StoreError;
     const OPERATION: &'static str = "list_digests";
+    const CLASS: Class = Class::Read;
 }
 
 /// Request: the greatest `call_history_id` of a 3CX.
@@ -77,6 +81,7 @@ impl Request for GetLastCallId {
     type Reply = Option<Uuid>;
     type Error = StoreError;
     const OPERATION: &'static str = "get_last_call_id";
+    const CLASS: Class = Class::Read;
 }
 
 /// Request: what a client that polls with this `call_history_id` is to get, by `cdr_id`: what was stored since it was
@@ -95,6 +100,7 @@ impl Request for SearchAfterCallId {
     type Reply = CdrPages;
     type Error = StoreError;
     const OPERATION: &'static str = "search_after_call_id";
+    const CLASS: Class = Class::Read;
 }
 
 /// Request: where is the file of a recording? None where no such recording is stored.
@@ -110,6 +116,7 @@ impl Request for GetRecording {
     type Reply = Option<RecordingFile>;
     type Error = StoreError;
     const OPERATION: &'static str = "get_recording";
+    const CLASS: Class = Class::Read;
 }
 
 /// Pages of rows, read as fast as they are taken. The permit of the request travels with the reading.

@@ -1,5 +1,7 @@
 //! What can go wrong with a store.
 
+use crate::actor::{Judge, Verdict};
+
 /// Why a store did not do what it was asked. Nothing was written, or all of it was. The words hold no values of rows.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum StoreError {
@@ -15,4 +17,14 @@ pub enum StoreError {
     /// The store holds something that makes no sense.
     #[error("the store holds a record that makes no sense: {0}")]
     Decode(String),
+}
+
+impl Judge for StoreError {
+    fn verdict(&self) -> Verdict {
+        match self {
+            Self::PoolTimeout | Self::Unavailable(_) => Verdict::Unwell,
+            // It answered: one statement or one row that is wrong must not close it to all others.
+            Self::Query(_) | Self::Decode(_) => Verdict::Well,
+        }
+    }
 }

@@ -74,8 +74,12 @@ codes! {
         "Too many requests are in flight already, and nothing was begun. Wait as long as Retry-After says."
     Restarting "restarting" SERVICE_UNAVAILABLE retryable
         "The integration is starting, or starting again after a failure, and nothing was begun. It takes seconds."
+    CircuitOpen "circuit_open" SERVICE_UNAVAILABLE retryable
+        "The integration has failed again and again, is left alone for a while, and nothing was begun. Retry-After says when it is tried again."
+    Paused "paused" SERVICE_UNAVAILABLE retryable
+        "An operator paused the integration, and nothing was begun."
     Failed "failed" SERVICE_UNAVAILABLE retryable
-        "The integration failed too often and stays down until an operator restarts the gateway; /status says why."
+        "The integration failed too often, or hangs, and stays down until an operator restarts it; /status says why."
     Interrupted "interrupted" SERVICE_UNAVAILABLE retryable
         "A read was lost half-way to a failure of ours. It may be repeated at once."
     DeadlineExceeded "deadline_exceeded" GATEWAY_TIMEOUT retryable

@@ -124,8 +124,17 @@ fn restarting(retry_after: Duration) -> Failure {
     Failure::new(Code::Restarting, "the integration is starting").retry_in(retry_after)
 }
 
+fn circuit_open(retry_after: Duration) -> Failure {
+    let message = "the integration has failed again and again and is left alone for a while";
+    Failure::new(Code::CircuitOpen, message).retry_in(retry_after)
+}
+
+fn paused() -> Failure {
+    Failure::new(Code::Paused, "an operator paused the integration").retry_in(DOWN)
+}
+
 fn down() -> Failure {
-    let message = "the integration failed too often and stays down until the gateway is restarted";
+    let message = "the integration failed too often, or hangs, and stays down until an operator restarts it";
     Failure::new(Code::Failed, message).retry_in(DOWN)
 }
 
@@ -138,6 +147,8 @@ impl From<AskError<AriError>> for Failure {
     fn from(error: AskError<AriError>) -> Self {
         match error {
             AskError::Saturated { retry_after } => saturated(retry_after).not_placed(),
+            AskError::CircuitOpen { retry_after } => circuit_open(retry_after).not_placed(),
+            AskError::Paused => paused().not_placed(),
             AskError::Restarting { retry_after } => restarting(retry_after).not_placed(),
             AskError::Failed => down().not_placed(),
             AskError::DeadlineExceeded { begun: false } => {
@@ -177,6 +188,8 @@ impl From<AskError<StoreError>> for Failure {
     fn from(error: AskError<StoreError>) -> Self {
         match error {
             AskError::Saturated { retry_after } => saturated(retry_after),
+            AskError::CircuitOpen { retry_after } => circuit_open(retry_after),
+            AskError::Paused => paused(),
             AskError::Restarting { retry_after } => restarting(retry_after),
             AskError::Failed => down(),
             AskError::DeadlineExceeded { begun: _ } => too_late("the CDR store did not answer in time"),
@@ -198,6 +211,8 @@ impl From<AskError<KeyError>> for Failure {
         };
         match error {
             AskError::Saturated { retry_after } => saturated(retry_after),
+            AskError::CircuitOpen { retry_after } => circuit_open(retry_after),
+            AskError::Paused => paused(),
             AskError::Restarting { retry_after } => restarting(retry_after),
             AskError::Failed => down(),
             AskError::DeadlineExceeded { begun: false } => {
@@ -271,7 +286,7 @@ mod tests {
             status: 500,
             message: "Allocation failed".to_owned(),
         };
-        let table: [(AskError<AriError>, Row); 13] = [
+        let table: [(AskError<AriError>, Row); 15] = [
             (
                 AskError::Saturated { retry_after: SECOND },
                 (503, "saturated", true, placed_not, Some(1)),
@@ -283,6 +298,13 @@ mod tests {
                 (503, "restarting", true, placed_not, Some(1)),
             ),
             (AskError::Failed, (503, "failed", true, placed_not, Some(30))),
+            (AskError::Paused, (503, "paused", true, placed_not, Some(30))),
+            (
+                AskError::CircuitOpen {
+                    retry_after: 3 * SECOND / 2,
+                },
+                (503, "circuit_open", true, placed_not, Some(2)),
+            ),
             (
                 AskError::DeadlineExceeded { begun: false },
                 (504, "deadline_exceeded", true, placed_not, None),
@@ -325,7 +347,7 @@ mod tests {
     #[test]
     fn a_read_that_failed_may_be_repeated_unless_the_store_is_broken() {
         let words = || "relation cdr does not exist".to_owned();
-        let table: [(AskError<StoreError>, Row); 10] = [
+        let table: [(AskError<StoreError>, Row); 12] = [
             (
                 AskError::Saturated { retry_after: SECOND },
                 (503, "saturated", true, None, Some(1)),
@@ -335,6 +357,11 @@ mod tests {
                 (503, "restarting", true, None, Some(1)),
             ),
             (AskError::Failed, (503, "failed", true, None, Some(30))),
+            (AskError::Paused, (503, "paused", true, None, Some(30))),
+            (
+                AskError::CircuitOpen { retry_after: SECOND },
+                (503, "circuit_open", true, None, Some(1)),
+            ),
             (
                 AskError::DeadlineExceeded { begun: false },
                 (504, "deadline_exceeded", true, None, None),

@@ -15,7 +15,7 @@ use super::journal::{Journal, overlay};
 use super::key::{AuditLog, Keeper, KeyRing};
 use super::messages::{Flush, GetCall, GetInstance, ListOpenCalls};
 use super::store::{self, LedgerStore};
-use crate::actor::{self, ActorHandle, Ask, Backoff, Health, Placement, Reply, RestartPolicy, Spawn};
+use crate::actor::{self, ActorHandle, Ask, Backoff, Class, Health, Placement, Reply, RestartPolicy, Spawn};
 use crate::database::StoreError;
 use crate::metric;
 use crate::settings::StoreSettings;
@@ -77,9 +77,13 @@ struct Detail {
 pub fn spawn(settings: LedgerSettings, placement: Placement) -> LedgerHandle {
     let spawn = Spawn {
         name: "ledger".to_owned(),
-        limits: settings.store.limits,
+        limits: vec![
+            (Class::Read, settings.store.limits),
+            (Class::Write, settings.store.limits),
+        ],
         placement,
         restart: RestartPolicy::default(),
+        depends_on: Vec::new(),
     };
     actor::spawn(spawn, move |health| {
         let store = Arc::default();

@@ -1,7 +1,7 @@
 //! What a `LedgerActor` can be asked.
 
 use super::call::{Call, CallId};
-use crate::actor::Request;
+use crate::actor::{Class, Request};
 use crate::database::StoreError;
 
 /// Request: a call as it is known now.
@@ -15,6 +15,7 @@ impl Request for GetCall {
     type Reply = Option<Call>;
     type Error = StoreError;
     const OPERATION: &'static str = "get_call";
+    const CLASS: Class = Class::Read;
 }
 
 /// Request: the calls of a gateway through an integration that are not over.
@@ -30,6 +31,7 @@ impl Request for ListOpenCalls {
     type Reply = Vec<Call>;
     type Error = StoreError;
     const OPERATION: &'static str = "list_open_calls";
+    const CLASS: Class = Class::Read;
 }
 
 /// Request: which gateway is this? The id stays the same over restarts on one host and port.
@@ -40,6 +42,7 @@ impl Request for GetInstance {
     type Reply = String;
     type Error = StoreError;
     const OPERATION: &'static str = "get_instance";
+    const CLASS: Class = Class::Read;
 }
 
 /// Request: answer once everything that was recorded is on disk.
@@ -50,4 +53,5 @@ impl Request for Flush {
     type Reply = ();
     type Error = StoreError;
     const OPERATION: &'static str = "flush";
+    const CLASS: Class = Class::Write;
 }

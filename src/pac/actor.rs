@@ -11,7 +11,7 @@ use tonic::transport::Endpoint;
 use super::client::Client;
 use super::error::InvalidPacAddress;
 use super::messages::{ExecuteSql, MakeCall};
-use crate::actor::{self, ActorHandle, Ask, Backoff, Placement, Reply, RestartPolicy, Spawn};
+use crate::actor::{self, ActorHandle, Ask, Backoff, Class, Placement, Reply, RestartPolicy, Spawn};
 use crate::settings::PacSettings;
 
 /// How long a connection may take to be made.
@@ -52,9 +52,13 @@ pub fn spawn(
     let endpoint = endpoint(&settings.address)?;
     let spawn = Spawn {
         name: format!("pac.{name}"),
-        limits: settings.limits,
+        limits: vec![
+            (Class::Read, settings.limits),
+            (Class::Originate, settings.limits),
+        ],
         placement,
         restart: RestartPolicy::default(),
+        depends_on: Vec::new(),
     };
     let name = name.to_owned();
     // Built on the actor's own thread, so that the connection lives and dies there.

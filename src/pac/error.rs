@@ -1,5 +1,7 @@
 //! What can go wrong with PAC.
 
+use crate::actor::{Judge, Verdict};
+
 /// Why PAC did not do what it was asked.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum PacError {
@@ -29,6 +31,16 @@ pub enum PacError {
     /// A reply that is not what its type says.
     #[error("PAC's reply makes no sense: {0}")]
     Decode(String),
+}
+
+impl Judge for PacError {
+    fn verdict(&self) -> Verdict {
+        match self {
+            Self::Unavailable(_) | Self::OutcomeUnknown(_) | Self::Decode(_) => Verdict::Unwell,
+            // It answered, a status included: 3CX says `INTERNAL` of one bad row.
+            Self::Rejected(_) | Self::Status { .. } | Self::TooLarge { .. } => Verdict::Well,
+        }
+    }
 }
 
 /// An address that is not `host:port`.

@@ -2,7 +2,7 @@
 
 use super::error::PacError;
 use super::statement::Statement;
-use crate::actor::Request;
+use crate::actor::{Class, Request};
 use crate::telephony::{Extension, PhoneNumber};
 
 /// The rows of a result, each a list of strings; PAC gives NULL as `""`.
@@ -19,6 +19,7 @@ impl Request for ExecuteSql {
     type Reply = Rows;
     type Error = PacError;
     const OPERATION: &'static str = "execute_sql";
+    const CLASS: Class = Class::Read;
 }
 
 /// Request: have 3CX ring an extension and connect it to a number. PAC only says that it took the command.
@@ -34,4 +35,5 @@ impl Request for MakeCall {
     type Reply = ();
     type Error = PacError;
     const OPERATION: &'static str = "make_call";
+    const CLASS: Class = Class::Originate;
 }

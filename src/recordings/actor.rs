@@ -18,7 +18,9 @@ use super::directory::Directory;
 use super::error::RecordingError;
 use super::messages::{OpenRecording, OpenedRecording};
 use super::reader::Reader;
-use crate::actor::{self, ActorHandle, Ask, Health, Limits, Permit, Placement, Reply, RestartPolicy, Spawn};
+use crate::actor::{
+    self, ActorHandle, Ask, Class, Health, Limits, Permit, Placement, Reply, RestartPolicy, Spawn,
+};
 
 /// Recordings that are open at once, and who may wait for one to be closed. Each holds a descriptor, while it is read
 /// also a piece of it in memory, and at worst a thread that hangs.
@@ -60,9 +62,10 @@ impl fmt::Debug for RecordingActor {
 pub fn spawn(name: &str, directory: PathBuf, placement: Placement) -> RecordingHandle {
     let spawn = Spawn {
         name: format!("recordings.{name}"),
-        limits: LIMITS,
+        limits: vec![(Class::Read, LIMITS)],
         placement,
         restart: RestartPolicy::default(),
+        depends_on: Vec::new(),
     };
     actor::spawn(spawn, move |health| RecordingActor {
         directory: Arc::new(Directory::new(directory.clone())),

@@ -1,5 +1,7 @@
 //! Why a recording cannot be had.
 
+use crate::actor::{Judge, Verdict};
+
 /// Why a recording cannot be opened or read. The words hold no path: a recording's name holds phone numbers.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum RecordingError {
@@ -21,4 +23,13 @@ pub enum RecordingError {
     /// Nobody took what was read for too long.
     #[error("what was read was not taken in time")]
     NotTaken,
+}
+
+impl Judge for RecordingError {
+    fn verdict(&self) -> Verdict {
+        match self {
+            Self::Missing | Self::Outside | Self::Denied | Self::Truncated | Self::NotTaken => Verdict::Well,
+            Self::Unavailable(_) => Verdict::Unwell,
+        }
+    }
 }

@@ -4,7 +4,7 @@ use actix_files::NamedFile;
 
 use super::error::RecordingError;
 use super::reader::Reader;
-use crate::actor::Request;
+use crate::actor::{Class, Request};
 
 /// Request: open a recording.
 #[derive(Debug, Clone)]
@@ -17,6 +17,7 @@ impl Request for OpenRecording {
     type Reply = OpenedRecording;
     type Error = RecordingError;
     const OPERATION: &'static str = "open_recording";
+    const CLASS: Class = Class::Read;
 }
 
 /// An open recording, with the permit of the request that opened it.

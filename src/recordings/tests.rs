@@ -16,7 +16,7 @@ use tokio::time::{Instant, timeout};
 use super::directory::Directory;
 use super::stream::TAKEN_WITHIN;
 use super::*;
-use crate::actor::{AskError, Placement, State};
+use crate::actor::{AskError, Class, Placement, State};
 
 const LIMIT: Duration = Duration::from_secs(20);
 
@@ -240,19 +240,19 @@ async fn the_permit_returns_when_the_body_ends_or_is_dropped() {
     let actor = place.actor();
     running(&actor).await;
     let body = opened(&actor, "110/a.wav").await.reader.into_stream(2, 4);
-    assert_eq!(actor.bulkhead().in_flight(), 1);
+    assert_eq!(actor.in_flight(Class::Read), 1);
     assert_eq!(all(body).await, b"side");
-    assert_eq!(actor.bulkhead().in_flight(), 0);
+    assert_eq!(actor.in_flight(Class::Read), 0);
     let body = opened(&actor, "110/a.wav").await.reader.into_stream(0, 6);
-    assert_eq!(actor.bulkhead().in_flight(), 1);
+    assert_eq!(actor.in_flight(Class::Read), 1);
     drop(body);
-    assert_eq!(actor.bulkhead().in_flight(), 0);
+    assert_eq!(actor.in_flight(Class::Read), 0);
     let missing = OpenRecording {
         path: "110/b.wav".to_owned(),
     };
     let error = actor.ask(missing, soon()).await.unwrap_err();
     assert_eq!(error, AskError::Reply(RecordingError::Missing));
-    assert_eq!(actor.bulkhead().in_flight(), 0);
+    assert_eq!(actor.in_flight(Class::Read), 0);
 }
 
 #[actix_rt::test]
@@ -293,7 +293,7 @@ async fn a_body_that_nobody_reads_closes_its_file_and_returns_its_permit() {
         read.next().await.unwrap().unwrap();
         tokio::time::sleep(TAKEN_WITHIN - Duration::from_secs(1)).await;
     }
-    assert_eq!(actor.bulkhead().in_flight(), 1);
+    assert_eq!(actor.in_flight(Class::Read), 1);
     assert_eq!(paused.next().await, Some(Err(RecordingError::NotTaken)));
     assert!(read.next().await.unwrap().is_ok());
 }
@@ -351,7 +351,7 @@ async fn more_than_the_limit_are_not_opened() {
     let place = Place::new();
     let actor = place.actor();
     running(&actor).await;
-    let limit = actor.bulkhead().limits().in_flight;
+    let limit = actor.load_of(Class::Read).unwrap().limits.in_flight;
     let mut held = Vec::new();
     for _ in 0..limit {
         held.push(opened(&actor, "110/a.wav").await);

@@ -1,6 +1,7 @@
 //! Every actor: started together, and stopped in the order in which they ask each other.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::join_all;
@@ -9,7 +10,7 @@ use tokio::time::{Instant, timeout};
 
 use super::stores::{Stores, host};
 use super::{BUILD_PATIENCE, StartError};
-use crate::actor::{HealthBoard, Placement, State};
+use crate::actor::{Board, Operate, Placement, State};
 use crate::ari::{self, AriHandle, AriSettings};
 use crate::cdr::collector::{self, CollectorHandle};
 use crate::cdr::digest;
@@ -87,29 +88,30 @@ impl Integrations {
         })
     }
 
-    /// Every actor's health.
+    /// Every actor, as operators have it.
     #[must_use]
-    pub fn board(&self) -> HealthBoard {
-        let board = HealthBoard::default();
-        board.add(self.stores.ledger.health());
-        board.add(self.stores.cdr.health());
-        self.asterisk
-            .values()
-            .for_each(|handle| board.add(handle.health()));
-        self.pac.values().for_each(|handle| board.add(handle.health()));
-        self.collectors
-            .values()
-            .for_each(|handle| board.add(handle.health()));
-        self.recordings
-            .values()
-            .for_each(|handle| board.add(handle.health()));
-        board
+    pub fn board(&self) -> Board {
+        fn operated<H: Operate + Clone + 'static>(handles: &BTreeMap<String, H>) -> Vec<Arc<dyn Operate>> {
+            let all = handles.values().cloned();
+            all.map(|handle| Arc::new(handle) as Arc<dyn Operate>).collect()
+        }
+        let stores: [Arc<dyn Operate>; 2] = [
+            Arc::new(self.stores.ledger.clone()),
+            Arc::new(self.stores.cdr.clone()),
+        ];
+        stores
+            .into_iter()
+            .chain(operated(&self.asterisk))
+            .chain(operated(&self.pac))
+            .chain(operated(&self.collectors))
+            .chain(operated(&self.recordings))
+            .collect()
     }
 
     /// Waits until every actor is built, for a while.
     pub(super) async fn built(&self) {
-        let all = self.board().all();
-        let running = join_all(all.iter().map(|health| health.reached(State::Running)));
+        let board = self.board();
+        let running = join_all(board.all().map(|actor| actor.health().reached(State::Running)));
         if timeout(BUILD_PATIENCE, running).await.is_err() {
             tracing::warn!("not every actor is up; those that are answer");
         }

@@ -3,7 +3,7 @@
 use tokio::time::timeout;
 
 use super::BUILD_PATIENCE;
-use crate::actor::{Placement, RestartPolicy, Spawn};
+use crate::actor::{Class, Placement, RestartPolicy, Spawn};
 use crate::cdr::{self, CdrHandle};
 use crate::ledger::key::{AuditLog, KeyRing};
 use crate::ledger::{self, Journal, LedgerHandle, LedgerSettings};
@@ -74,9 +74,10 @@ pub fn ledger_settings(settings: &Settings) -> LedgerSettings {
 pub fn cdr_store(settings: &StoreSettings, placement: Placement) -> CdrHandle {
     let spawn = Spawn {
         name: "cdr".to_owned(),
-        limits: settings.limits,
+        limits: vec![(Class::Read, settings.limits), (Class::Write, settings.limits)],
         placement,
         restart: RestartPolicy::default(),
+        depends_on: Vec::new(),
     };
     cdr::spawn_cdr(spawn, settings.clone())
 }

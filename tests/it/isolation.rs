@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use awc::http::StatusCode;
 use futures_util::future::join_all;
+use mege_gateway::actor::Class;
 use mege_gateway::pac::{ExecuteSql, Statement};
 use mege_gateway::simulator::{AriFault, AriOperation, HowOften, PacFault, PacOperation, Simulator};
 use tokio::time::Instant;
@@ -63,8 +64,12 @@ async fn a_thousand_calls_succeed_while_five_hundred_requests_to_pac_hang() {
         };
         actix_rt::spawn(async move { pac.ask(request, Instant::now() + Duration::from_secs(120)).await });
     }
-    let bulkhead = app.integrations.pac["main"].bulkhead().clone();
-    let hang = || bulkhead.in_flight() == IN_FLIGHT && bulkhead.waiting() >= HANGING - IN_FLIGHT;
+    let load = || {
+        app.integrations.pac["main"]
+            .load_of(Class::Read)
+            .expect("a class of it")
+    };
+    let hang = || load().in_flight == IN_FLIGHT && load().waiting >= IN_FLIGHT;
     eventually("all of them hang", LIMIT, async || hang().then_some(())).await;
 
     let clients = (0..CLIENTS).map(|client| {
@@ -102,8 +107,12 @@ async fn cdrs_are_served_while_five_hundred_calls_hang() {
         let app = Rc::clone(&app);
         actix_rt::spawn(async move { app.make_call(102, 79_000_000_000 + call as u64).await });
     }
-    let bulkhead = app.integrations.asterisk["main"].bulkhead().clone();
-    let hang = || bulkhead.in_flight() == IN_FLIGHT && bulkhead.waiting() == HANGING - IN_FLIGHT;
+    let load = || {
+        app.integrations.asterisk["main"]
+            .load_of(Class::Originate)
+            .expect("a class of it")
+    };
+    let hang = || load().in_flight == IN_FLIGHT && load().waiting >= IN_FLIGHT;
     eventually("all of them hang", LIMIT, async || hang().then_some(())).await;
 
     let clients = (0..CLIENTS).map(|_| {

@@ -3,6 +3,7 @@
 mod names;
 
 use awc::http::Method;
+use mege_gateway::actor::Class;
 use mege_gateway::ledger::key::CreatedKey;
 use mege_gateway::recordings::{LinkSignature, RecordingId};
 
@@ -146,7 +147,7 @@ async fn a_file_comes_whole_in_parts_and_by_conditions() {
         );
         assert_eq!(header(&reply, "content-range"), range, "{headers:?}");
     }
-    let idle = || (app.integrations.recordings["main"].bulkhead().in_flight() == 0).then_some(());
+    let idle = || (app.integrations.recordings["main"].in_flight(Class::Read) == 0).then_some(());
     eventually("everything was closed", LIMIT, async || idle()).await;
 }
 

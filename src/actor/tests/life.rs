@@ -26,7 +26,7 @@ async fn a_panic_in_the_work_costs_that_reply_and_nothing_else() {
         (State::Running, 1, 0)
     );
     assert_eq!(report.last_error.as_deref(), Some("panic in do: in the work"));
-    assert_eq!(handle.bulkhead().in_flight(), 0);
+    assert_eq!(handle.in_flight(Class::Read), 0);
     assert_eq!(world.built.load(Ordering::SeqCst), 1);
 }
 
@@ -36,7 +36,7 @@ async fn a_panic_in_a_handler_ends_that_actor_and_another_takes_its_place() {
     answers(&handle, 0).await;
     let reply = ask(&handle, 1, Act::PanicInHandler).await;
     assert!(is_restarting(&reply), "{reply:?}");
-    assert_eq!(handle.bulkhead().in_flight(), 0, "the permit came back");
+    assert_eq!(handle.in_flight(Class::Read), 0, "the permit came back");
     answers(&handle, 2).await;
     let report = handle.health().report();
     assert_eq!(
@@ -54,7 +54,7 @@ async fn work_in_flight_outlives_the_actor_that_began_it() {
         let handle = handle.clone();
         async move { ask(&handle, 1, Act::Sleep(30 * MILLI)).await }
     });
-    until("begun", async || handle.bulkhead().in_flight() == 1).await;
+    until("begun", async || handle.in_flight(Class::Read) == 1).await;
     handle.drill();
     until("restarted", async || handle.health().report().restarts == 1).await;
     assert!(slow.await.unwrap().is_ok());

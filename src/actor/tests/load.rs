@@ -2,6 +2,7 @@
 
 use futures_util::FutureExt as _;
 use futures_util::future::join_all;
+use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
 
 use super::*;
@@ -23,7 +24,7 @@ async fn of_200_asks_on_8_permits_8_run_and_192_are_refused() {
     assert_eq!(outcomes(&replies), (8, 192));
     assert_eq!(world.peak.load(Ordering::SeqCst), 8);
     assert_eq!(world.effects().len(), 9);
-    assert_eq!(handle.bulkhead().in_flight(), 0);
+    assert_eq!(handle.in_flight(Class::Read), 0);
 }
 
 #[actix_rt::test]
@@ -34,10 +35,7 @@ async fn those_who_wait_get_their_turn_and_the_bound_holds() {
     let replies = join_all((0..72).map(|n| ask(&handle, n, Act::Sleep(2 * MILLI)))).await;
     assert_eq!(outcomes(&replies), (72, 0));
     assert_eq!(world.peak.load(Ordering::SeqCst), 8);
-    assert_eq!(
-        (handle.bulkhead().in_flight(), handle.bulkhead().waiting()),
-        (0, 0)
-    );
+    assert_eq!((handle.in_flight(Class::Read), handle.load()[0].waiting), (0, 0));
 }
 
 #[actix_rt::test]
@@ -82,7 +80,7 @@ async fn a_deadline_of_600_s_ends_the_work_and_frees_its_permit() {
         .await;
     assert_eq!(reply, Err(AskError::DeadlineExceeded { begun: true }));
     assert!((600 * SECOND..601 * SECOND).contains(&asked.elapsed()));
-    until("the permit is back", async || handle.bulkhead().in_flight() == 0).await;
+    until("the permit is back", async || handle.in_flight(Class::Read) == 0).await;
     assert_eq!(world.working.load(Ordering::SeqCst), 0, "the work was dropped");
     answers(&handle, 2).await;
     assert!(real.elapsed() < 2 * SECOND);
@@ -119,7 +117,7 @@ async fn a_caller_that_leaves_before_the_work_begins_leaves_nothing_behind() {
     assert!(!world.effects().contains(&1));
     assert!(world.effects().contains(&19), "the late ones had begun");
     until("the permits are back", async || {
-        handle.bulkhead().in_flight() == 0
+        handle.in_flight(Class::Read) == 0
     })
     .await;
 }
@@ -128,7 +126,13 @@ async fn a_caller_that_leaves_before_the_work_begins_leaves_nothing_behind() {
 async fn a_message_goes_to_its_actor_or_back_to_its_caller_and_never_to_both() {
     let message = || {
         let deadline = Instant::now() + SECOND;
-        Ask::new(Do(0, Act::Answer), deadline, None, Health::new("probe"))
+        Ask::new(
+            Do(0, Act::Answer),
+            deadline,
+            None,
+            Health::new("probe"),
+            CancellationToken::new(),
+        )
     };
     let here = async |_, _| Ok(std::thread::current().id());
 
@@ -144,7 +148,13 @@ async fn a_message_goes_to_its_actor_or_back_to_its_caller_and_never_to_both() {
     assert_eq!(work.await, Err(AskError::DeadlineExceeded { begun: false }));
 
     // Its caller's timer is late.
-    let (ask, _caller) = Ask::new(Do(0, Act::Answer), Instant::now(), None, Health::new("probe"));
+    let (ask, _caller) = Ask::new(
+        Do(0, Act::Answer),
+        Instant::now(),
+        None,
+        Health::new("probe"),
+        CancellationToken::new(),
+    );
     let reply = ask.run(here).await;
     assert_eq!(reply, Err(AskError::DeadlineExceeded { begun: false }));
 
@@ -163,7 +173,7 @@ async fn a_dedicated_actor_has_its_thread_and_blocks_no_other() {
         let blocked = blocked.clone();
         async move { ask(&blocked, 1, Act::Block(300 * MILLI)).await }
     });
-    until("in the handler", async || blocked.bulkhead().in_flight() == 1).await;
+    until("in the handler", async || blocked.in_flight(Class::Read) == 1).await;
     let elsewhere = ask(&free, 1, Act::Answer).await.unwrap();
     assert!(!world.effects().contains(&1), "the other one still blocks");
     let own = long.await.unwrap().unwrap();
@@ -231,7 +241,7 @@ async fn every_ask_is_answered_truly(placement: Placement) {
     assert!(handle.health().report().restarts > 5);
     answers(&handle, ASKS).await;
     until("the permits are back", async || {
-        handle.bulkhead().in_flight() == 0
+        handle.in_flight(Class::Read) == 0
     })
     .await;
     // What was given up in a mailbox is not done later either.

@@ -1,7 +1,9 @@
 //! An actor that misbehaves on request, and what the rest of the module promises about it.
 
+mod circuit;
 mod life;
 mod load;
+mod operate;
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -13,7 +15,10 @@ use std::time::Duration;
 use actix::{Actor, ActorContext as _, Context, Handler, ResponseFuture};
 use tokio::time::{Instant, sleep, timeout};
 
-use super::{ActorHandle, Ask, Backoff, Health, Limits, Placement, Reply, Request, RestartPolicy, Spawn};
+use super::{
+    ActorHandle, Ask, Backoff, Class, Health, Judge, Limits, Placement, Reply, Request, RestartPolicy, Spawn,
+    Verdict,
+};
 
 const SECOND: Duration = Duration::from_secs(1);
 const MILLI: Duration = Duration::from_millis(1);
@@ -28,7 +33,18 @@ enum Act {
     PanicInWork,
     PanicDetached,
     PanicWhenDropped,
+    Refuse(Verdict),
     StopItself,
+}
+
+/// What the probe may answer instead, with what it says of what is behind the probe.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Refused(Verdict);
+
+impl Judge for Refused {
+    fn verdict(&self) -> Verdict {
+        self.0
+    }
 }
 
 /// One request, told from the others by its number.
@@ -37,8 +53,9 @@ struct Do(usize, Act);
 
 impl Request for Do {
     type Reply = ThreadId;
-    type Error = String;
+    type Error = Refused;
     const OPERATION: &'static str = "do";
+    const CLASS: Class = Class::Read;
 }
 
 /// What the probe did, as the world outside would have seen it.
@@ -110,7 +127,7 @@ impl Handler<Ask<Do>> for Probe {
                 panic!("in the handler");
             }
             Act::StopItself => ctx.stop(),
-            Act::Answer | Act::Sleep(_) | Act::PanicInWork => {}
+            Act::Answer | Act::Sleep(_) | Act::Refuse(_) | Act::PanicInWork => {}
         }
         let world = Arc::clone(&self.world);
         ask.run(move |Do(number, act), _| async move {
@@ -119,6 +136,9 @@ impl Handler<Ask<Do>> for Probe {
                 sleep(time).await;
             }
             assert!(!matches!(act, Act::PanicInWork), "in the work");
+            if let Act::Refuse(verdict) = act {
+                return Err(Refused(verdict));
+            }
             Ok(std::thread::current().id())
         })
     }
@@ -136,13 +156,14 @@ fn limits(in_flight: usize, waiting: usize, wait: Duration) -> Limits {
 fn how(placement: Placement, limits: Limits) -> Spawn {
     Spawn {
         name: "probe".to_owned(),
-        limits,
+        limits: vec![(Class::Read, limits)],
         placement,
         restart: RestartPolicy {
             backoff: Backoff::try_new(MILLI, MILLI).unwrap(),
             budget: usize::MAX,
             window: 60 * SECOND,
         },
+        depends_on: Vec::new(),
     }
 }
 

@@ -6,16 +6,20 @@ use super::super::messages::CdrPages;
 use super::super::store::tests::{Database, leg, legs, settings};
 use super::super::store::{Batch, CdrRange, Position};
 use super::*;
-use crate::actor::{AskError, Limits, Placement, RestartPolicy, State};
+use crate::actor::{AskError, Class, Limits, Placement, RestartPolicy, State};
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
 fn start(settings: StoreSettings) -> CdrHandle {
     let spawn = Spawn {
         name: "cdr".to_owned(),
-        limits: Limits::default(),
+        limits: vec![
+            (Class::Read, Limits::default()),
+            (Class::Write, Limits::default()),
+        ],
         placement: Placement::Current,
         restart: RestartPolicy::default(),
+        depends_on: Vec::new(),
     };
     spawn_cdr(spawn, settings)
 }
@@ -80,7 +84,7 @@ async fn with_legs(database: &Database, count: i64) -> CdrHandle {
 }
 
 async fn permits_return(handle: &CdrHandle) {
-    until("a permit was lost", || handle.bulkhead().in_flight() == 0).await;
+    until("a permit was lost", || handle.in_flight(Class::Read) == 0).await;
 }
 
 /// Asks while the store is down, brings it up, and asks again.
@@ -155,7 +159,7 @@ async fn a_long_answer_arrives_whole_and_in_order() {
     let database = Database::sqlite();
     let handle = with_legs(&database, 1_600).await;
     let mut pages = search(&handle).await;
-    assert_eq!(handle.bulkhead().in_flight(), 1);
+    assert_eq!(handle.in_flight(Class::Read), 1);
     let mut ids: Vec<_> = pages.first.iter().map(|row| row.cdr_id).collect();
     while let Some(page) = pages.rest.recv().await {
         ids.extend(page.unwrap().iter().map(|row| row.cdr_id));
@@ -235,7 +239,7 @@ async fn a_reader_that_goes_frees_the_permit() {
     let handle = with_legs(&database, 4_000).await;
     let mut pages = search(&handle).await;
     pages.rest.recv().await.unwrap().unwrap();
-    assert_eq!(handle.bulkhead().in_flight(), 1);
+    assert_eq!(handle.in_flight(Class::Read), 1);
     drop(pages);
     permits_return(&handle).await;
 }
@@ -265,9 +269,9 @@ async fn a_reader_that_dawdles_is_told_that_it_got_half_an_answer() {
     until("the pages ahead were not read", || pages.rest.len() == 2).await;
     tokio::time::pause();
     sleep(Duration::from_secs(9)).await;
-    assert_eq!(handle.bulkhead().in_flight(), 1);
+    assert_eq!(handle.in_flight(Class::Read), 1);
     sleep(Duration::from_secs(2)).await;
-    assert_eq!(handle.bulkhead().in_flight(), 0);
+    assert_eq!(handle.in_flight(Class::Read), 0);
     let late = StoreError::Unavailable("a page was not taken in time".to_owned());
     assert_eq!(drain(pages).await, (2, Some(late)));
 }

@@ -12,7 +12,7 @@ use tokio_util::task::AbortOnDropHandle;
 use super::handles::{ActorStore, PacSource};
 use super::{CollectError, Collector, Known, Looked};
 use crate::actor::{
-    self, ActorHandle, Backoff, Health, Limits, Placement, RestartPolicy, Spawn, notify, spawn_detached,
+    self, ActorHandle, Backoff, Health, Placement, RestartPolicy, Spawn, notify, spawn_detached,
 };
 use crate::cdr::CdrHandle;
 use crate::metric;
@@ -42,9 +42,11 @@ pub fn spawn(
 ) -> CollectorHandle {
     let spawn = Spawn {
         name: format!("collector.{pbx}"),
-        limits: Limits::default(),
+        limits: Vec::new(),
         placement,
         restart: RestartPolicy::default(),
+        // It remembers what the store has.
+        depends_on: vec![cdr.health().clone()],
     };
     let make = Maker {
         pbx: pbx.to_owned(),

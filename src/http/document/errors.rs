@@ -40,7 +40,7 @@ error_responses! {
 error_responses! {
     /// What can become of a read of the CDR store on the original's routes.
     pub(in crate::http) ReadErrors, legacy_responses, [
-        NotConfigured, Saturated, Restarting, Failed, Interrupted, DeadlineExceeded,
+        NotConfigured, Saturated, CircuitOpen, Paused, Restarting, Failed, Interrupted, DeadlineExceeded,
         StoreUnavailable, StoreFailed, StoreDamaged,
     ]
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{AWAY, Code, Failure, down, restarting, saturated, too_late};
+use super::{AWAY, Code, Failure, circuit_open, down, paused, restarting, saturated, too_late};
 use crate::actor::AskError;
 use crate::recordings::{LinkError, RecordingError};
 
@@ -48,6 +48,8 @@ impl From<AskError<RecordingError>> for Failure {
     fn from(error: AskError<RecordingError>) -> Self {
         match error {
             AskError::Saturated { retry_after } => saturated(retry_after),
+            AskError::CircuitOpen { retry_after } => circuit_open(retry_after),
+            AskError::Paused => paused(),
             AskError::Restarting { retry_after } => restarting(retry_after),
             AskError::Failed => down(),
             AskError::DeadlineExceeded { begun: _ } => too_late("the recording was not opened in time"),

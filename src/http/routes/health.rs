@@ -70,8 +70,8 @@ struct Status {
 struct ActorStatus {
     #[serde(flatten)]
     report: HealthReport,
-    #[serde(flatten)]
-    load: Option<Load>,
+    /// What each class of its operations has to do.
+    operations: Vec<Load>,
 }
 
 /// Every actor as it is: state, connection, limits, in flight, restarts, last error.
@@ -85,10 +85,10 @@ pub(in crate::http) async fn status(state: web::Data<AppState>) -> HttpResponse 
     let actors: BTreeMap<String, ActorStatus> = state
         .board
         .all()
-        .iter()
-        .map(|health| {
-            let (report, load) = (health.report(), health.load());
-            (health.name().to_owned(), ActorStatus { report, load })
+        .map(|actor| {
+            let (health, operations) = (actor.health(), actor.load());
+            let report = health.report();
+            (health.name().to_owned(), ActorStatus { report, operations })
         })
         .collect();
     let all_well = actors.values().all(|actor| actor.report.is_usable());
@@ -109,6 +109,7 @@ pub(in crate::http) async fn status(state: web::Data<AppState>) -> HttpResponse 
 )]
 #[get("/metrics")]
 pub(in crate::http) async fn metrics(state: web::Data<AppState>) -> HttpResponse {
+    state.board.record_gauges();
     HttpResponse::Ok()
         .content_type("text/plain; version=0.0.4; charset=utf-8")
         .body(state.metrics.render())

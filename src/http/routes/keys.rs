@@ -18,7 +18,7 @@ use crate::ledger::key::{ApiKey, CreateKey, InvalidKey, KeyId, NewKey, RevokeKey
 error_responses! {
     /// What can become of work on the ledger.
     pub(in crate::http) LedgerErrors, problem_responses, [
-        Saturated, Restarting, Failed, DeadlineExceeded, StoreUnavailable, StoreFailed, StoreDamaged,
+        Saturated, CircuitOpen, Paused, Restarting, Failed, DeadlineExceeded, StoreUnavailable, StoreFailed, StoreDamaged,
     ]
 }
 

@@ -49,7 +49,7 @@ error_responses! {
     /// What Asterisk or the way to it can do to an originate.
     OriginateErrors, legacy_responses, [
         CredentialsRefused, UnknownTrunk, Rejected, OriginateOutcomeUnknown,
-        NotConfigured, Saturated, Restarting, Failed, NotConnected, RequestNotSent, DeadlineExceeded,
+        NotConfigured, Saturated, CircuitOpen, Paused, Restarting, Failed, NotConnected, RequestNotSent, DeadlineExceeded,
     ]
 }
 

@@ -99,7 +99,7 @@ error_responses! {
     /// What can become of the request for a recording.
     MediaErrors, problem_responses, [
         LinkInvalid, LinkExpired, NotFound, RecordingFileMissing, RecordingArchived, RecordingUnreadable,
-        RecordingsUnavailable, Saturated, Restarting, Failed, Interrupted, DeadlineExceeded,
+        RecordingsUnavailable, Saturated, CircuitOpen, Paused, Restarting, Failed, Interrupted, DeadlineExceeded,
         StoreUnavailable, StoreFailed, StoreDamaged,
     ]
 }

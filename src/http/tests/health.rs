@@ -1,11 +1,13 @@
 //! The routes about the gateway itself.
 
+use std::sync::Arc;
+
 use actix::{Actor, Context};
 use actix_web::http::StatusCode;
 use serde_json::{Value, json};
 
 use super::support::{FakeGateway, TestApp};
-use crate::actor::{ActorHandle, Health, Limits, Placement, RestartPolicy, Spawn, State, spawn};
+use crate::actor::{ActorHandle, Class, Health, Limits, Placement, RestartPolicy, Spawn, State, spawn};
 
 struct Idle;
 
@@ -17,9 +19,13 @@ impl Actor for Idle {
 async fn idle(name: &str) -> (ActorHandle<Idle>, Health) {
     let how = Spawn {
         name: name.to_owned(),
-        limits: Limits::default(),
+        limits: vec![
+            (Class::Read, Limits::default()),
+            (Class::Write, Limits::default()),
+        ],
         placement: Placement::Current,
         restart: RestartPolicy::default(),
+        depends_on: Vec::new(),
     };
     let (told, own) = std::sync::mpsc::channel();
     let handle = spawn(how, move |health| {
@@ -42,7 +48,7 @@ async fn ready_means_started_not_draining_and_the_stores_usable() {
     let app = TestApp::start_with(
         FakeGateway::default(),
         &[("API_PREFIX", "api")],
-        &[store.health().clone()],
+        vec![Arc::new(store)],
     );
     let not_ready = |reason: &str| (503, json!({"status": "not_ready", "reason": reason}));
     assert_eq!(readiness(&app).await, not_ready("starting"));
@@ -61,8 +67,11 @@ async fn ready_means_started_not_draining_and_the_stores_usable() {
 #[actix_web::test]
 async fn status_shows_each_actor_with_its_load() {
     let ((asterisk, own), (store, _)) = (idle("asterisk.main").await, idle("cdr").await);
-    let healths = [asterisk.health().clone(), store.health().clone()];
-    let app = TestApp::start_with(FakeGateway::default(), &[], &healths);
+    let app = TestApp::start_with(
+        FakeGateway::default(),
+        &[],
+        vec![Arc::new(asterisk), Arc::new(store)],
+    );
     let status = app.get("/status").await.json();
     assert_eq!(status["status"], "ok");
     assert_eq!(status["version"], env!("CARGO_PKG_VERSION"));
@@ -74,6 +83,7 @@ async fn status_shows_each_actor_with_its_load() {
     assert_eq!(status["status"], "degraded");
     let since = status["actors"]["asterisk.main"]["since"].take();
     assert!(since.as_str().unwrap().parse::<jiff::Timestamp>().is_ok());
+    let limits = json!({"in_flight": 8, "waiting": 64, "wait_ms": 1000});
     let expected = json!({
         "state": "running",
         "since": null,
@@ -81,9 +91,11 @@ async fn status_shows_each_actor_with_its_load() {
         "panics": 0,
         "detail": {"connection": "backing_off"},
         "usable": false,
-        "in_flight": 0,
-        "waiting": 0,
-        "limits": {"in_flight": 8, "waiting": 64, "wait_ms": 1000},
+        "blocked_threads": 0,
+        "operations": [
+            {"class": "read", "in_flight": 0, "waiting": 0, "limits": limits, "breaker": "closed"},
+            {"class": "write", "in_flight": 0, "waiting": 0, "limits": limits, "breaker": "closed"},
+        ],
     });
     assert_eq!(status["actors"]["asterisk.main"], expected);
     assert_eq!(status["actors"]["cdr"]["usable"], true);

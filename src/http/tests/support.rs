@@ -18,7 +18,7 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 use uuid::Uuid;
 
-use crate::actor::{Health, HealthBoard};
+use crate::actor::Operate;
 use crate::ari::{Originate, Originated};
 use crate::cdr::{CdrPages, ClientId, LegacyRow};
 use crate::database::StoreError;
@@ -220,23 +220,25 @@ pub(super) fn settings(variables: &[(&str, &str)]) -> Settings {
 
 impl TestApp {
     pub(super) fn start(gateway: FakeGateway, variables: &[(&str, &str)]) -> Self {
-        Self::start_with(gateway, variables, &[])
+        Self::start_with(gateway, variables, Vec::new())
     }
 
     /// Starts a server; all actors are on its board, and it is not ready without them.
-    pub(super) fn start_with(gateway: FakeGateway, variables: &[(&str, &str)], actors: &[Health]) -> Self {
+    pub(super) fn start_with(
+        gateway: FakeGateway,
+        variables: &[(&str, &str)],
+        actors: Vec<Arc<dyn Operate>>,
+    ) -> Self {
         let settings = settings(variables);
         let gateway = Arc::new(gateway);
-        let board = HealthBoard::default();
-        for health in actors {
-            board.add(health);
-        }
+        let healths = actors.iter().map(|actor| actor.health().clone()).collect();
+        let board = actors.into_iter().collect();
         let lifecycle = Lifecycle::default();
         let state = AppState::new(
             &settings,
             Arc::clone(&gateway) as Arc<dyn Gateway>,
             board,
-            actors.to_vec(),
+            healths,
             lifecycle.clone(),
             telemetry::metrics().unwrap(),
             Doors::new(&settings, KeyRing::holding(Vec::new()), AuditLog::default()),

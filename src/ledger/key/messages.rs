@@ -3,7 +3,7 @@
 use super::api_key::{ApiKey, KeyId, NewKey};
 use super::audit::{AuditEntry, AuditId, Principal};
 use super::secret::KeySecret;
-use crate::actor::Request;
+use crate::actor::{Class, Judge, Request, Verdict};
 use crate::database::StoreError;
 
 /// Keys that hold at once, at most.
@@ -30,6 +30,16 @@ pub enum KeyError {
     /// The ledger failed.
     #[error(transparent)]
     Store(#[from] StoreError),
+}
+
+impl Judge for KeyError {
+    fn verdict(&self) -> Verdict {
+        match self {
+            Self::NameTaken | Self::TooMany | Self::Unknown => Verdict::Well,
+            Self::NoRandomness => Verdict::Unasked,
+            Self::Store(error) => error.verdict(),
+        }
+    }
 }
 
 impl From<getrandom::Error> for KeyError {
@@ -61,6 +71,7 @@ impl Request for CreateKey {
     type Reply = CreatedKey;
     type Error = KeyError;
     const OPERATION: &'static str = "create_key";
+    const CLASS: Class = Class::Write;
 }
 
 /// Request: the live keys, oldest first, then those that were revoked, the latest first: at most [`MAX_KEYS`] of each.
@@ -71,6 +82,7 @@ impl Request for ListKeys {
     type Reply = Vec<ApiKey>;
     type Error = KeyError;
     const OPERATION: &'static str = "list_keys";
+    const CLASS: Class = Class::Read;
 }
 
 /// Request: revoke a key. One that is revoked already stays as it is.
@@ -86,6 +98,7 @@ impl Request for RevokeKey {
     type Reply = ();
     type Error = KeyError;
     const OPERATION: &'static str = "revoke_key";
+    const CLASS: Class = Class::Write;
 }
 
 /// Request: replace the key that signs links to recordings. Every link made before is void then.
@@ -99,6 +112,7 @@ impl Request for RotateLinkKey {
     type Reply = ();
     type Error = KeyError;
     const OPERATION: &'static str = "rotate_link_key";
+    const CLASS: Class = Class::Write;
 }
 
 /// Request: entries of the audit, newest first.
@@ -114,4 +128,5 @@ impl Request for ListAudit {
     type Reply = Vec<AuditEntry>;
     type Error = KeyError;
     const OPERATION: &'static str = "list_audit";
+    const CLASS: Class = Class::Read;
 }

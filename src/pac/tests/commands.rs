@@ -79,6 +79,12 @@ async fn a_command_without_time_for_an_answer_is_not_sent() {
 async fn only_a_status_that_refuses_is_a_refusal() {
     let server = Server::start(Say::Nothing);
     let pac = start(&server.address());
+    server.say(Say::Status(Code::PermissionDenied, "not you"));
+    let expected = PacError::Status {
+        code: "PERMISSION_DENIED",
+        message: "not you".to_owned(),
+    };
+    assert_eq!(call(&pac, 5 * SECOND).await, Err(AskError::Reply(expected)));
     for code in [
         Code::Internal,
         Code::Unknown,
@@ -90,11 +96,5 @@ async fn only_a_status_that_refuses_is_a_refusal() {
         let reply = call(&pac, 5 * SECOND).await;
         assert!(unknown(&reply), "{code:?}: {reply:?}");
     }
-    server.say(Say::Status(Code::PermissionDenied, "not you"));
-    let expected = PacError::Status {
-        code: "PERMISSION_DENIED",
-        message: "not you".to_owned(),
-    };
-    assert_eq!(call(&pac, 5 * SECOND).await, Err(AskError::Reply(expected)));
     assert_eq!(server.requests(), 6, "each was sent once");
 }

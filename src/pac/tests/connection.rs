@@ -7,6 +7,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, copy_bidirectional};
 use tokio::net::{TcpListener, TcpStream};
 
 use super::*;
+use crate::actor::Class;
 
 const KEY: &str = "a shared key of some length, 32+";
 
@@ -85,7 +86,7 @@ async fn the_probe_finds_a_pac_that_starts_late() {
     .await;
     assert!(server.seen.probes.load(Ordering::SeqCst) >= 1);
     assert_eq!(server.requests(), 0);
-    assert_eq!(pac.bulkhead().in_flight(), 0);
+    assert_eq!(pac.in_flight(Class::Read), 0);
 }
 
 #[actix_rt::test]

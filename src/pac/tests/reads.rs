@@ -6,6 +6,7 @@ use futures_util::future::join_all;
 use tonic::Code;
 
 use super::*;
+use crate::actor::Class;
 
 fn rows(text: &str) -> Say {
     Say::Result(text.to_owned())
@@ -58,7 +59,7 @@ async fn a_slow_reply_ends_at_the_deadline_and_is_cancelled_at_pac() {
         server.seen.cancelled.load(Ordering::SeqCst) == 1
     })
     .await;
-    until("the permit is back", async || pac.bulkhead().in_flight() == 0).await;
+    until("the permit is back", async || pac.in_flight(Class::Read) == 0).await;
 }
 
 #[actix_rt::test]

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use futures_util::future::join_all;
+use mege_gateway::actor::Class;
 use mege_gateway::ledger::{CallId, CallState};
 use mege_gateway::simulator::{AriFault, AriOperation, HowOften, Simulator};
 use mege_gateway::telephony::HangupCause;
@@ -144,9 +145,13 @@ async fn an_asterisk_that_never_answers_costs_its_deadline_and_gives_every_permi
         assert_refused(reply, 503, "saturated", "not_placed", true);
     }
     assert_eq!(count(&simulator, ORIGINATE), 2);
-    let bulkhead = app.integrations.asterisk["main"].bulkhead();
+    let load = || {
+        app.integrations.asterisk["main"]
+            .load_of(Class::Originate)
+            .expect("a class of it")
+    };
     eventually("every permit is back", LIMIT, async || {
-        (bulkhead.in_flight() == 0 && bulkhead.waiting() == 0).then_some(())
+        (load().in_flight == 0 && load().waiting == 0).then_some(())
     })
     .await;
     asterisk.clear_faults();

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use mege_gateway::actor::{Limits, Placement, RestartPolicy, Spawn};
+use mege_gateway::actor::{Class, Limits, Placement, RestartPolicy, Spawn};
 use mege_gateway::cdr::collector::{self, CollectorHandle};
 use mege_gateway::cdr::spawn_cdr;
 use mege_gateway::pac;
@@ -21,9 +21,13 @@ pub(crate) struct Collecting {
 pub(crate) fn collecting(pac_settings: PacSettings, store: StoreSettings) -> Collecting {
     let spawn = Spawn {
         name: "cdr".to_owned(),
-        limits: Limits::default(),
+        limits: vec![
+            (Class::Read, Limits::default()),
+            (Class::Write, Limits::default()),
+        ],
         placement: Placement::Dedicated,
         restart: RestartPolicy::default(),
+        depends_on: Vec::new(),
     };
     let cdr = spawn_cdr(spawn, store);
     let pac = pac::spawn(PBX, pac_settings.clone(), Placement::Dedicated).expect("an address");

@@ -1,0 +1,213 @@
+//! Stands above an actor's supervisor, on the thread that spawned the actor: sees when the actor's own thread hangs, and
+//! gives the actor another one when an operator asks for it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix::{Actor, Context};
+use actix_rt::Arbiter;
+use serde::Serialize;
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
+use utoipa::ToSchema;
+
+use super::handle::{ActorHandle, Build};
+use super::health::{Health, RestartReason, State};
+use super::policy::{Placement, Spawn};
+use super::supervisor::supervise;
+use super::tenure::{BEAT, Tenure};
+
+/// Looks in a row without a sign of life that make a thread unresponsive.
+const MISSED: u32 = 5;
+
+/// How long the old thread may take to end, once its work was told to.
+const END: Duration = Duration::from_secs(1);
+
+/// How long the new actor may take to be built, before the operator is told that it is still starting.
+const BUILD: Duration = Duration::from_secs(2);
+
+/// Wishes of operators that wait for the one that is carried out.
+pub(super) const WISHES: usize = 1;
+
+/// An operator's wish to have the actor replaced.
+#[derive(Debug)]
+pub(super) struct Wish {
+    /// How long work in flight may take to end.
+    pub(super) grace: Duration,
+    pub(super) done: oneshot::Sender<Restarted>,
+}
+
+/// What an operator's restart came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+pub struct Restarted {
+    /// Requests in flight that did not end in time: those that waited for a reply were told that they are interrupted.
+    pub unfinished: usize,
+    /// Whether the old thread hangs: it was left behind.
+    pub thread_left_behind: bool,
+    /// The state of the actor that took its place.
+    pub state: State,
+    /// How long it took, in milliseconds.
+    pub took_ms: u64,
+}
+
+/// Starts an actor under supervision. `build` makes it, now and after each failure, from its settings.
+///
+/// The handle is there at once; until the actor is built it answers
+/// [`AskError::Restarting`](super::AskError::Restarting).
+pub fn spawn<A, F>(spawn: Spawn, build: F) -> ActorHandle<A>
+where
+    A: Actor<Context = Context<A>>,
+    F: Fn(&Health) -> A + Send + Sync + 'static,
+{
+    let (wishes, received) = mpsc::channel(WISHES);
+    let build: Build<A> = Box::new(build);
+    let handle = ActorHandle::new(spawn, build, wishes);
+    let tenure = begin(&handle);
+    actix_rt::spawn(oversee(handle.clone(), tenure, received));
+    handle
+}
+
+/// Begins the handle's present tenure.
+fn begin<A: Actor<Context = Context<A>>>(handle: &ActorHandle<A>) -> Arc<Tenure<A>> {
+    let tenure = handle.tenure();
+    let health = handle.health().next_life();
+    let (supervised, own) = (handle.clone(), Arc::clone(&tenure));
+    let whole = async move || {
+        tokio::select! {
+            biased;
+            () = supervise(supervised, Arc::clone(&own), health) => {}
+            () = own.beat() => {}
+        }
+    };
+    match handle.spawn().placement {
+        Placement::Current => {
+            actix_rt::spawn(whole());
+        }
+        Placement::Dedicated => {
+            let arbiter = Arbiter::new();
+            let thread = arbiter.handle();
+            arbiter.spawn_fn(move || {
+                actix_rt::spawn(async move {
+                    whole().await;
+                    thread.stop();
+                });
+            });
+        }
+    }
+    tenure
+}
+
+/// Looks after the actor's tenures until it is stopped.
+async fn oversee<A: Actor<Context = Context<A>>>(
+    handle: ActorHandle<A>,
+    mut tenure: Arc<Tenure<A>>,
+    mut wishes: mpsc::Receiver<Wish>,
+) {
+    let mut looks = interval(BEAT);
+    looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut pulse = Pulse::default();
+    loop {
+        tokio::select! {
+            () = tenure.ended.cancelled() => return,
+            Some(wish) = wishes.recv() => {
+                let restarted = replace(&handle, &tenure, wish.grace).await;
+                tenure = handle.tenure();
+                pulse = Pulse::default();
+                // Whoever asked may have gone.
+                let _ = wish.done.send(restarted);
+            }
+            // On the same thread there is nobody to look.
+            _ = looks.tick(), if handle.spawn().placement == Placement::Dedicated => {
+                look(handle.health(), pulse.hangs(tenure.beats()));
+            }
+        }
+    }
+}
+
+fn look(health: &Health, hangs: bool) {
+    if hangs && health.exchange(State::Running, State::Unresponsive) {
+        tracing::error!(
+            actor = health.name(),
+            "its thread shows no life: something in it blocks; an operator can restart it"
+        );
+    } else if !hangs && health.exchange(State::Unresponsive, State::Running) {
+        tracing::warn!(actor = health.name(), "its thread lives again");
+    }
+}
+
+/// How long a thread has shown no life.
+#[derive(Debug, Default)]
+struct Pulse {
+    beats: u64,
+    missed: u32,
+}
+
+impl Pulse {
+    /// Takes a look; says whether the thread hangs.
+    fn hangs(&mut self, beats: u64) -> bool {
+        if beats == self.beats {
+            self.missed = self.missed.saturating_add(1);
+        } else {
+            *self = Self { beats, missed: 0 };
+        }
+        self.missed >= MISSED
+    }
+}
+
+/// Ends a tenure and begins the next, in order as far as the old one lets us.
+async fn replace<A: Actor<Context = Context<A>>>(
+    handle: &ActorHandle<A>,
+    old: &Arc<Tenure<A>>,
+    grace: Duration,
+) -> Restarted {
+    let (health, asked_at) = (handle.health(), Instant::now());
+    let alive = health.standing().0 == State::Running;
+    // From here on nothing is let in.
+    health.put(State::Restarting);
+    old.gates.close();
+    let deadline = if alive { asked_at + grace } else { asked_at };
+    old.gates.emptied(deadline).await;
+    let unfinished = old.gates.in_flight();
+    old.retired.cancel();
+    let thread_left_behind = timeout(END, old.ended.cancelled()).await.is_err();
+    if thread_left_behind {
+        leave_behind(health, old);
+    }
+    handle.begin_tenure();
+    health.count_restart(RestartReason::Operator);
+    begin(handle);
+    let _ = timeout(BUILD, health.reached(State::Running)).await;
+    let restarted = Restarted {
+        unfinished,
+        thread_left_behind,
+        state: health.standing().0,
+        took_ms: u64::try_from(asked_at.elapsed().as_millis()).unwrap_or(u64::MAX),
+    };
+    tracing::warn!(actor = health.name(), ?restarted, "restarted by an operator");
+    restarted
+}
+
+/// Counts a thread that hangs, until it ends after all.
+fn leave_behind<A: Actor<Context = Context<A>>>(health: &Health, tenure: &Arc<Tenure<A>>) {
+    tracing::error!(actor = health.name(), "its thread hangs and is left behind");
+    health.count_blocked_thread();
+    let (health, tenure) = (health.clone(), Arc::clone(tenure));
+    actix_rt::spawn(async move {
+        tenure.ended.cancelled().await;
+        health.count_freed_thread();
+    });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_thread_hangs_after_some_looks_without_a_beat_and_not_before() {
+        let mut pulse = Pulse::default();
+        assert!((1..20).all(|beats| !pulse.hangs(beats)));
+        let looks: Vec<bool> = (0..6).map(|_| pulse.hangs(19)).collect();
+        assert_eq!(looks, [false, false, false, false, true, true]);
+        assert!(!pulse.hangs(20));
+    }
+}

@@ -1,0 +1,216 @@
+//! What operators do to an actor, and what it depends on: restarts, blocked threads, pauses.
+
+use super::*;
+use crate::actor::{AskError, NotRestarted, Operate as _, RestartReason, State};
+
+/// Gives the watch over threads time to see one that hangs.
+async fn unresponsive(handle: &ActorHandle<Probe>) {
+    timeout(10 * SECOND, handle.health().reached(State::Unresponsive))
+        .await
+        .expect("seen within 10 s");
+}
+
+fn spawn_ask(handle: &ActorHandle<Probe>, number: usize, act: Act) -> tokio::task::JoinHandle<Reply<Do>> {
+    let handle = handle.clone();
+    tokio::task::spawn_local(async move { ask(&handle, number, act).await })
+}
+
+#[actix_rt::test]
+async fn a_restart_lets_work_end_refuses_what_comes_and_takes_another_thread() {
+    let (handle, world) = start(Placement::Dedicated);
+    answers(&handle, 0).await;
+    let before = ask(&handle, 1, Act::Answer).await.unwrap();
+    let slow = spawn_ask(&handle, 2, Act::Sleep(100 * MILLI));
+    until("begun", async || world.effects().contains(&2)).await;
+    let late = async {
+        handle.health().reached(State::Restarting).await;
+        ask(&handle, 3, Act::Answer).await
+    };
+    let (restarted, late) = tokio::join!(handle.restart(), late);
+    let restarted = restarted.unwrap();
+    assert_eq!(
+        (
+            restarted.unfinished,
+            restarted.thread_left_behind,
+            restarted.state
+        ),
+        (0, false, State::Running)
+    );
+    assert!(slow.await.unwrap().is_ok(), "it had its time");
+    assert!(matches!(late, Err(AskError::Restarting { .. })), "{late:?}");
+    assert!(!world.effects().contains(&3));
+    let after = ask(&handle, 4, Act::Answer).await.unwrap();
+    assert_ne!(before, after, "a thread of its own");
+    let report = handle.health().report();
+    assert_eq!(
+        (report.restarts, report.panics, report.blocked_threads),
+        (1, 0, 0)
+    );
+    assert_eq!(report.latest_restarts[0].reason, RestartReason::Operator);
+    assert_eq!(world.built.load(Ordering::SeqCst), 2);
+}
+
+async fn what_does_not_end_is_interrupted(placement: Placement) {
+    let (handle, world) = start(placement);
+    answers(&handle, 0).await;
+    let endless = spawn_ask(&handle, 1, Act::Sleep(3_600 * SECOND));
+    until("begun", async || world.effects().contains(&1)).await;
+    let asked = Instant::now();
+    let restarted = handle.restart().await.unwrap();
+    assert!((5 * SECOND..9 * SECOND).contains(&asked.elapsed()), "the grace");
+    assert_eq!(restarted.unfinished, 1);
+    assert_eq!(endless.await.unwrap(), Err(AskError::Interrupted));
+    until("dropped", async || world.working.load(Ordering::SeqCst) == 0).await;
+    answers(&handle, 2).await;
+    assert_eq!(handle.in_flight(Class::Read), 0);
+}
+
+#[actix_rt::test]
+async fn work_that_does_not_end_in_time_is_interrupted_by_a_restart() {
+    what_does_not_end_is_interrupted(Placement::Dedicated).await;
+}
+
+#[actix_rt::test]
+async fn the_same_where_all_share_a_thread() {
+    tokio::time::pause();
+    what_does_not_end_is_interrupted(Placement::Current).await;
+}
+
+#[actix_rt::test]
+async fn who_waits_for_a_permit_is_told_of_the_restart_at_once() {
+    let spawn = how(Placement::Dedicated, limits(1, 8, 60 * SECOND));
+    let (handle, world) = start_with(spawn, |_| (false, false));
+    answers(&handle, 0).await;
+    let busy = spawn_ask(&handle, 1, Act::Sleep(300 * MILLI));
+    until("begun", async || world.effects().contains(&1)).await;
+    let waiting = spawn_ask(&handle, 2, Act::Answer);
+    until("it waits", async || handle.load()[0].waiting == 1).await;
+    let (restarted, waited) = tokio::join!(handle.restart(), waiting);
+    assert!(restarted.is_ok() && busy.await.unwrap().is_ok());
+    assert!(matches!(waited.unwrap(), Err(AskError::Restarting { .. })));
+    assert!(!world.effects().contains(&2));
+}
+
+#[actix_rt::test]
+async fn a_blocked_thread_is_seen_and_left_behind_and_the_others_notice_nothing() {
+    let (handle, world) = start(Placement::Dedicated);
+    let (other, _) = start(Placement::Dedicated);
+    answers(&handle, 0).await;
+    answers(&other, 0).await;
+    // Longer than the test looks; the thread comes back afterwards.
+    let blocked = spawn_ask(&handle, 1, Act::Block(8 * SECOND));
+    unresponsive(&handle).await;
+    let asked = Instant::now();
+    assert_eq!(ask(&handle, 2, Act::Answer).await, Err(AskError::Failed));
+    assert!(asked.elapsed() < SECOND, "refused at once");
+    assert!(ask(&other, 1, Act::Answer).await.is_ok());
+
+    let restarted = handle.restart().await.unwrap();
+    assert!(restarted.thread_left_behind && restarted.state == State::Running);
+    assert!(ask(&handle, 3, Act::Answer).await.is_ok());
+    let report = handle.health().report();
+    assert_eq!((report.state, report.blocked_threads), (State::Running, 1));
+    assert_eq!(handle.in_flight(Class::Read), 0, "permits of its own");
+
+    let told = blocked.await.unwrap();
+    assert!(told.is_err(), "nobody knows what it did: {told:?}");
+    timeout(10 * SECOND, async {
+        until("it ended after all", async || {
+            handle.health().report().blocked_threads == 0
+        })
+        .await;
+    })
+    .await
+    .unwrap();
+    answers(&handle, 4).await;
+    assert_eq!(
+        handle.health().report().state,
+        State::Running,
+        "the old one has no say"
+    );
+    assert_eq!(world.built.load(Ordering::SeqCst), 2);
+}
+
+#[actix_rt::test]
+async fn a_thread_that_comes_back_is_seen_too() {
+    let (handle, _) = start(Placement::Dedicated);
+    answers(&handle, 0).await;
+    let blocked = spawn_ask(&handle, 1, Act::Block(7 * SECOND));
+    unresponsive(&handle).await;
+    assert!(blocked.await.unwrap().is_ok());
+    timeout(5 * SECOND, handle.health().reached(State::Running))
+        .await
+        .unwrap();
+    answers(&handle, 2).await;
+}
+
+#[actix_rt::test]
+async fn an_actor_that_failed_for_good_comes_back_when_an_operator_says_so() {
+    let mut spawn = how(Placement::Dedicated, limits(8, 0, SECOND));
+    spawn.restart.budget = 2;
+    let (handle, _) = start_with(spawn, |life| (life < 3, false));
+    handle.health().reached(State::Failed).await;
+    assert_eq!(ask(&handle, 0, Act::Answer).await, Err(AskError::Failed));
+    let restarted = handle.restart().await.unwrap();
+    assert_eq!(restarted.state, State::Running);
+    assert!(ask(&handle, 1, Act::Answer).await.is_ok());
+}
+
+#[actix_rt::test]
+async fn one_restart_at_a_time_and_none_of_what_stops() {
+    let (handle, world) = start(Placement::Dedicated);
+    answers(&handle, 0).await;
+    let slow = spawn_ask(&handle, 1, Act::Sleep(200 * MILLI));
+    until("begun", async || world.effects().contains(&1)).await;
+    let all = futures_util::future::join_all((0..5).map(|_| handle.restart())).await;
+    let begun = all.iter().filter(|restarted| restarted.is_ok()).count();
+    assert!((1..=2).contains(&begun), "{all:?}");
+    assert!(all.contains(&Err(NotRestarted)));
+    assert!(slow.await.unwrap().is_ok());
+    handle.stop(Instant::now() + SECOND).await;
+    assert_eq!(handle.restart().await, Err(NotRestarted));
+    assert_eq!(handle.health().report().state, State::Stopped);
+}
+
+#[actix_rt::test]
+async fn a_paused_actor_refuses_work_and_takes_control_and_stays_so_over_a_restart() {
+    let (handle, world) = start(Placement::Dedicated);
+    answers(&handle, 0).await;
+    assert!(handle.pause() && !handle.pause());
+    assert_eq!(ask(&handle, 1, Act::Answer).await, Err(AskError::Paused));
+    let control = handle.control(Do(2, Act::Answer), Instant::now() + SECOND).await;
+    assert!(control.is_ok());
+    handle.restart().await.unwrap();
+    assert_eq!(ask(&handle, 3, Act::Answer).await, Err(AskError::Paused));
+    assert!(handle.resume() && !handle.resume());
+    assert!(ask(&handle, 4, Act::Answer).await.is_ok());
+    assert_eq!(*world.effects(), HashSet::from([0, 2, 4]));
+}
+
+#[actix_rt::test]
+async fn what_depends_on_an_actor_restarts_with_it_and_not_the_other_way_round() {
+    let (store, _) = start(Placement::Current);
+    let mut spawn = how(Placement::Current, limits(8, 0, SECOND));
+    spawn.depends_on = vec![store.health().clone()];
+    spawn.restart.budget = 0;
+    let (collector, world) = start_with(spawn, |_| (false, false));
+    answers(&collector, 0).await;
+    answers(&store, 0).await;
+    assert_eq!(world.built.load(Ordering::SeqCst), 1, "their first start is none");
+    for life in 2..5 {
+        store.drill();
+        until("both are built again", async || {
+            world.built.load(Ordering::SeqCst) == life
+                && collector.health().report().state == State::Running
+                && store.health().report().state == State::Running
+        })
+        .await;
+    }
+    let report = collector.health().report();
+    assert_eq!(report.latest_restarts[0].reason, RestartReason::Dependency);
+    assert_eq!(report.restarts, 3, "without a budget for failures of its own");
+    assert_eq!(store.health().report().restarts, 3);
+    answers(&collector, 1).await;
+    store.restart().await.unwrap();
+    until("again", async || world.built.load(Ordering::SeqCst) == 5).await;
+}
