@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::command::BackfillArguments;
+use crate::command::{BackfillArguments, IntegrationsArguments};
 
 /// One gateway between call-centre software and a company's PBXs: 3CX and Asterisk.
 ///
@@ -41,6 +41,9 @@ pub enum Command {
     ///
     /// Ended early, even killed, the same command goes on where it was.
     Backfill(BackfillArguments),
+    /// Show how the integrations of a running gateway do, and restart, pause or resume one: asks it over HTTP, with a key
+    /// that has the scope admin.
+    Integrations(IntegrationsArguments),
     /// Make, list and revoke API keys, in the ledger that the settings name; no gateway needs to run.
     #[command(subcommand)]
     Keys(KeysCommand),
@@ -134,6 +137,19 @@ mod tests {
             Command::Keys(KeysCommand::List)
         );
         assert_eq!(parse("mege-gateway migrate").action(), Command::Migrate);
+        for line in [
+            "",
+            " show cdr",
+            " restart pac.main --url http://127.0.0.1:3000",
+            " --json pause cdr",
+            " resume cdr --json",
+        ] {
+            let integrations = parse(&format!("mege-gateway integrations{line}"));
+            assert!(
+                matches!(integrations.action(), Command::Integrations(_)),
+                "{line}"
+            );
+        }
         let backfill =
             parse("mege-gateway backfill --pbx office --from 2026-02-01 --until 2026-02-10T08:00:00Z");
         assert!(matches!(backfill.action(), Command::Backfill(_)));
@@ -161,6 +177,8 @@ mod tests {
             "mege-gateway check --config",
             "mege-gateway backfill --from yesterday",
             "mege-gateway check --faults",
+            "mege-gateway integrations restart",
+            "mege-gateway integrations stop cdr",
         ] {
             assert!(Cli::try_parse_from(line.split(' ')).is_err(), "{line}");
         }

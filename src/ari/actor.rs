@@ -74,6 +74,8 @@ pub struct AriActor {
     trunk: Option<Result<(), AriError>>,
     attempt: u32,
     connects: u64,
+    /// Asterisk's, as it last told.
+    version: Option<String>,
     connected_at: Option<Instant>,
     /// Whether Asterisk is being asked what lives on it.
     reviewing: bool,
@@ -116,6 +118,7 @@ impl AriActor {
             trunk: None,
             attempt: 0,
             connects: 0,
+            version: None,
             connected_at: None,
             reviewing: false,
             stale: false,
@@ -160,6 +163,13 @@ impl AriActor {
         self.reconcile_later(opened.snapshot, ctx);
         ctx.add_stream(ReceiverStream::new(opened.frames));
         self.enter(Connection::Connected);
+        // Beside all else: nothing depends on it.
+        let client = self.client.clone();
+        let version = async move { client.version().await.ok() };
+        ctx.spawn(version.into_actor(self).map(|version, actor, _| {
+            actor.version = version;
+            actor.publish();
+        }));
     }
 
     /// `Connecting | Connected | Replaced → Waiting`
@@ -191,6 +201,7 @@ impl AriActor {
             trunk_known: self.trunk.as_ref().map(Result::is_ok),
             open_calls: self.calls.len(),
             connects: self.connects,
+            version: self.version.clone(),
             error: ready.as_ref().err().map(ToString::to_string),
         };
         self.health.publish(ready.is_ok(), &detail);

@@ -29,10 +29,10 @@ pub(super) const PATIENCE: Duration = Duration::from_secs(40);
 pub struct GatewayArguments {
     /// Where the gateway is, with its prefix if it has one, such as https://mege.example:3000; where the settings have it
     /// listen when not given.
-    #[arg(long, value_name = "URL", value_parser = |text: &str| HttpUrl::try_from(text.to_owned()))]
+    #[arg(long, global = true, value_name = "URL", value_parser = |text: &str| HttpUrl::try_from(text.to_owned()))]
     url: Option<HttpUrl>,
     /// A file that holds the key. When not given, the variable MEGE_KEY holds it; without either none is sent.
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, global = true, value_name = "FILE")]
     key_file: Option<PathBuf>,
 }
 

@@ -17,6 +17,7 @@ mod deployment;
 mod doors;
 mod drop_in;
 mod hostile;
+mod integrations;
 mod isolation;
 mod migrate;
 mod no_lost_cdr;

@@ -7,7 +7,7 @@ use serde::Serialize;
 use serde_json::json;
 use utoipa::ToSchema;
 
-use crate::actor::{Health, HealthReport, Load};
+use crate::actor::{Health, HealthReport, Load, Operate};
 use crate::http::AppState;
 use crate::http::lifecycle::Phase;
 use crate::ledger::key::RingState;
@@ -66,12 +66,22 @@ struct Status {
     actors: BTreeMap<String, ActorStatus>,
 }
 
+/// An actor as it is.
 #[derive(Serialize, ToSchema)]
-struct ActorStatus {
+pub(super) struct ActorStatus {
     #[serde(flatten)]
     report: HealthReport,
     /// What each class of its operations has to do.
     operations: Vec<Load>,
+}
+
+impl ActorStatus {
+    pub(super) fn of(actor: &dyn Operate) -> Self {
+        Self {
+            report: actor.health().report(),
+            operations: actor.load(),
+        }
+    }
 }
 
 /// Every actor as it is: state, connection, limits, in flight, restarts, last error.
@@ -86,9 +96,8 @@ pub(in crate::http) async fn status(state: web::Data<AppState>) -> HttpResponse 
         .board
         .all()
         .map(|actor| {
-            let (health, operations) = (actor.health(), actor.load());
-            let report = health.report();
-            (health.name().to_owned(), ActorStatus { report, operations })
+            let name = actor.health().name().to_owned();
+            (name, ActorStatus::of(actor.as_ref()))
         })
         .collect();
     let all_well = actors.values().all(|actor| actor.report.is_usable());
