@@ -108,6 +108,9 @@ async fn oversee<A: Actor<Context = Context<A>>>(
     let mut pulse = Pulse::default();
     loop {
         tokio::select! {
+            // Before a wish: what stops is not restarted.
+            biased;
+            () = handle.stop_requested().cancelled() => return,
             () = tenure.ended.cancelled() => return,
             Some(wish) = wishes.recv() => {
                 let restarted = replace(&handle, &tenure, wish.grace).await;

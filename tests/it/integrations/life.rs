@@ -134,7 +134,10 @@ async fn one_that_failed_too_often_is_down_until_the_route_restarts_it() {
 #[actix_rt::test]
 async fn a_restart_gives_work_five_seconds_and_only_one_more_waits() {
     let simulator = simulator().await;
-    let app = TestApp::start(&simulated(&simulator)).await;
+    let mut variables = simulated(&simulator);
+    // More than the restart gives it.
+    variables.push(("MEGE__ASTERISK__MAIN__REQUEST_TIMEOUT_MS", "20000".to_owned()));
+    let app = TestApp::start(&variables).await;
     app.connected().await;
     simulator
         .asterisk()
