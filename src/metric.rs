@@ -66,6 +66,8 @@ pub(crate) const HTTP_MALFORMED: &str = "mege_http_malformed_total";
 pub(crate) const TLS_HANDSHAKES_FAILED: &str = "mege_tls_handshakes_failed_total";
 /// 1 while the certificate's files hold what cannot be used, and the one before is served; otherwise 0.
 pub(crate) const TLS_REFUSED: &str = "mege_tls_certificate_refused";
+/// Memory of the process that is resident; Prometheus' own name for it.
+pub(crate) const RESIDENT_MEMORY: &str = "process_resident_memory_bytes";
 
 /// Tells the recorder what each metric means.
 pub(crate) fn describe() {
@@ -132,5 +134,10 @@ pub(crate) fn describe() {
     describe_gauge!(
         TLS_REFUSED,
         "Whether the certificate's files hold what cannot be used"
+    );
+    describe_gauge!(
+        RESIDENT_MEMORY,
+        Unit::Bytes,
+        "Memory of the process that is resident"
     );
 }

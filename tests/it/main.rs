@@ -20,6 +20,7 @@ mod hostile;
 mod integrations;
 mod isolation;
 mod migrate;
+mod monitoring;
 mod no_lost_cdr;
 #[cfg(feature = "peers")]
 mod peers;

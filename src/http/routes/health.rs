@@ -11,6 +11,7 @@ use crate::actor::{Health, HealthReport, Load, Operate};
 use crate::http::AppState;
 use crate::http::lifecycle::Phase;
 use crate::ledger::key::RingState;
+use crate::telemetry;
 
 /// The process runs and its HTTP server answers. Never touches a PBX.
 #[utoipa::path(
@@ -119,6 +120,7 @@ pub(in crate::http) async fn status(state: web::Data<AppState>) -> HttpResponse 
 #[get("/metrics")]
 pub(in crate::http) async fn metrics(state: web::Data<AppState>) -> HttpResponse {
     state.board.record_gauges();
+    telemetry::record_memory();
     HttpResponse::Ok()
         .content_type("text/plain; version=0.0.4; charset=utf-8")
         .body(state.metrics.render())
