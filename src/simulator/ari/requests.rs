@@ -57,25 +57,32 @@ pub(super) async fn answer(
     }
 
     let fault = exchange.journal.faults.strike(route.operation(&method));
+    let (mut late, mut lost, mut instead) = (None, false, None);
     match fault {
+        None => {}
         Some(AriFault::Hang) => std::future::pending().await,
         Some(AriFault::ServerError) => return Ok(HttpResponse::InternalServerError().body("<html>oops")),
-        Some(AriFault::Delay(_) | AriFault::LoseAnswer) | None => {}
+        Some(AriFault::Delay(delay)) => late = Some(delay),
+        Some(AriFault::LoseAnswer) => lost = true,
+        Some(AriFault::Body(body)) => instead = Some(reply::pretended(body)),
+        Some(AriFault::Oversized(bytes)) => {
+            instead = Some(reply::oversized(bytes, Arc::clone(&exchange.journal.oversized)));
+        }
     }
     let wire = request.conn_data::<Wire>().cloned();
-    let response = if route == Route::Events {
-        connect(&exchange, &request, body)?
-    } else {
-        obey(&exchange, &route, &request, body).await?
-    };
-    match fault {
-        Some(AriFault::Delay(delay)) => sleep(delay).await,
-        Some(AriFault::LoseAnswer) => {
-            if let Some(wire) = wire {
-                wire.cut();
-            }
+    let response = match (&route, instead) {
+        (Route::Events, Some(instead)) => return Ok(instead),
+        (Route::Events, None) => connect(&exchange, &request, body)?,
+        (route, instead) => {
+            let response = obey(&exchange, route, &request, body).await?;
+            instead.unwrap_or(response)
         }
-        Some(AriFault::Hang | AriFault::ServerError) | None => {}
+    };
+    if let Some(delay) = late {
+        sleep(delay).await;
+    }
+    if lost && let Some(wire) = wire {
+        wire.cut();
     }
     Ok(response)
 }

@@ -9,7 +9,7 @@ use actix_ws::{CloseCode, Message, MessageStream, Session};
 use bytes::Bytes;
 use futures_util::StreamExt as _;
 use tokio::sync::{broadcast, mpsc};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::application::Socket;
@@ -133,21 +133,28 @@ impl Serving {
                     }
                     Some(Err(_)) | None => return,
                 },
-                () = self.socket.overrun.cancelled() => return close(session).await,
+                () = self.socket.overrun.cancelled() => {
+                    self.exchange.writes.closed(Duration::ZERO);
+                    return close(session).await;
+                }
                 text = waiting.recv() => match text {
                     Some(text) => text,
                     None => return,
                 },
             };
             let limit = self.exchange.settings.event_write_timeout;
+            let begun = Instant::now();
             let written = tokio::select! {
                 written = timeout(limit, session.text(text)) => written.ok(),
                 () = self.socket.overrun.cancelled() => None,
             };
             match written {
-                Some(Ok(())) => {}
+                Some(Ok(())) => self.exchange.writes.wrote(begun.elapsed(), waiting.len()),
                 Some(Err(_)) => return,
-                None => return close(session).await,
+                None => {
+                    self.exchange.writes.closed(begun.elapsed());
+                    return close(session).await;
+                }
             }
         }
     }
