@@ -31,7 +31,7 @@ pub enum AriOperation {
 /// What goes wrong with a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum AriFault {
-    /// It is taken, never carried out and never answered.
+    /// It is taken, never carried out and never answered, for as long as its client waits.
     Hang,
     /// It is carried out and answered this much later.
     Delay(Duration),

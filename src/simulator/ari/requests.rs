@@ -57,10 +57,11 @@ pub(super) async fn answer(
     }
 
     let fault = exchange.journal.faults.strike(route.operation(&method));
+    let wire = request.conn_data::<Wire>().cloned();
     let (mut late, mut lost, mut instead) = (None, false, None);
     match fault {
         None => {}
-        Some(AriFault::Hang) => std::future::pending().await,
+        Some(AriFault::Hang) => return hang(wire.as_ref()).await,
         Some(AriFault::ServerError) => return Ok(HttpResponse::InternalServerError().body("<html>oops")),
         Some(AriFault::Delay(delay)) => late = Some(delay),
         Some(AriFault::LoseAnswer) => lost = true,
@@ -69,7 +70,6 @@ pub(super) async fn answer(
             instead = Some(reply::oversized(bytes, Arc::clone(&exchange.journal.oversized)));
         }
     }
-    let wire = request.conn_data::<Wire>().cloned();
     let response = match (&route, instead) {
         (Route::Events, Some(instead)) => return Ok(instead),
         (Route::Events, None) => connect(&exchange, &request, body)?,
@@ -85,6 +85,16 @@ pub(super) async fn answer(
         wire.cut();
     }
     Ok(response)
+}
+
+/// Answers nothing for as long as the client waits.
+async fn hang(wire: Option<&Wire>) -> actix_web::Result<HttpResponse> {
+    match wire {
+        Some(wire) => wire.left().await,
+        None => std::future::pending().await,
+    }
+    // Nobody reads this: it frees the connection.
+    Ok(HttpResponse::ServiceUnavailable().force_close().finish())
 }
 
 fn decoded(segment: &str) -> String {

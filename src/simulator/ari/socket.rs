@@ -9,7 +9,7 @@ use actix_ws::{CloseCode, Message, MessageStream, Session};
 use bytes::Bytes;
 use futures_util::StreamExt as _;
 use tokio::sync::{broadcast, mpsc};
-use tokio::time::{Instant, timeout};
+use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::application::Socket;
@@ -20,6 +20,9 @@ const MAX_WAITING: usize = 16_384;
 
 /// How long a socket's orderly end may take.
 const CLOSE_LIMIT: Duration = Duration::from_millis(100);
+
+/// Between two looks whether a client is gone.
+const LOOK: Duration = Duration::from_millis(20);
 
 /// An order to every open event socket.
 #[derive(Debug, Clone)]
@@ -42,6 +45,13 @@ impl Wire {
     /// Breaks the connection. It may be broken already.
     pub(super) fn cut(&self) {
         let _ = self.0.shutdown(Shutdown::Both);
+    }
+
+    /// Returns when the client has closed the connection, which its server does not notice while it answers.
+    pub(super) async fn left(&self) {
+        while !matches!(self.0.peek(&mut [0]), Ok(0)) {
+            sleep(LOOK).await;
+        }
     }
 }
 

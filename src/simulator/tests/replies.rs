@@ -31,6 +31,7 @@ async fn a_hangup_can_go_wrong_while_originates_do_not() {
     let short = Duration::from_millis(50);
     let hung = request(&simulator, "DELETE", "channels/one").timeout(short);
     assert!(hung.send().await.is_err());
+    until(async || asterisk.sessions().open == 0).await;
     assert_eq!(asterisk.requests()["DELETE /channels/{id}"], 1);
     asterisk.fail(AriOperation::Hangup, AriFault::ServerError, ONE);
     assert_eq!(ask(&simulator, "DELETE", "channels/one").await.0, 500);
