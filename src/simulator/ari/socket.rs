@@ -1,5 +1,6 @@
 //! The event socket.
 
+use std::io::ErrorKind;
 use std::net::{Shutdown, TcpStream};
 use std::sync::Arc;
 use std::time::Duration;
@@ -49,7 +50,12 @@ impl Wire {
 
     /// Returns when the client has closed the connection, which its server does not notice while it answers.
     pub(super) async fn left(&self) {
-        while !matches!(self.0.peek(&mut [0]), Ok(0)) {
+        loop {
+            match self.0.peek(&mut [0]) {
+                Ok(1..) => {}
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+                Ok(0) | Err(_) => return,
+            }
             sleep(LOOK).await;
         }
     }
