@@ -39,6 +39,7 @@ async fn main() -> ExitCode {
                 | CommandError::Check
                 | CommandError::Migrate => 1,
                 CommandError::Backfill(error) => error.exit_code(),
+                CommandError::Gateway(error) => error.exit_code(),
             })
         }
     }

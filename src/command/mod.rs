@@ -3,6 +3,7 @@
 mod backfill;
 mod check;
 mod demo;
+mod gateway_client;
 mod keys;
 mod migrate;
 mod openapi;
@@ -17,6 +18,7 @@ use tokio::signal::unix::{SignalKind, signal};
 pub use backfill::{BackfillArguments, BackfillError, backfill};
 pub use check::check;
 pub use demo::demo;
+pub use gateway_client::{GatewayArguments, GatewayClientError};
 pub use keys::keys;
 pub use migrate::migrate;
 pub use openapi::openapi;
@@ -62,6 +64,9 @@ pub enum CommandError {
     /// A backfill was not done to its end.
     #[error(transparent)]
     Backfill(#[from] BackfillError),
+    /// A running gateway cannot be asked.
+    #[error(transparent)]
+    Gateway(#[from] GatewayClientError),
 }
 
 fn settings(file: Option<PathBuf>) -> Result<Settings, CommandError> {
