@@ -18,6 +18,7 @@ mod doors;
 mod drop_in;
 mod hostile;
 mod isolation;
+mod load;
 mod migrate;
 mod no_lost_cdr;
 #[cfg(feature = "peers")]
