@@ -19,6 +19,7 @@ mod drop_in;
 mod fault_proxy;
 mod hostile;
 mod isolation;
+mod load;
 mod migrate;
 mod no_lost_cdr;
 #[cfg(feature = "peers")]
