@@ -1,5 +1,6 @@
 //! The simulated Asterisk itself.
 
+use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 
@@ -22,6 +23,8 @@ pub(super) struct Exchange {
     pub(super) pbx: Arc<pac::Core>,
     pub(super) runtime: Handle,
     pub(super) journal: Journal,
+    /// How event sockets ended, the last last.
+    pub(super) socket_ends: Mutex<VecDeque<Option<u16>>>,
     /// Orders to every event socket that is open.
     pub(super) sockets: broadcast::Sender<SocketOrder>,
     state: Mutex<State>,
@@ -56,6 +59,7 @@ impl Exchange {
             pbx,
             runtime,
             journal: Journal::default(),
+            socket_ends: Mutex::default(),
             sockets: broadcast::channel(64).0,
             state: Mutex::new(state),
             serial: AtomicU64::default(),

@@ -1,0 +1,62 @@
+//! Open sockets at a stop: the event socket of an Asterisk, and connections of HTTP/2.
+
+use std::time::Duration;
+
+use tokio::io::AsyncWriteExt as _;
+
+use super::{connected, stopped, variable};
+use crate::support::app::{LIMIT, simulator};
+use crate::support::http2::*;
+use crate::support::program::Program;
+use crate::support::tls::Pair;
+
+const GOAWAY: u8 = 7;
+
+#[actix_rt::test]
+async fn the_event_socket_is_closed_with_a_reason() {
+    let simulator = simulator().await;
+    let (mut program, _) = connected(&simulator, &[]).await;
+    stopped(&mut program, "TERM", Duration::from_secs(5)).await;
+    assert_eq!(simulator.asterisk().socket_ends(), [Some(1001)]);
+}
+
+#[actix_rt::test]
+async fn a_half_open_event_socket_puts_nothing_off() {
+    let simulator = simulator().await;
+    let (mut program, _) = connected(&simulator, &[]).await;
+    simulator.asterisk().freeze_event_sockets();
+    stopped(&mut program, "TERM", Duration::from_secs(5)).await;
+}
+
+#[actix_rt::test]
+async fn an_http2_client_is_told_to_go_and_answered_before_it_does() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let pair = Pair::new();
+    let mut variables = pair.write(folder.path());
+    variables.push(variable("MEGE__HTTP__DRAIN_MS", 3_000));
+    let mut program = Program::serve(&variables);
+    let origin = program.origin().await;
+    let to = origin.strip_prefix("http://").expect("an origin");
+    let mut client = pair.connect(to, &["h2"]).await.expect("a handshake");
+    let get = |stream| {
+        frame(
+            HEADERS,
+            END_HEADERS | END_STREAM,
+            stream,
+            &request("GET", "/livez"),
+        )
+    };
+    client.write_all(&preface(&[])).await.expect("a preface");
+    client.write_all(&get(1)).await.expect("a request");
+    until_frame(&mut client, LIMIT, |frame| (frame.0, frame.2) == (HEADERS, 1)).await;
+
+    program.signal("TERM");
+    let (_, _, stream, goaway) = until_frame(&mut client, LIMIT, |frame| frame.0 == GOAWAY).await;
+    // All streams are answered, and there is no error.
+    assert_eq!((stream, goaway), (0, vec![0x7f, 0xff, 0xff, 0xff, 0, 0, 0, 0]));
+    client.write_all(&get(3)).await.expect("a request");
+    let answer = until_frame(&mut client, LIMIT, |frame| (frame.0, frame.2) == (HEADERS, 3)).await;
+    assert_eq!(answer.3[0], 0x88, "status 200");
+    assert!(ends_within(&mut client, LIMIT).await);
+    assert_eq!(program.ended().await.code, Some(0));
+}
