@@ -107,6 +107,7 @@ impl Application {
                 integrations.stores.audit.clone(),
             ),
         );
+        let listening = listener.try_clone()?;
         let server = http::serve(&settings.http, tls, state, listener)?;
         let handle = server.handle();
         lifecycle.started();
@@ -115,7 +116,7 @@ impl Application {
         let ended = tokio::select! {
             ended = &mut served => ended.unwrap_or_else(|error| Err(io::Error::other(error))),
             () = stop => {
-                drain(&handle, &lifecycle, &settings.http).await;
+                drain(&handle, listening, &lifecycle, &settings.http).await;
                 Ok(())
             }
         };

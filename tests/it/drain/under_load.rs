@@ -33,8 +33,7 @@ async fn readiness(origin: &str) -> Option<(StatusCode, Value)> {
             Some((reply.status(), body["reason"].clone()))
         }
         Err(SendRequestError::Connect(_)) => None,
-        // The listener's end met a connection that it had not accepted.
-        Err(_) => None,
+        Err(error) => panic!("no answer: {error}"),
     }
 }
 
@@ -49,7 +48,7 @@ async fn drain_seconds(origin: &str) -> f64 {
     value.expect("the metric").parse().expect("a number")
 }
 
-/// Holds what clients saw against what reached Asterisk. How many of them saw no answer.
+/// Holds what clients saw against what reached Asterisk.
 fn nothing_lost(simulator: &Simulator, seen: &[(u64, Seen)]) {
     let mut placed: BTreeMap<String, Vec<Option<String>>> = BTreeMap::new();
     for call in simulator.asterisk().originates() {
@@ -63,9 +62,8 @@ fn nothing_lost(simulator: &Simulator, seen: &[(u64, Seen)]) {
                 assert_eq!(*status, StatusCode::OK, "{number}");
                 assert_eq!(placed, [id.clone()], "{number}: a success is one call");
             }
-            // Never accepted: the listener's end met it.
             Seen::NotTaken => assert!(placed.is_empty(), "{number}"),
-            Seen::Lost(error) => assert!(placed.is_empty(), "{number} was placed and lost: {error}"),
+            Seen::Lost(error) => panic!("{number} got no answer: {error}"),
         }
     }
     assert!(placed.is_empty(), "nobody asked for {placed:?}");
@@ -127,11 +125,6 @@ async fn what_was_accepted_is_answered_and_a_success_is_one_call() {
         .iter()
         .filter(|(_, seen)| matches!(seen, Seen::Answered { last: true, .. }));
     assert!(told.count() >= AROUND, "connections are told");
-    let lost = seen.iter().filter(|(_, seen)| matches!(seen, Seen::Lost(_)));
-    assert!(
-        lost.count() <= CLIENTS,
-        "at most one for each client, at the listener's end"
-    );
     assert!(!ended.said.contains("cut off"), "{}", ended.said);
     assert!(ended.said.contains("\"stopped\""), "{}", ended.said);
     assert_eq!(simulator.asterisk().socket_ends(), [Some(1001)]);
