@@ -2,10 +2,13 @@
 
 use std::time::Duration;
 
-use tokio::io::AsyncWriteExt as _;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
 
 use super::{connected, stopped, variable};
 use crate::support::app::{LIMIT, simulator};
+use crate::support::eventually;
 use crate::support::http2::*;
 use crate::support::program::Program;
 use crate::support::tls::Pair;
@@ -26,6 +29,34 @@ async fn a_half_open_event_socket_puts_nothing_off() {
     let (mut program, _) = connected(&simulator, &[]).await;
     simulator.asterisk().freeze_event_sockets();
     stopped(&mut program, "TERM", Duration::from_secs(5)).await;
+}
+
+#[actix_rt::test]
+async fn a_request_that_comes_after_the_listener_is_gone_is_answered_on_its_connection() {
+    const HEAD: &str = "POST /pbx-api/make-call HTTP/1.1\r\nhost: a\r\ncontent-type: application/json\r\n";
+    const BODY: &str = r#"{"source_caller_id":79990000001,"caller_id":102}"#;
+    let simulator = simulator().await;
+    let (mut program, origin) = connected(&simulator, &[]).await;
+    let to = origin.strip_prefix("http://").expect("an origin");
+    let mut client = TcpStream::connect(to).await.expect("a connection");
+    client.write_all(HEAD.as_bytes()).await.expect("half a head");
+    program.signal("TERM");
+    program.says("accepting no more").await;
+    eventually("nothing is accepted", LIMIT, async || {
+        TcpStream::connect(to).await.is_err().then_some(())
+    })
+    .await;
+    let rest = format!("content-length: {}\r\n\r\n{BODY}", BODY.len());
+    client.write_all(rest.as_bytes()).await.expect("the rest");
+    let mut answer = String::new();
+    timeout(LIMIT, client.read_to_string(&mut answer))
+        .await
+        .expect("an end in time")
+        .expect("an answer");
+    assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+    assert!(answer.to_lowercase().contains("connection: close"), "{answer}");
+    assert_eq!(simulator.asterisk().originates().len(), 1);
+    assert_eq!(program.ended().await.code, Some(0));
 }
 
 #[actix_rt::test]
