@@ -60,7 +60,11 @@ fn nothing_lost(simulator: &Simulator, seen: &[(u64, Seen)]) {
         match seen {
             Seen::Answered { status, id, .. } => {
                 assert_eq!(*status, StatusCode::OK, "{number}");
-                assert_eq!(placed, [id.clone()], "{number}: a success is one call");
+                assert_eq!(
+                    placed,
+                    std::slice::from_ref(id),
+                    "{number}: a success is one call"
+                );
             }
             Seen::NotTaken => assert!(placed.is_empty(), "{number}"),
             Seen::Lost(error) => panic!("{number} got no answer: {error}"),
