@@ -62,6 +62,8 @@ pub(crate) const HTTP_CONNECTIONS: &str = "mege_http_connections";
 pub(crate) const HTTP_CONNECTIONS_CUT: &str = "mege_http_connections_cut_total";
 /// HTTP/1 requests that were refused because they cannot be parsed or their head is too large.
 pub(crate) const HTTP_MALFORMED: &str = "mege_http_malformed_total";
+/// How long the gateway has been on its way out; 0 while it is not.
+pub(crate) const DRAIN_SECONDS: &str = "mege_drain_seconds";
 /// TLS handshakes that failed or took too long.
 pub(crate) const TLS_HANDSHAKES_FAILED: &str = "mege_tls_handshakes_failed_total";
 /// 1 while the certificate's files hold what cannot be used, and the one before is served; otherwise 0.
@@ -122,6 +124,11 @@ pub(crate) fn describe() {
         "Connections ended by the HTTP server, by reason"
     );
     describe_counter!(HTTP_MALFORMED, "HTTP/1 requests that cannot be parsed");
+    describe_gauge!(
+        DRAIN_SECONDS,
+        Unit::Seconds,
+        "How long the gateway has been on its way out; 0 while it is not"
+    );
     describe_counter!(
         TLS_HANDSHAKES_FAILED,
         "TLS handshakes that failed or took too long"

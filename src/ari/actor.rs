@@ -4,8 +4,10 @@ use std::time::Duration;
 
 use actix::fut::WrapFuture as _;
 use actix::{
-    Actor, ActorFutureExt as _, AsyncContext as _, Context, Handler, Message, ResponseFuture, StreamHandler,
+    Actor, ActorFutureExt as _, AsyncContext as _, Context, Handler, Message, ResponseFuture, SpawnHandle,
+    StreamHandler,
 };
+use actix_rt::task::JoinHandle;
 use jiff::Timestamp;
 use tokio::time::Instant;
 use tokio_stream::wrappers::ReceiverStream;
@@ -14,7 +16,7 @@ use super::client::AriClient;
 use super::connection::{self, Connection, Detail, Opened, Snapshot};
 use super::error::AriError;
 use super::event::{Channel, Event};
-use super::messages::{Originate, Originated};
+use super::messages::{Leave, Originate, Originated};
 use super::recollect;
 use super::socket::Received;
 use super::tracker::{CallTracker, Outcome};
@@ -75,6 +77,8 @@ pub struct AriActor {
     attempt: u32,
     connects: u64,
     connected_at: Option<Instant>,
+    /// What the actor hears of the socket, and what holds it.
+    socket: Option<(SpawnHandle, JoinHandle<()>)>,
     /// Whether Asterisk is being asked what lives on it.
     reviewing: bool,
     /// Whether something may have been missed since Asterisk was last asked.
@@ -117,6 +121,7 @@ impl AriActor {
             attempt: 0,
             connects: 0,
             connected_at: None,
+            socket: None,
             reviewing: false,
             stale: false,
             settings,
@@ -139,6 +144,9 @@ impl AriActor {
     /// `→ Connecting`
     fn connect(&mut self, ctx: &mut Context<Self>) {
         let Some(app) = self.app.clone() else { return };
+        if self.has_left() {
+            return;
+        }
         self.enter(Connection::Connecting);
         let opening = connection::open(
             self.client.clone(),
@@ -154,16 +162,23 @@ impl AriActor {
 
     /// `Connecting → Connected`: the events since the socket was opened first, then what lives on Asterisk.
     fn connected(&mut self, opened: Opened, ctx: &mut Context<Self>) {
+        if self.has_left() {
+            return;
+        }
         self.connects += 1;
         self.connected_at = Some(Instant::now());
         self.trunk = Some(opened.trunk);
         self.reconcile_later(opened.snapshot, ctx);
-        ctx.add_stream(ReceiverStream::new(opened.frames));
+        let heard = ctx.add_stream(ReceiverStream::new(opened.frames));
+        self.socket = Some((heard, opened.pump));
         self.enter(Connection::Connected);
     }
 
     /// `Connecting | Connected | Replaced → Waiting`
     fn wait(&mut self, error: AriError, ctx: &mut Context<Self>) {
+        if self.has_left() {
+            return;
+        }
         tracing::warn!(actor = self.health.name(), %error, "no connection to Asterisk");
         let lasted = self.connected_at.take().map(|since| since.elapsed());
         if lasted.is_some_and(|lasted| lasted >= STABLE) {
@@ -173,6 +188,10 @@ impl AriActor {
         self.attempt = self.attempt.saturating_add(1);
         self.enter(Connection::Waiting(error));
         ctx.run_later(delay, |actor, ctx| actor.connect(ctx));
+    }
+
+    fn has_left(&self) -> bool {
+        matches!(self.connection, Connection::Left)
     }
 
     fn enter(&mut self, connection: Connection) {
@@ -355,6 +374,30 @@ impl Handler<Ask<Originate>> for AriActor {
             placed
                 .map(|_| Originated { call_id: id })
                 .map_err(AskError::Reply)
+        })
+    }
+}
+
+impl Handler<Ask<Leave>> for AriActor {
+    type Result = ResponseFuture<Reply<Leave>>;
+
+    fn handle(&mut self, ask: Ask<Leave>, ctx: &mut Self::Context) -> Self::Result {
+        let ask = match ask.begin() {
+            Ok(ask) => ask,
+            Err(reply) => return reply,
+        };
+        self.enter(Connection::Left);
+        let pump = self.socket.take().map(|(heard, pump)| {
+            // Nobody listens: the pump closes the socket.
+            ctx.cancel_future(heard);
+            pump
+        });
+        ask.run(move |Leave, _| async move {
+            // A panic in it was counted.
+            if let Some(pump) = pump {
+                let _ = pump.await;
+            }
+            Ok(())
         })
     }
 }

@@ -1,5 +1,6 @@
 //! The connection to one Asterisk: opening it, and where it stands.
 
+use actix_rt::task::JoinHandle;
 use jiff::Timestamp;
 use serde::Serialize;
 use tokio::sync::mpsc;
@@ -17,7 +18,7 @@ const ALL_BRIDGES: &str = "__AST_BRIDGE_ALL_TOPIC";
 
 /// Where the connection stands.
 ///
-/// `Connecting → Connected → Waiting → Connecting`, and `Connected → Replaced` until that socket closes.
+/// `Connecting → Connected → Waiting → Connecting`, and `Connected → Replaced` until that socket closes. From each of them `→ Left`.
 #[derive(Debug, Clone)]
 pub(super) enum Connection {
     /// The socket is being opened, subscribed and resynchronised.
@@ -28,6 +29,8 @@ pub(super) enum Connection {
     Waiting(AriError),
     /// Another gateway took our application over. We do not fight for it.
     Replaced,
+    /// The gateway stops: nothing is opened any more.
+    Left,
 }
 
 impl Connection {
@@ -41,6 +44,7 @@ impl Connection {
             Self::Replaced => Err(AriError::NotConnected(
                 "another gateway took our application over".to_owned(),
             )),
+            Self::Left => Err(AriError::NotConnected("the gateway stops".to_owned())),
         }
     }
 
@@ -51,6 +55,7 @@ impl Connection {
             Self::Connected => "connected",
             Self::Waiting(_) => "waiting",
             Self::Replaced => "replaced",
+            Self::Left => "left",
         }
     }
 }
@@ -76,6 +81,8 @@ pub(super) struct Detail {
 #[derive(Debug)]
 pub(super) struct Opened {
     pub(super) frames: mpsc::Receiver<Received>,
+    /// What fills it. It ends when the socket has.
+    pub(super) pump: JoinHandle<()>,
     pub(super) trunk: Result<(), AriError>,
     pub(super) snapshot: Snapshot,
 }
@@ -100,7 +107,7 @@ pub(super) async fn open(
     let socket = socket::open(&settings, &app).await?;
     let (sender, frames) = socket::queue();
     // Given up half-way, `frames` is dropped, and the pump closes the socket.
-    spawn_detached(
+    let pump = spawn_detached(
         &health,
         "event socket",
         socket::pump(socket, sender, health.name().to_owned()),
@@ -118,6 +125,7 @@ pub(super) async fn open(
     let snapshot = snapshot(client).await?;
     Ok(Opened {
         frames,
+        pump,
         trunk,
         snapshot,
     })

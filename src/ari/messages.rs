@@ -29,3 +29,14 @@ pub struct Originated {
     /// The call, and the id of its first channel.
     pub call_id: CallId,
 }
+
+/// Request: close the event socket in order and open no other, because the gateway stops.
+#[derive(Debug, Clone, Copy)]
+pub struct Leave;
+
+impl Request for Leave {
+    type Reply = ();
+    type Error = AriError;
+    const OPERATION: &'static str = "leave";
+    const CLASS: Class = Class::Write;
+}

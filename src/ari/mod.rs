@@ -13,4 +13,4 @@ mod tracker;
 pub use actor::{AriActor, AriHandle, AriSettings, spawn};
 pub use client::probe;
 pub use error::AriError;
-pub use messages::{Originate, Originated};
+pub use messages::{Leave, Originate, Originated};

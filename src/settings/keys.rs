@@ -172,6 +172,7 @@ pub(super) static KEYS: &[Key] = &[
     Key::text("http.prefix", PREFIX, is_prefix),
     Key::new("http.allowed_origins", Rule::Texts(ORIGINS, is_origin)),
     Key::whole("http.timeout_ms", 100..=600_000),
+    Key::whole("http.drain_ms", 0..=600_000),
     Key::whole("http.shutdown_ms", 100..=600_000),
     Key::text("http.public_url", URL, |text| {
         HttpUrl::try_from(text.to_owned()).is_ok()

@@ -15,6 +15,7 @@ mod contract;
 mod demo;
 mod deployment;
 mod doors;
+mod drain;
 mod drop_in;
 mod fault_proxy;
 mod hostile;

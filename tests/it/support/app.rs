@@ -191,6 +191,8 @@ fn settings(folder: &Path, variables: &[(&str, String)]) -> Settings {
     let mut environment = BTreeMap::from([
         ("APP_PORT".into(), "0".into()),
         ("DATABASE_URL".into(), store.into()),
+        // Nobody asks whether to send requests here.
+        ("MEGE__HTTP__DRAIN_MS".into(), "0".into()),
     ]);
     environment.extend(
         variables
