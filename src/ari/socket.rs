@@ -118,7 +118,7 @@ async fn farewell(sink: &mut SplitSink<Socket, Message>, stream: &mut SplitStrea
         Ok::<_, awc::error::WsProtocolError>(())
     };
     match timeout(FAREWELL, closing).await {
-        Ok(Ok(())) => {}
+        Ok(Ok(())) => tracing::debug!(actor, "the event socket is closed"),
         Ok(Err(error)) => tracing::debug!(actor, %error, "the event socket broke at its end"),
         Err(_) => tracing::debug!(actor, "the event socket's end was not answered"),
     }
