@@ -4,29 +4,36 @@ use std::time::Duration;
 
 use actix::fut::WrapFuture as _;
 use actix::{
-    Actor, ActorFutureExt as _, AsyncContext as _, Context, Handler, Message, ResponseFuture, StreamHandler,
+    Actor, ActorFutureExt as _, Addr, AsyncContext as _, Context, Handler, Message, ResponseFuture,
+    StreamHandler,
 };
 use jiff::Timestamp;
+use tokio::sync::mpsc::WeakSender;
 use tokio::time::Instant;
 use tokio_stream::wrappers::ReceiverStream;
 
+use super::calls::Calls;
 use super::client::AriClient;
 use super::connection::{self, Connection, Detail, Opened, Snapshot};
 use super::error::AriError;
 use super::event::{Channel, Event};
-use super::messages::{Originate, Originated};
+use super::live_calls::LiveCalls;
+use super::messages::{Hangup, Originate, Originated};
 use super::recollect;
 use super::socket::Received;
 use super::tracker::{CallTracker, Outcome};
 use crate::actor::{
     self, ActorHandle, Ask, AskError, Backoff, Class, Health, Placement, Reply, RestartPolicy, Spawn,
 };
-use crate::ledger::{Call, CallId, Journal, LedgerHandle};
+use crate::ledger::{CallId, Journal, LedgerHandle};
 use crate::metric;
 use crate::settings::AsteriskSettings;
 
 /// Between two looks for calls of which Asterisk has shown nothing yet, and for a trunk it did not know.
 const REVIEW: Duration = Duration::from_secs(10);
+
+/// Between two reports of how it stands.
+const REPORT: Duration = Duration::from_secs(1);
 
 /// Between two resynchronisations without a cause.
 const RESYNCHRONISE: Duration = Duration::from_secs(300);
@@ -60,13 +67,15 @@ pub struct AriSettings {
     pub passing_instance: String,
     /// Where what becomes of calls is put.
     pub journal: Journal,
+    /// Which calls live: those of the actor's earlier lives too.
+    pub live_calls: LiveCalls,
 }
 
 /// Owns one Asterisk.
 pub struct AriActor {
     settings: AriSettings,
     client: AriClient,
-    calls: CallTracker,
+    calls: Calls,
     connection: Connection,
     since: Timestamp,
     /// The Stasis application, once the instance is known.
@@ -75,6 +84,8 @@ pub struct AriActor {
     attempt: u32,
     connects: u64,
     connected_at: Option<Instant>,
+    /// The queue of the event socket, to see how full it is.
+    queue: Option<WeakSender<Received>>,
     /// Whether Asterisk is being asked what lives on it.
     reviewing: bool,
     /// Whether something may have been missed since Asterisk was last asked.
@@ -95,7 +106,10 @@ impl std::fmt::Debug for AriActor {
 pub fn spawn(settings: AriSettings, placement: Placement) -> AriHandle {
     let spawn = Spawn {
         name: settings.name.clone(),
-        limits: vec![(Class::Originate, settings.asterisk.limits)],
+        limits: vec![
+            (Class::Originate, settings.asterisk.limits),
+            (Class::Hangup, settings.asterisk.hangup_limits()),
+        ],
         placement,
         restart: RestartPolicy::default(),
         depends_on: Vec::new(),
@@ -109,7 +123,11 @@ impl AriActor {
     fn new(settings: AriSettings, health: Health) -> Self {
         Self {
             client: AriClient::new(&settings.asterisk),
-            calls: CallTracker::new(&settings.name, settings.asterisk.ring_timeout()),
+            calls: Calls::new(
+                CallTracker::new(&settings.name, settings.asterisk.ring_timeout()),
+                settings.live_calls.clone(),
+                settings.journal.clone(),
+            ),
             connection: Connection::Connecting,
             since: Timestamp::now(),
             app: None,
@@ -117,6 +135,7 @@ impl AriActor {
             attempt: 0,
             connects: 0,
             connected_at: None,
+            queue: None,
             reviewing: false,
             stale: false,
             settings,
@@ -130,10 +149,14 @@ impl AriActor {
         self.trunk.clone().unwrap_or(Ok(()))
     }
 
-    fn record(&self, calls: impl IntoIterator<Item = Call>) {
-        for call in calls {
-            self.settings.journal.record(&call);
-        }
+    /// Begins a call: from here on it has its slot, is followed, and will be in the ledger.
+    fn begin(&mut self, request: &Originate) -> Result<CallId, AriError> {
+        self.ready()?;
+        self.calls.begin(request, Timestamp::now()).map_err(|full| {
+            let actor = self.health.name().to_owned();
+            metrics::counter!(metric::SHED, "actor" => actor, "reason" => "live_calls").increment(1);
+            AriError::TooManyCalls(full)
+        })
     }
 
     /// `→ Connecting`
@@ -155,6 +178,8 @@ impl AriActor {
     /// `Connecting → Connected`: the events since the socket was opened first, then what lives on Asterisk.
     fn connected(&mut self, opened: Opened, ctx: &mut Context<Self>) {
         self.connects += 1;
+        self.count(metric::ARI_CONNECTS);
+        self.queue = Some(opened.queue);
         self.connected_at = Some(Instant::now());
         self.trunk = Some(opened.trunk);
         self.reconcile_later(opened.snapshot, ctx);
@@ -181,7 +206,15 @@ impl AriActor {
         self.publish();
     }
 
+    fn count(&self, name: &'static str) {
+        metrics::counter!(name, "actor" => self.health.name().to_owned()).increment(1);
+    }
+
     fn publish(&self) {
+        let queue = self.queue.as_ref().and_then(WeakSender::upgrade);
+        let frames = queue.map_or(0, |queue| queue.max_capacity() - queue.capacity());
+        metrics::gauge!(metric::ARI_QUEUE_FRAMES, "actor" => self.health.name().to_owned())
+            .set(frames as f64);
         let ready = self.ready();
         let detail = Detail {
             connection: self.connection.name(),
@@ -190,6 +223,7 @@ impl AriActor {
             trunk: self.settings.asterisk.trunk.to_string(),
             trunk_known: self.trunk.as_ref().map(Result::is_ok),
             open_calls: self.calls.len(),
+            live_calls: self.calls.live(),
             connects: self.connects,
             error: ready.as_ref().err().map(ToString::to_string),
         };
@@ -210,15 +244,14 @@ impl AriActor {
     }
 
     fn reconcile(&mut self, snapshot: &Snapshot) {
-        let Snapshot {
-            channels,
-            bridges,
-            asked_at,
-        } = snapshot;
-        let changed = self
-            .calls
-            .reconcile(channels, bridges, *asked_at, Timestamp::now());
-        self.record(changed);
+        let freed = self.calls.reconcile(snapshot, Timestamp::now());
+        if freed > 0 {
+            tracing::info!(
+                actor = self.health.name(),
+                freed,
+                "calls that nobody followed are over"
+            );
+        }
     }
 
     /// Something may have been missed: what is under way may have been asked too early to show it.
@@ -253,15 +286,13 @@ impl AriActor {
     /// The slow, regular look at what no event tells.
     fn review(&mut self, ctx: &mut Context<Self>) {
         let blind = matches!(self.connection, Connection::Replaced);
-        if self.stale || blind || self.calls.has_unseen() {
+        if self.stale || blind || self.calls.are_in_doubt() {
             self.resynchronise(ctx);
         }
-        let expired = self.calls.expire(Instant::now(), Timestamp::now());
-        self.record(expired);
+        self.calls.expire(Instant::now(), Timestamp::now());
         if matches!(self.trunk, Some(Err(_))) && matches!(self.connection, Connection::Connected) {
             self.look_for_trunk(ctx);
         }
-        self.publish();
     }
 
     /// A trunk that was not there may have been configured since.
@@ -285,14 +316,8 @@ impl AriActor {
                 );
                 self.enter(Connection::Replaced);
             }
-            Ok(event) => {
-                let changed = self.calls.apply(&event, Timestamp::now(), Instant::now());
-                self.record(changed);
-            }
-            Err(_) => {
-                let actor = self.health.name().to_owned();
-                metrics::counter!(metric::ARI_BAD_FRAMES, "actor" => actor).increment(1);
-            }
+            Ok(event) => self.calls.apply(&event, Timestamp::now(), Instant::now()),
+            Err(_) => self.count(metric::ARI_BAD_FRAMES),
         }
     }
 }
@@ -322,6 +347,7 @@ impl Actor for AriActor {
             actor.calls.adopt(calls, Instant::now(), settled_at);
             actor.missed(ctx);
         }));
+        ctx.run_interval(REPORT, |actor, _| actor.publish());
         ctx.run_interval(REVIEW, Self::review);
         ctx.run_interval(RESYNCHRONISE, Self::resynchronise);
     }
@@ -335,27 +361,32 @@ impl Handler<Ask<Originate>> for AriActor {
             Ok(ask) => ask,
             Err(reply) => return reply,
         };
-        let begun = self.ready().map(|()| {
-            let Originate { extension, number } = ask.message();
-            let call = self.calls.begin(extension, number, Timestamp::now());
-            self.settings.journal.record(&call);
-            call.id
+        let begun = self.begin(ask.message()).map(|id| Settling {
+            address: ctx.address(),
+            id,
+            outcome: Outcome::Unknown("the request was interrupted".to_owned()),
         });
-        let (client, address) = (self.client.clone(), ctx.address());
+        let client = self.client.clone();
+        // Counted from here: a request that was not even begun by then never leaves.
+        let latest = Instant::now() + self.settings.asterisk.request_timeout();
         ask.run_to_end(move |message, deadline| async move {
-            let id = begun.map_err(AskError::Reply)?;
-            let placed = client.originate(id, &message, deadline).await;
-            actor::notify(
-                &address,
-                Settle {
-                    id,
-                    outcome: outcome(&placed),
-                },
-            );
-            placed
-                .map(|_| Originated { call_id: id })
-                .map_err(AskError::Reply)
+            let mut settling = begun.map_err(AskError::Reply)?;
+            let call_id = settling.id;
+            let placed = client.originate(call_id, &message, deadline.min(latest)).await;
+            settling.outcome = outcome(&placed);
+            placed.map(|_| Originated { call_id }).map_err(AskError::Reply)
         })
+    }
+}
+
+impl Handler<Ask<Hangup>> for AriActor {
+    type Result = ResponseFuture<Reply<Hangup>>;
+
+    /// Without the event socket too: Asterisk may answer all the same.
+    fn handle(&mut self, ask: Ask<Hangup>, _: &mut Self::Context) -> Self::Result {
+        let channel = self.calls.channel_to_end(ask.message().call_id);
+        let client = self.client.clone();
+        ask.run(move |_, deadline| async move { client.hang_up(&channel, deadline).await })
     }
 }
 
@@ -363,15 +394,36 @@ fn outcome(placed: &Result<Option<Channel>, AriError>) -> Outcome {
     match placed {
         Ok(channel) => Outcome::Accepted(channel.clone()),
         Err(error @ AriError::OutcomeUnknown(_)) => Outcome::Unknown(error.to_string()),
-        Err(error @ (AriError::RequestNotSent(_) | AriError::NotConnected(_))) => {
-            Outcome::NotSent(error.to_string())
-        }
+        Err(
+            error @ (AriError::RequestNotSent(_)
+            | AriError::NotConnected(_)
+            | AriError::TooManyCalls(_)
+            | AriError::TrunkRate { .. }
+            | AriError::NoSuchCall),
+        ) => Outcome::NotSent(error.to_string()),
         Err(
             error @ (AriError::Unauthorized
             | AriError::UnknownTrunk(_)
             | AriError::Rejected { .. }
             | AriError::Decode(_)),
         ) => Outcome::Rejected(error.to_string()),
+    }
+}
+
+/// A request to originate that is under way. However it ends, in a panic too, the actor hears of it.
+struct Settling {
+    address: Addr<AriActor>,
+    id: CallId,
+    outcome: Outcome,
+}
+
+impl Drop for Settling {
+    fn drop(&mut self) {
+        let settle = Settle {
+            id: self.id,
+            outcome: self.outcome.clone(),
+        };
+        actor::notify(&self.address, settle);
     }
 }
 
@@ -393,8 +445,7 @@ impl Handler<Settle> for AriActor {
         if matches!(outcome, Outcome::Unknown(_)) {
             ctx.run_later(ASK_ABOUT_UNKNOWN, Self::missed);
         }
-        let changed = self.calls.settle(id, outcome, Timestamp::now(), Instant::now());
-        self.record(changed);
+        self.calls.settle(id, outcome, Timestamp::now(), Instant::now());
     }
 }
 
@@ -404,6 +455,7 @@ impl StreamHandler<Received> for AriActor {
             Received::Frame(frame) => self.event(&frame),
             Received::Gap(missed) => {
                 tracing::warn!(actor = self.health.name(), missed, "events were dropped");
+                self.count(metric::ARI_GAPS);
                 self.missed(ctx);
             }
             Received::Closed(reason) => self.wait(AriError::NotConnected(reason), ctx),
