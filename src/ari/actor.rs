@@ -154,7 +154,7 @@ impl AriActor {
         self.ready()?;
         self.calls.begin(request, Timestamp::now()).map_err(|full| {
             let actor = self.health.name().to_owned();
-            metrics::counter!(metric::SHED, "actor" => actor, "reason" => "live_calls").increment(1);
+            metrics::counter!(metric::SHED, "actor" => actor, "class" => "originate", "reason" => "live_calls").increment(1);
             AriError::TooManyCalls(full)
         })
     }

@@ -76,7 +76,7 @@ impl Trunk {
             && let Err(excess) = pace.turn(self.limits, deadline).await
         {
             let actor = self.asterisk.name().to_owned();
-            metrics::counter!(metric::SHED, "actor" => actor, "reason" => "trunk_rate").increment(1);
+            metrics::counter!(metric::SHED, "actor" => actor, "class" => "originate", "reason" => "trunk_rate").increment(1);
             return Err(AskError::Reply(AriError::TrunkRate {
                 retry_after: excess.retry_after,
             }));
@@ -90,7 +90,7 @@ impl Trunk {
         self.calls.holds(call)
     }
 
-    /// Ends a call, in whatever state it is.
+    /// Ends a call, in whatever state it is. It waits behind no originate.
     ///
     /// # Errors
     /// As [`ActorHandle::ask`](crate::actor::ActorHandle::ask), and [`AriError::NoSuchCall`].

@@ -17,10 +17,13 @@ mod deployment;
 mod doors;
 mod drop_in;
 mod fault_proxy;
+mod hangup;
 mod hostile;
 mod isolation;
+mod live_calls;
 mod load;
 mod migrate;
+mod no_leak;
 mod no_lost_cdr;
 #[cfg(feature = "peers")]
 mod peers;
@@ -32,3 +35,4 @@ mod start;
 mod support;
 mod survival;
 mod tls;
+mod trunk_rate;
