@@ -16,7 +16,7 @@ use crate::support::calls::detail;
 use crate::support::eventually;
 
 /// A call lasts as long as the test lets it.
-const LONG: Duration = Duration::from_secs(120);
+pub(crate) const LONG: Duration = Duration::from_secs(120);
 
 /// A simulator whose calls are answered in a moment and then last until somebody hangs up.
 pub(crate) async fn patient() -> Simulator {
