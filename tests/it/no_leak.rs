@@ -1,5 +1,8 @@
 //! However calls end, nothing of them is left: no slot, no permit, no channel, no memory.
 
+#[cfg(feature = "peers")]
+mod asterisk;
+
 use std::cell::{Cell, RefCell};
 use std::net::Ipv4Addr;
 use std::time::Duration;
