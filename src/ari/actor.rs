@@ -1,31 +1,29 @@
 //! The actor that owns one Asterisk: its REST connections, its event socket, and what is known of its calls.
 
+mod requests;
+
 use std::time::Duration;
 
 use actix::fut::WrapFuture as _;
-use actix::{
-    Actor, ActorFutureExt as _, Addr, AsyncContext as _, Context, Handler, Message, ResponseFuture,
-    StreamHandler,
-};
+use actix::{Actor, ActorFutureExt as _, AsyncContext as _, Context, StreamHandler};
+use futures_util::FutureExt as _;
+use futures_util::future::{Either, ready, select};
 use jiff::Timestamp;
 use tokio::sync::mpsc::WeakSender;
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep};
 use tokio_stream::wrappers::ReceiverStream;
 
 use super::calls::Calls;
 use super::client::AriClient;
 use super::connection::{self, Connection, Detail, Opened, Snapshot};
 use super::error::AriError;
-use super::event::{Channel, Event};
+use super::event::Event;
 use super::live_calls::LiveCalls;
-use super::messages::{Hangup, Originate, Originated};
 use super::recollect;
 use super::socket::Received;
-use super::tracker::{CallTracker, Outcome};
-use crate::actor::{
-    self, ActorHandle, Ask, AskError, Backoff, Class, Health, Placement, Reply, RestartPolicy, Spawn,
-};
-use crate::ledger::{CallId, Journal, LedgerHandle};
+use super::tracker::CallTracker;
+use crate::actor::{self, ActorHandle, Backoff, Class, Health, Placement, RestartPolicy, Spawn};
+use crate::ledger::{Journal, LedgerHandle};
 use crate::metric;
 use crate::settings::AsteriskSettings;
 
@@ -40,6 +38,9 @@ const RESYNCHRONISE: Duration = Duration::from_secs(300);
 
 /// How long events that were sent before a snapshot may be on their way when it has arrived.
 const CATCH_UP: Duration = Duration::from_millis(500);
+
+/// How long a connection waits for the ledger to tell of the calls that live already.
+const HEAD_START: Duration = Duration::from_secs(1);
 
 /// How soon to ask Asterisk about a call whose request was not answered.
 const ASK_ABOUT_UNKNOWN: Duration = Duration::from_secs(1);
@@ -147,16 +148,6 @@ impl AriActor {
     fn ready(&self) -> Result<(), AriError> {
         self.connection.ready()?;
         self.trunk.clone().unwrap_or(Ok(()))
-    }
-
-    /// Begins a call: from here on it has its slot, is followed, and will be in the ledger.
-    fn begin(&mut self, request: &Originate) -> Result<CallId, AriError> {
-        self.ready()?;
-        self.calls.begin(request, Timestamp::now()).map_err(|full| {
-            let actor = self.health.name().to_owned();
-            metrics::counter!(metric::SHED, "actor" => actor, "class" => "originate", "reason" => "live_calls").increment(1);
-            AriError::TooManyCalls(full)
-        })
     }
 
     /// `→ Connecting`
@@ -334,11 +325,20 @@ impl Actor for AriActor {
         let (name, born) = (self.settings.name.clone(), Timestamp::now());
         let instance =
             recollect::instance(ledger.clone(), self.settings.passing_instance.clone()).into_actor(self);
-        let recollection = instance.then(move |instance, actor, ctx| {
+        // The calls that live come before those that are placed once there is a connection; but not for long.
+        let early = instance.then(move |instance, actor, _| {
             actor.calls.name_instance(&instance);
             actor.app = Some(format!("{prefix}-{instance}"));
+            let open_calls = Box::pin(recollect::open_calls(ledger, name, instance));
+            select(open_calls, Box::pin(sleep(HEAD_START))).into_actor(actor)
+        });
+        let recollection = early.then(|early, actor, ctx| {
             actor.connect(ctx);
-            recollect::open_calls(ledger, name, instance).into_actor(actor)
+            let calls = match early {
+                Either::Left((calls, _)) => ready(calls).left_future(),
+                Either::Right(((), later)) => later.right_future(),
+            };
+            calls.into_actor(actor)
         });
         ctx.spawn(recollection.map(move |mut calls, actor, ctx| {
             // What this life began it knows better.
@@ -350,102 +350,6 @@ impl Actor for AriActor {
         ctx.run_interval(REPORT, |actor, _| actor.publish());
         ctx.run_interval(REVIEW, Self::review);
         ctx.run_interval(RESYNCHRONISE, Self::resynchronise);
-    }
-}
-
-impl Handler<Ask<Originate>> for AriActor {
-    type Result = ResponseFuture<Reply<Originate>>;
-
-    fn handle(&mut self, ask: Ask<Originate>, ctx: &mut Self::Context) -> Self::Result {
-        let ask = match ask.begin() {
-            Ok(ask) => ask,
-            Err(reply) => return reply,
-        };
-        let begun = self.begin(ask.message()).map(|id| Settling {
-            address: ctx.address(),
-            id,
-            outcome: Outcome::Unknown("the request was interrupted".to_owned()),
-        });
-        let client = self.client.clone();
-        // Counted from here: a request that was not even begun by then never leaves.
-        let latest = Instant::now() + self.settings.asterisk.request_timeout();
-        ask.run_to_end(move |message, deadline| async move {
-            let mut settling = begun.map_err(AskError::Reply)?;
-            let call_id = settling.id;
-            let placed = client.originate(call_id, &message, deadline.min(latest)).await;
-            settling.outcome = outcome(&placed);
-            placed.map(|_| Originated { call_id }).map_err(AskError::Reply)
-        })
-    }
-}
-
-impl Handler<Ask<Hangup>> for AriActor {
-    type Result = ResponseFuture<Reply<Hangup>>;
-
-    /// Without the event socket too: Asterisk may answer all the same.
-    fn handle(&mut self, ask: Ask<Hangup>, _: &mut Self::Context) -> Self::Result {
-        let channel = self.calls.channel_to_end(ask.message().call_id);
-        let client = self.client.clone();
-        ask.run(move |_, deadline| async move { client.hang_up(&channel, deadline).await })
-    }
-}
-
-fn outcome(placed: &Result<Option<Channel>, AriError>) -> Outcome {
-    match placed {
-        Ok(channel) => Outcome::Accepted(channel.clone()),
-        Err(error @ AriError::OutcomeUnknown(_)) => Outcome::Unknown(error.to_string()),
-        Err(
-            error @ (AriError::RequestNotSent(_)
-            | AriError::NotConnected(_)
-            | AriError::TooManyCalls(_)
-            | AriError::TrunkRate { .. }
-            | AriError::NoSuchCall),
-        ) => Outcome::NotSent(error.to_string()),
-        Err(
-            error @ (AriError::Unauthorized
-            | AriError::UnknownTrunk(_)
-            | AriError::Rejected { .. }
-            | AriError::Decode(_)),
-        ) => Outcome::Rejected(error.to_string()),
-    }
-}
-
-/// A request to originate that is under way. However it ends, in a panic too, the actor hears of it.
-struct Settling {
-    address: Addr<AriActor>,
-    id: CallId,
-    outcome: Outcome,
-}
-
-impl Drop for Settling {
-    fn drop(&mut self) {
-        let settle = Settle {
-            id: self.id,
-            outcome: self.outcome.clone(),
-        };
-        actor::notify(&self.address, settle);
-    }
-}
-
-/// Note to self: a request to originate has ended.
-#[derive(Debug)]
-struct Settle {
-    id: CallId,
-    outcome: Outcome,
-}
-
-impl Message for Settle {
-    type Result = ();
-}
-
-impl Handler<Settle> for AriActor {
-    type Result = ();
-
-    fn handle(&mut self, Settle { id, outcome }: Settle, ctx: &mut Self::Context) {
-        if matches!(outcome, Outcome::Unknown(_)) {
-            ctx.run_later(ASK_ABOUT_UNKNOWN, Self::missed);
-        }
-        self.calls.settle(id, outcome, Timestamp::now(), Instant::now());
     }
 }
 
