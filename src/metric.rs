@@ -36,6 +36,16 @@ pub(crate) const BLOCKED_THREADS: &str = "mege_actor_blocked_threads";
 pub(crate) const ARI_FRAMES_DROPPED: &str = "mege_ari_frames_dropped_total";
 /// Frames of an event socket that are no events, by `actor`.
 pub(crate) const ARI_BAD_FRAMES: &str = "mege_ari_bad_frames_total";
+/// Event sockets that were opened to an Asterisk, by `actor`.
+pub(crate) const ARI_CONNECTS: &str = "mege_ari_connects_total";
+/// How often events of an Asterisk were missed because the queue was full, by `actor`.
+pub(crate) const ARI_GAPS: &str = "mege_ari_gaps_total";
+/// Events of an Asterisk that wait to be worked on, by `actor`.
+pub(crate) const ARI_QUEUE_FRAMES: &str = "mege_ari_queue_frames";
+/// Calls that an actor placed and that live, by `actor`.
+pub(crate) const LIVE_CALLS: &str = "mege_live_calls";
+/// How many may live at once, by `actor`: the smaller of its node's limit and its trunk's.
+pub(crate) const LIVE_CALLS_LIMIT: &str = "mege_live_calls_limit";
 /// Requests to PAC, by `pac`, `operation` and `outcome`.
 pub(crate) const PAC_REQUESTS: &str = "mege_pac_requests_total";
 /// Rows stored, by `pbx` and `change`.
@@ -101,6 +111,17 @@ pub(crate) fn describe() {
         "Events of an Asterisk dropped because the queue was full"
     );
     describe_counter!(ARI_BAD_FRAMES, "Frames of an event socket that are no events");
+    describe_counter!(ARI_CONNECTS, "Event sockets opened to an Asterisk");
+    describe_counter!(
+        ARI_GAPS,
+        "How often events of an Asterisk were missed because the queue was full"
+    );
+    describe_gauge!(
+        ARI_QUEUE_FRAMES,
+        "Events of an Asterisk that wait to be worked on"
+    );
+    describe_gauge!(LIVE_CALLS, "Calls placed that live");
+    describe_gauge!(LIVE_CALLS_LIMIT, "How many calls may live at once");
     describe_counter!(PAC_REQUESTS, "Requests to PAC");
     describe_counter!(CDR_STORED, "Rows stored");
     describe_counter!(CDR_QUARANTINED, "Rows that make no sense and were set aside");

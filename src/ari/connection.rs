@@ -9,6 +9,7 @@ use tokio::time::Instant;
 use super::client::{AriClient, UNWANTED};
 use super::error::AriError;
 use super::event::{Application, Bridge, Channel};
+use super::live_calls::LiveCount;
 use super::socket::{self, Received};
 use crate::actor::{Health, spawn_detached};
 use crate::settings::AsteriskSettings;
@@ -72,6 +73,7 @@ pub(super) struct Detail {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) trunk_known: Option<bool>,
     pub(super) open_calls: usize,
+    pub(super) live_calls: LiveCount,
     pub(super) connects: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) error: Option<String>,
@@ -83,6 +85,8 @@ pub(super) struct Opened {
     pub(super) frames: mpsc::Receiver<Received>,
     /// What fills it. It ends when the socket has.
     pub(super) pump: JoinHandle<()>,
+    /// The same queue, to see how full it is.
+    pub(super) queue: mpsc::WeakSender<Received>,
     pub(super) trunk: Result<(), AriError>,
     pub(super) snapshot: Snapshot,
 }
@@ -106,6 +110,7 @@ pub(super) async fn open(
 ) -> Result<Opened, AriError> {
     let socket = socket::open(&settings, &app).await?;
     let (sender, frames) = socket::queue();
+    let queue = sender.downgrade();
     // Given up half-way, `frames` is dropped, and the pump closes the socket.
     let pump = spawn_detached(
         &health,
@@ -126,6 +131,7 @@ pub(super) async fn open(
     Ok(Opened {
         frames,
         pump,
+        queue,
         trunk,
         snapshot,
     })

@@ -11,7 +11,7 @@ use tokio::time::{Instant, timeout};
 use super::stores::{Stores, host};
 use super::{BUILD_PATIENCE, StartError};
 use crate::actor::{Board, Operate, Placement, State};
-use crate::ari::{self, AriHandle, AriSettings, Leave};
+use crate::ari::{self, AriHandle, AriSettings, Leave, Nodes, Trunk};
 use crate::cdr::collector::{self, CollectorHandle};
 use crate::cdr::digest;
 use crate::ledger::Flush;
@@ -32,6 +32,8 @@ pub struct Integrations {
     pub stores: Stores,
     /// Each Asterisk by its configured name.
     pub asterisk: BTreeMap<String, AriHandle>,
+    /// The trunk of each Asterisk.
+    pub(super) trunks: BTreeMap<String, Trunk>,
     /// Each 3CX by its configured name.
     pub pac: BTreeMap<String, PacHandle>,
     /// The collector of each 3CX.
@@ -53,15 +55,22 @@ impl Integrations {
     pub fn spawn(settings: &Settings, placement: Placement) -> Result<Self, StartError> {
         let stores = Stores::spawn(settings, placement);
         let mut asterisk = BTreeMap::new();
-        for (name, node) in &settings.asterisk {
-            let node = AriSettings {
-                name: format!("asterisk.{name}"),
-                asterisk: node.clone(),
+        let mut trunks = BTreeMap::new();
+        let mut nodes = Nodes::default();
+        for (name, section) in &settings.asterisk {
+            let actor = format!("asterisk.{name}");
+            let live_calls = nodes.live_calls(&actor, section);
+            let ari_settings = AriSettings {
+                name: actor,
+                asterisk: section.clone(),
                 ledger: stores.ledger.clone(),
                 passing_instance: format!("p{}", &digest(&host(settings))[..8]),
                 journal: stores.journal.clone(),
+                live_calls: live_calls.clone(),
             };
-            asterisk.insert(name.clone(), ari::spawn(node, placement));
+            let handle = ari::spawn(ari_settings, placement);
+            trunks.insert(name.clone(), nodes.trunk(handle.clone(), live_calls, section));
+            asterisk.insert(name.clone(), handle);
         }
         let mut pacs = BTreeMap::new();
         let mut collectors = BTreeMap::new();
@@ -82,6 +91,7 @@ impl Integrations {
         Ok(Self {
             stores,
             asterisk,
+            trunks,
             pac: pacs,
             collectors,
             recordings,

@@ -18,10 +18,13 @@ mod doors;
 mod drain;
 mod drop_in;
 mod fault_proxy;
+mod hangup;
 mod hostile;
 mod isolation;
+mod live_calls;
 mod load;
 mod migrate;
+mod no_leak;
 mod no_lost_cdr;
 #[cfg(feature = "peers")]
 mod peers;
@@ -33,3 +36,4 @@ mod start;
 mod support;
 mod survival;
 mod tls;
+mod trunk_rate;

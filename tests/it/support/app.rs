@@ -9,6 +9,7 @@ use awc::http::header::HeaderMap;
 use awc::http::{Method, StatusCode};
 use awc::{Client, Connector};
 use mege_gateway::actor::Placement;
+use mege_gateway::ledger::CallId;
 use mege_gateway::settings::{Settings, Sources};
 use mege_gateway::simulator::{Pace, Simulator, SimulatorSettings};
 use mege_gateway::startup::{Application, Integrations};
@@ -166,6 +167,23 @@ impl TestApp {
     pub(crate) async fn make_call(&self, extension: u64, number: u64) -> Reply {
         let body = format!(r#"{{"source_caller_id":{number},"caller_id":{extension}}}"#);
         self.post("/pbx-api/make-call", body).await
+    }
+
+    /// Hangs a call up by the route.
+    pub(crate) async fn hang_up(&self, id: CallId) -> Reply {
+        read(self.client.delete(format!("{}/v1/calls/{id}", self.root)).send()).await
+    }
+
+    /// A counter or gauge of `/metrics`, those of all its labels that are given together.
+    pub(crate) async fn metric(&self, name: &str, labels: &[&str]) -> f64 {
+        let text = self.send(Method::GET, "/metrics", &[], "").await.body;
+        let lines = text.lines().filter(|line| {
+            let rest = line.strip_prefix(name).unwrap_or_default();
+            rest.starts_with(['{', ' ']) && labels.iter().all(|label| rest.contains(label))
+        });
+        lines
+            .filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok())
+            .sum()
     }
 
     /// Stops it in order.
