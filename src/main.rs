@@ -21,6 +21,7 @@ async fn main() -> ExitCode {
         Command::Integrations(what) => command::integrations(cli.config, what).await,
         Command::Migrate => command::migrate(cli.config).await,
         Command::Backfill(range) => command::backfill(cli.config, range).await,
+        Command::Load(what) => command::load(cli.config, what).await,
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -15,18 +15,27 @@ mod requests;
 mod ring;
 mod route;
 mod server;
+mod sessions;
 mod socket;
 mod state;
+mod storm;
+mod writes;
 
 use std::collections::BTreeMap;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::runtime::Handle;
+use tokio_util::task::AbortOnDropHandle;
 
 pub use faults::{AriFault, AriOperation, ReceivedOriginate};
+pub use sessions::Sessions;
+pub use storm::StormReport;
+pub use writes::SocketWrites;
 
 use self::event::Event;
 use self::exchange::Exchange;
@@ -34,7 +43,7 @@ use self::server::Server;
 use self::socket::SocketOrder;
 use super::party::{PartyBehaviour, Script};
 use super::plan::HowOften;
-use super::{SimulatorSettings, pac};
+use super::{SimulatorSettings, locked, pac};
 
 /// The simulated Asterisk, for tests: what it was asked, what its parties do, its faults.
 #[derive(Clone)]
@@ -116,6 +125,12 @@ impl SimulatedAsterisk {
         self.exchange.state().trunks.insert(trunk.to_owned());
     }
 
+    /// How the event sockets that are gone ended, in order: by the code of the client's close frame, or without one.
+    #[must_use]
+    pub fn socket_ends(&self) -> Vec<Option<u16>> {
+        locked(&self.exchange.socket_ends).iter().copied().collect()
+    }
+
     /// Closes the listener and all connections; calls go on.
     ///
     /// # Cancel safety
@@ -163,6 +178,47 @@ impl SimulatedAsterisk {
             event.endpoints.insert(format!("PJSIP/{trunk}"));
             self.exchange.state().publish(&event);
         }
+    }
+
+    /// Tells of so many events in a second for so long, on the simulator's own threads and from now on; the report comes
+    /// when all is written. They are about calls that come and go on the first of the trunks, eight events a call from
+    /// `ChannelCreated` to `ChannelDestroyed`, each about as large as Asterisk's; requests do not see these calls. None:
+    /// the simulator stopped.
+    ///
+    /// # Cancel safety
+    /// When this is dropped, the storm ends.
+    pub fn storm(
+        &self,
+        events_per_s: u32,
+        lasts: Duration,
+    ) -> impl Future<Output = Option<StormReport>> + use<> {
+        let storm = storm::run(Arc::clone(&self.exchange), events_per_s, lasts);
+        let task = AbortOnDropHandle::new(self.exchange.runtime.spawn(storm));
+        async { task.await.ok() }
+    }
+
+    /// How the writing to event sockets went since this was last asked, or since a storm began.
+    #[must_use]
+    pub fn take_socket_writes(&self) -> SocketWrites {
+        self.exchange.writes.take()
+    }
+
+    /// The connections to ARI.
+    #[must_use]
+    pub fn sessions(&self) -> Sessions {
+        self.exchange.sessions.sessions()
+    }
+
+    /// Sets how many connections may be open at once; of more, each is closed as soon as it is there. Until this is
+    /// called it is Asterisk's default, 100. Those that are open stay open.
+    pub fn limit_sessions(&self, limit: usize) {
+        self.exchange.sessions.set(limit);
+    }
+
+    /// How many bytes of oversized answers were sent, all in all: few where the client hung up early.
+    #[must_use]
+    pub fn oversized_bytes(&self) -> u64 {
+        self.exchange.journal.oversized.load(Ordering::Relaxed)
     }
 
     fn order(&self, order: SocketOrder) {

@@ -1,5 +1,6 @@
 //! The event socket.
 
+use std::io::ErrorKind;
 use std::net::{Shutdown, TcpStream};
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,17 +10,24 @@ use actix_ws::{CloseCode, Message, MessageStream, Session};
 use bytes::Bytes;
 use futures_util::StreamExt as _;
 use tokio::sync::{broadcast, mpsc};
-use tokio::time::timeout;
+use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::application::Socket;
 use super::exchange::Exchange;
+use crate::simulator::locked;
 
 /// How many events may wait for a socket.
 const MAX_WAITING: usize = 16_384;
 
+/// How many ends of sockets are remembered.
+const MAX_ENDS: usize = 10_000;
+
 /// How long a socket's orderly end may take.
 const CLOSE_LIMIT: Duration = Duration::from_millis(100);
+
+/// Between two looks whether a client is gone.
+const LOOK: Duration = Duration::from_millis(20);
 
 /// An order to every open event socket.
 #[derive(Debug, Clone)]
@@ -42,6 +50,18 @@ impl Wire {
     /// Breaks the connection. It may be broken already.
     pub(super) fn cut(&self) {
         let _ = self.0.shutdown(Shutdown::Both);
+    }
+
+    /// Returns when the client has closed the connection, which its server does not notice while it answers.
+    pub(super) async fn left(&self) {
+        loop {
+            match self.0.peek(&mut [0]) {
+                Ok(1..) => {}
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+                Ok(0) | Err(_) => return,
+            }
+            sleep(LOOK).await;
+        }
     }
 }
 
@@ -69,6 +89,7 @@ pub(super) fn open(
         exchange: Arc::clone(exchange),
         socket,
         wire: request.conn_data::<Wire>().cloned(),
+        closed_with: None,
     };
     actix_web::rt::spawn(serving.run(session, messages, waiting, orders));
     Ok(response)
@@ -85,11 +106,13 @@ struct Serving {
     /// Also keeps the queue open when the applications are taken from it.
     socket: Socket,
     wire: Option<Wire>,
+    /// The code of the client's close frame.
+    closed_with: Option<u16>,
 }
 
 impl Serving {
     async fn run(
-        self,
+        mut self,
         mut session: Session,
         mut messages: MessageStream,
         mut waiting: mpsc::Receiver<String>,
@@ -126,6 +149,7 @@ impl Serving {
                         | Message::Nop,
                     )) => continue,
                     Some(Ok(Message::Close(reason))) => {
+                        self.closed_with = reason.as_ref().map(|reason| reason.code.into());
                         let _ = session.close(reason).await;
                         // The client closes the connection once it has read that.
                         let _ = timeout(CLOSE_LIMIT, messages.next()).await;
@@ -133,21 +157,28 @@ impl Serving {
                     }
                     Some(Err(_)) | None => return,
                 },
-                () = self.socket.overrun.cancelled() => return close(session).await,
+                () = self.socket.overrun.cancelled() => {
+                    self.exchange.writes.closed(Duration::ZERO);
+                    return close(session).await;
+                }
                 text = waiting.recv() => match text {
                     Some(text) => text,
                     None => return,
                 },
             };
             let limit = self.exchange.settings.event_write_timeout;
+            let begun = Instant::now();
             let written = tokio::select! {
                 written = timeout(limit, session.text(text)) => written.ok(),
                 () = self.socket.overrun.cancelled() => None,
             };
             match written {
-                Some(Ok(())) => {}
+                Some(Ok(())) => self.exchange.writes.wrote(begun.elapsed(), waiting.len()),
                 Some(Err(_)) => return,
-                None => return close(session).await,
+                None => {
+                    self.exchange.writes.closed(begun.elapsed());
+                    return close(session).await;
+                }
             }
         }
     }
@@ -166,6 +197,12 @@ impl Serving {
 impl Drop for Serving {
     fn drop(&mut self) {
         self.exchange.state().disconnect(self.socket.id);
+        let mut ends = locked(&self.exchange.socket_ends);
+        if ends.len() == MAX_ENDS {
+            ends.pop_front();
+        }
+        ends.push_back(self.closed_with);
+        drop(ends);
         if let Some(wire) = &self.wire {
             wire.cut();
         }

@@ -140,21 +140,12 @@ async fn another_gateway_that_takes_our_application_is_not_fought() {
     call_id(&app.make_call(102, NUMBER).await);
 }
 
-/// A counter of `/metrics`, all its labels together.
-async fn counter(app: &TestApp, name: &str) -> f64 {
-    let text = app.get("/metrics").await.body;
-    let lines = text.lines().filter(|line| line.starts_with(name));
-    lines
-        .filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok())
-        .sum()
-}
-
 #[actix_rt::test]
 async fn frames_that_make_no_sense_are_counted_and_passed_over() {
     let simulator = patient().await;
     let app = TestApp::start(&simulated(&simulator)).await;
     app.connected().await;
-    let before = counter(&app, "mege_ari_bad_frames_total").await;
+    let before = app.metric("mege_ari_bad_frames_total", &[]).await;
     let asterisk = simulator.asterisk();
     for text in [
         "{not json",
@@ -168,7 +159,7 @@ async fn frames_that_make_no_sense_are_counted_and_passed_over() {
     asterisk.send_binary(vec![0_u8, 255, 7]);
     let id = call_id(&app.make_call(102, NUMBER).await);
     until(&app, id, CallState::Bridged).await;
-    let bad = counter(&app, "mege_ari_bad_frames_total").await - before;
+    let bad = app.metric("mege_ari_bad_frames_total", &[]).await - before;
     assert!(bad >= 5.0, "{bad} were counted");
     assert_eq!(detail(&app)["connects"], 1);
 }
