@@ -20,10 +20,12 @@ mod drop_in;
 mod fault_proxy;
 mod hangup;
 mod hostile;
+mod integrations;
 mod isolation;
 mod live_calls;
 mod load;
 mod migrate;
+mod monitoring;
 mod no_leak;
 mod no_lost_cdr;
 #[cfg(feature = "peers")]

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use awc::http::StatusCode;
 use jiff::Timestamp;
+use mege_gateway::actor::Drill;
 use mege_gateway::ledger::GetInstance;
 use mege_gateway::simulator::Simulator;
 use serde_json::Value;
@@ -120,7 +121,7 @@ fn assert_nothing_twice(simulator: &Simulator, seen: &[load::Seen]) {
 
 #[actix_rt::test]
 async fn the_actor_of_an_asterisk_survives_and_no_call_is_placed_twice() {
-    let drill = |app: &TestApp| app.integrations.asterisk["main"].drill();
+    let drill = |app: &TestApp| app.integrations.asterisk["main"].drill(Drill::Panic);
     survive("asterisk.main", &[Kind::MakeCall], drill, async |app| {
         app.make_call(102, PROBE).await.status == StatusCode::OK
     })
@@ -129,7 +130,7 @@ async fn the_actor_of_an_asterisk_survives_and_no_call_is_placed_twice() {
 
 #[actix_rt::test]
 async fn the_actor_of_a_pac_survives() {
-    let drill = |app: &TestApp| app.integrations.pac["main"].drill();
+    let drill = |app: &TestApp| app.integrations.pac["main"].drill(Drill::Panic);
     survive("pac.main", &[Kind::Pac], drill, async |app| {
         ask_pac(app).await.is_ok()
     })
@@ -138,7 +139,7 @@ async fn the_actor_of_a_pac_survives() {
 
 #[actix_rt::test]
 async fn the_actor_of_the_cdr_store_survives() {
-    let drill = |app: &TestApp| app.integrations.stores.cdr.drill();
+    let drill = |app: &TestApp| app.integrations.stores.cdr.drill(Drill::Panic);
     survive("cdr", &[Kind::LastCallId, Kind::Cdr], drill, async |app| {
         app.get("/pbx-api/last-call-id").await.status == StatusCode::OK
             && app.post("/pbx-api/cdr", r#"{"call_id":"0"}"#).await.status == StatusCode::OK
@@ -148,7 +149,7 @@ async fn the_actor_of_the_cdr_store_survives() {
 
 #[actix_rt::test]
 async fn the_ledgers_actor_survives_and_calls_do_not_need_it() {
-    let drill = |app: &TestApp| app.integrations.stores.ledger.drill();
+    let drill = |app: &TestApp| app.integrations.stores.ledger.drill(Drill::Panic);
     survive("ledger", &[], drill, async |app| {
         let ledger = &app.integrations.stores.ledger;
         ledger.ask(GetInstance, Instant::now() + LIMIT).await.is_ok()
@@ -161,7 +162,7 @@ async fn a_collector_survives() {
     let drilled = Cell::new(Timestamp::MAX);
     let drill = |app: &TestApp| {
         drilled.set(Timestamp::now());
-        app.integrations.collectors["main"].drill();
+        app.integrations.collectors["main"].drill(Drill::Panic);
     };
     survive("collector.main", &[], drill, async |app| {
         // It is asked nothing; its work is to look, and it has when a look that began after the drill ended well.
