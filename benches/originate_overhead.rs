@@ -31,7 +31,7 @@ use pairs::{Bar, Pace, Spread, Verdict, interleaved};
 use process::{SUBJECT, Server, free_port, pinned};
 use wrk::Posts;
 
-/// Connections of the client. No more of them wait for the gateway's permits than may.
+/// Connections of the client. The gateway has a permit for each, as nginx has no bound.
 const CONNECTIONS: usize = 32;
 
 /// What a client sends, to either.
@@ -51,7 +51,11 @@ fn measure(pace: Pace) {
     let ari = fake_ari::start(Duration::ZERO, folder);
     let nginx = nginx(folder, ari.port);
     // Live calls are those of the last 5 ms: far below any bound on them.
-    let variables = [("MEGE__LOG__FILTER", "warn")];
+    let in_flight = CONNECTIONS.to_string();
+    let variables = [
+        ("MEGE__LOG__FILTER", "warn"),
+        ("MEGE__ASTERISK__MAIN__LIMITS__IN_FLIGHT", in_flight.as_str()),
+    ];
     let gateway = Gateway::start(folder, &fake_ari::as_asterisk(&ari), &variables);
     let authorization = gateway.authorization();
     let posts = |url: String| Posts {

@@ -33,8 +33,8 @@ use serde_json::Value;
 const TAKES: Duration = Duration::from_millis(20);
 const IN_FLIGHT: &str = "8";
 
-/// How many may wait for one of those: as many again, so that nobody waits much longer than one originate takes.
-const WAITING: &str = "8";
+/// How many may wait for one of those: half as many, so that nobody waits longer than half an originate takes.
+const WAITING: &str = "4";
 
 /// Rates around the capacity; the peak is the most that is accepted at any of them.
 const SEARCH: [u32; 5] = [300, 340, 380, 420, 460];
