@@ -23,6 +23,7 @@ mod process;
 #[path = "support/wrk.rs"]
 mod wrk;
 
+use std::cell::Cell;
 use std::path::Path;
 use std::time::Duration;
 
@@ -65,36 +66,48 @@ fn measure(pace: Pace) {
         connections: CONNECTIONS,
         seconds: pace.seconds,
     };
-    let through = || posts(gateway.make_call()).per_second(folder);
+    let through = || {
+        let before = fake_ari::count(&ari);
+        let posted = posts(gateway.make_call()).run(folder);
+        gateway.until("all calls have ended", |detail| detail["open_calls"] == 0);
+        let placed = fake_ari::count(&ari) - before;
+        let sent = posted.answered..=posted.answered + CONNECTIONS as u64;
+        assert!(sent.contains(&placed), "{placed} were placed, {sent:?} were sent");
+        posted
+    };
     let path = format!("/ari/channels/{}", fake_ari::STRAIGHT);
-    let proxied = || posts(format!("http://127.0.0.1:{}{path}", nginx.port)).per_second(folder);
-    let straight = || posts(format!("http://127.0.0.1:{}{path}", ari.port)).per_second(folder);
+    let to = |port| {
+        posts(format!("http://127.0.0.1:{port}{path}"))
+            .run(folder)
+            .per_second
+    };
+    let proxied = || to(nginx.port);
 
     // To warm up, and to see that the back end is not what is measured.
     through();
     proxied();
-    let back_end = straight();
+    let back_end = to(ari.port);
     let same = interleaved(pace.pairs.div_ceil(3), proxied, proxied);
-    let (time, calls) = (gateway.server.processor_time(), std::cell::Cell::new(0.0));
+    let (time, calls) = (Cell::new(0), Cell::new(0));
     let counted = || {
-        let rate = through();
-        calls.set(calls.get() + rate * f64::from(pace.seconds));
-        rate
+        let before = gateway.server.processor_time();
+        let posted = through();
+        time.set(time.get() + gateway.server.processor_time() - before);
+        calls.set(calls.get() + posted.answered);
+        posted.per_second
     };
     let found = interleaved(pace.pairs, counted, proxied);
-    let time = gateway.server.processor_time() - time;
-    gateway.until("all calls have ended", |detail| detail["open_calls"] == 0);
 
     let ours = Spread::of(found.iter().map(|pair| pair.0));
     let nginx = Spread::of(found.iter().map(|pair| pair.1));
     println!(
         "{} pairs of {} s, {CONNECTIONS} connections; originates a second: back end {back_end:.0}, nginx {:.0}, gateway {:.0}; \
-         gateway {:.0} µs of its processor for each",
+         gateway {} µs of its processor for each",
         pace.pairs,
         pace.seconds,
         nginx.median,
         ours.median,
-        micros(time) / calls.get()
+        time.get() / calls.get()
     );
     pairs::print(&[
         Verdict {
@@ -108,11 +121,6 @@ fn measure(pace: Pace) {
             bar: Bar::AtLeast(0.5),
         },
     ]);
-}
-
-#[expect(clippy::cast_precision_loss, reason = "microseconds, far below 2^52")]
-fn micros(time: u64) -> f64 {
-    time as f64
 }
 
 /// nginx with one process, so that a kill leaves nothing, and connections to the back end that are kept.
