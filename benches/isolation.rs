@@ -20,6 +20,7 @@ mod pairs;
 #[expect(dead_code, reason = "other benchmarks need all of it")]
 #[path = "support/process.rs"]
 mod process;
+#[expect(dead_code, reason = "other benchmarks need all of it")]
 #[path = "support/wrk.rs"]
 mod wrk;
 
@@ -106,7 +107,7 @@ fn rows_per_second(folder: &Path, asterisk: &Asterisk<'_>, pace: Pace, hanging: 
             connections: CONNECTIONS,
             seconds,
         };
-        posts.per_second(folder)
+        posts.run(folder).per_second
     };
     let hanging = hanging.then(|| hang(&gateway));
     rows(1);
