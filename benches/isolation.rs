@@ -9,6 +9,7 @@
     reason = "a benchmark prints, and ends when it cannot run"
 )]
 
+#[expect(dead_code, reason = "other benchmarks need all of it")]
 #[path = "support/fake_ari.rs"]
 mod fake_ari;
 #[expect(dead_code, reason = "other benchmarks need all of it")]
