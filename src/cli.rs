@@ -41,13 +41,13 @@ pub enum Command {
     ///
     /// Ended early, even killed, the same command goes on where it was.
     Backfill(BackfillArguments),
-    /// Show how the integrations of a running gateway do, and restart, pause or resume one: asks it over HTTP, with a key
-    /// that has the scope admin.
-    Integrations(IntegrationsArguments),
     /// Place calls through a running gateway at a constant rate and say what became of them, to size an installation.
     ///
     /// These are calls on whatever PBX that gateway has: take numbers that are meant for it.
     Load(LoadArguments),
+    /// Show how the integrations of a running gateway do, and restart, pause or resume one: asks it over HTTP, with a key
+    /// that has the scope admin.
+    Integrations(IntegrationsArguments),
     /// Make, list and revoke API keys, in the ledger that the settings name; no gateway needs to run.
     #[command(subcommand)]
     Keys(KeysCommand),
@@ -183,12 +183,12 @@ mod tests {
             "mege-gateway check --config",
             "mege-gateway backfill --from yesterday",
             "mege-gateway check --faults",
-            "mege-gateway integrations restart",
-            "mege-gateway integrations stop cdr",
             "mege-gateway load",
             "mege-gateway load --extension 102",
             "mege-gateway load --extension 102 --answer 79102223311 --busy-share 20",
             "mege-gateway load --extension 102 --answer 79102223311 --rate 0",
+            "mege-gateway integrations restart",
+            "mege-gateway integrations stop cdr",
         ] {
             assert!(Cli::try_parse_from(line.split(' ')).is_err(), "{line}");
         }

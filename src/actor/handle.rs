@@ -241,11 +241,8 @@ impl<A: Actor<Context = Context<A>>> ActorHandle<A> {
         *self.inner.tenure.write().unwrap_or_else(PoisonError::into_inner) = next;
     }
 
-    /// Asks the overseer for a restart; whoever does not get its turn is one too many, and what stops is not restarted.
+    /// Asks the overseer for a restart; whoever does not get its turn is one too many.
     pub(super) fn wish(&self, grace: Duration) -> Option<oneshot::Receiver<Restarted>> {
-        if self.inner.stop.is_cancelled() {
-            return None;
-        }
         let turn = Arc::clone(&self.inner.turn).try_acquire_owned().ok()?;
         let (done, restarted) = oneshot::channel();
         self.inner.wishes.try_send(Wish { grace, turn, done }).ok()?;

@@ -147,10 +147,11 @@ fn listens(http: &HttpSettings) -> Result<String, GatewayClientError> {
     if http.port == 0 {
         return Err(GatewayClientError::AnyPort);
     }
+    // What listens on every address is asked on loopback.
     let address = match http.address {
-        IpAddr::V4(Ipv4Addr::UNSPECIFIED) => Ipv4Addr::LOCALHOST.into(),
-        IpAddr::V6(Ipv6Addr::UNSPECIFIED) => Ipv6Addr::LOCALHOST.into(),
-        address => address,
+        IpAddr::V4(address) if address.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(address) if address.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
+        address @ (IpAddr::V4(_) | IpAddr::V6(_)) => address,
     };
     let address = SocketAddr::new(address, http.port);
     Ok(format!("{}://{address}{}", http.scheme, http.base_path()))

@@ -218,7 +218,15 @@ fn every_command_in_the_documents_is_one() {
             seen.extend(command.split_whitespace().next().map(str::to_owned));
         }
     }
-    for command in ["backfill", "check", "integrations", "keys", "load", "migrate", "serve"] {
+    for command in [
+        "backfill",
+        "check",
+        "integrations",
+        "keys",
+        "load",
+        "migrate",
+        "serve",
+    ] {
         assert!(seen.contains(command), "{command} is in no document: {seen:?}");
     }
 }

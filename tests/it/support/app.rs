@@ -174,8 +174,8 @@ impl TestApp {
         read(self.client.delete(format!("{}/v1/calls/{id}", self.root)).send()).await
     }
 
-    /// A counter or gauge of `/metrics`, those of all its labels that are given together.
-    pub(crate) async fn metric(&self, name: &str, labels: &[&str]) -> f64 {
+    /// The sum of a counter's or gauge's lines on `/metrics` that have these labels; none where there is no such line.
+    pub(crate) async fn metric(&self, name: &str, labels: &[&str]) -> Option<f64> {
         let text = self.send(Method::GET, "/metrics", &[], "").await.body;
         let lines = text.lines().filter(|line| {
             let rest = line.strip_prefix(name).unwrap_or_default();
@@ -183,7 +183,7 @@ impl TestApp {
         });
         lines
             .filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok())
-            .sum()
+            .reduce(|sum, value| sum + value)
     }
 
     /// Stops it in order.
