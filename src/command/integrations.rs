@@ -166,9 +166,9 @@ pub async fn integrations(
         url: client.url().to_owned(),
         error,
     };
+    let whole: Value = serde_json::from_slice(&answer).map_err(read)?;
     if arguments.json {
-        let answer: Value = serde_json::from_slice(&answer).map_err(read)?;
-        say(&format!("{answer:#}"))?;
+        say(&format!("{whole:#}"))?;
     }
     let text = match &arguments.what {
         None => {
@@ -177,7 +177,7 @@ pub async fn integrations(
         }
         Some(What::Show(_)) => {
             let shown: Integration = serde_json::from_slice(&answer).map_err(read)?;
-            format!("{}\n{:#}", table(std::slice::from_ref(&shown)), shown.detail)
+            format!("{}\n{whole:#}", table(std::slice::from_ref(&shown)))
         }
         Some(What::Restart(Name { name })) => {
             let restarted: Restarted = serde_json::from_slice(&answer).map_err(read)?;
@@ -254,10 +254,18 @@ fn row(integration: &Integration) -> [String; 9] {
     let unwell: Vec<String> = unwell
         .map(|operation| format!("{} {}", operation.class, operation.breaker))
         .collect();
-    let breakers = match (operations.is_empty(), unwell.is_empty()) {
-        (true, _) => "-".to_owned(),
-        (false, true) => "closed".to_owned(),
-        (false, false) => unwell.join(", "),
+    // A collector is asked nothing.
+    let asked = |cell: String| {
+        if operations.is_empty() {
+            "-".to_owned()
+        } else {
+            cell
+        }
+    };
+    let breakers = if unwell.is_empty() {
+        "closed".to_owned()
+    } else {
+        unwell.join(", ")
     };
     let paused = integration.paused_since.map_or("", |_| ", paused");
     let usable = integration.usable && integration.state == "running" && paused.is_empty();
@@ -271,9 +279,9 @@ fn row(integration: &Integration) -> [String; 9] {
         format!("{}{paused}", integration.state),
         format!("{:.0}", integration.since),
         if usable { "yes" } else { "no" }.to_owned(),
-        format!("{in_flight}/{limit}"),
-        sum(|operation| operation.waiting).to_string(),
-        breakers,
+        asked(format!("{in_flight}/{limit}")),
+        asked(sum(|operation| operation.waiting).to_string()),
+        asked(breakers),
         integration.restarts.to_string(),
         // It may come from a peer: one line, of what a terminal can show.
         error

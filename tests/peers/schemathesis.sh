@@ -34,5 +34,12 @@ key=$(curl -fsS "$root/v1/keys" -H 'Content-Type: application/json' \
   sed -n 's/.*"secret":"\([^"]*\)".*/\1/p')
 [ -n "$key" ] || { echo 'no key was made'; exit 1; }
 
-"$MEGE_TEST_SCHEMATHESIS/bin/st" run "$root/openapi.json" --checks all --max-examples 40 --seed "${SEED:-$RANDOM}" \
-  -H "Authorization: Bearer $key"
+ask() {
+  "$MEGE_TEST_SCHEMATHESIS/bin/st" run "$root/openapi.json" --checks all --max-examples 40 --seed "${SEED:-$RANDOM}" \
+    -H "Authorization: Bearer $key" "$@"
+}
+
+# What is paused or being restarted answers 503, as it should: with that, no answer of another route could be held against
+# anything. Those two are asked for afterwards, among their own.
+ask --exclude-path-regex '/(pause|restart)$'
+ask --include-path-regex '/v1/integrations'

@@ -95,6 +95,11 @@ async fn operators_see_and_restart_and_pause_from_a_shell() {
         "{}",
         shown.output
     );
+    assert!(
+        shown.output.contains("\"reason\": \"operator\""),
+        "{}",
+        shown.output
+    );
     let list = integrations(&app, "--json", &[]).await;
     let list: Value = serde_json::from_str(&list.output).expect("JSON");
     assert_eq!(list["integrations"].as_array().map(Vec::len), Some(5));
