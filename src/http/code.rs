@@ -61,7 +61,7 @@ codes! {
     TooManyKeys "too_many_keys" CONFLICT final
         "There are as many live keys as there may be: revoke those that are not used."
     RestartUnderWay "restart_under_way" CONFLICT retryable
-        "The integration is being restarted, and another restart waits already, or the gateway itself stops."
+        "The integration is being restarted already, or the gateway itself stops."
     RequestTimeout "request_timeout" REQUEST_TIMEOUT retryable
         "The body did not arrive in time, and nothing was done."
     PayloadTooLarge "payload_too_large" PAYLOAD_TOO_LARGE final

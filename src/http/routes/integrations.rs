@@ -1,8 +1,10 @@
 //! `/v1/integrations`: how every actor does, and what operators do to one.
 
 use std::sync::Arc;
+use std::task::Poll;
 
 use actix_web::{HttpRequest, HttpResponse, get, post, web};
+use futures_util::poll;
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -130,15 +132,24 @@ pub(in crate::http) async fn restart_integration(
         Ok(actor) => actor,
         Err(failure) => return failure.respond(&request),
     };
-    // First: the client may go, or the process die, before the restart is over.
+    let refused =
+        |error: NotRestarted| Failure::new(Code::RestartUnderWay, error.to_string()).respond(&request);
+    // The first poll has it begun or refused. Begun, it is noted before anything else happens: the client may go, or the
+    // process die, before it is over.
+    let mut restart = actor.restart();
+    let begun = poll!(&mut restart);
+    if let Poll::Ready(Err(error)) = begun {
+        return refused(error);
+    }
     state
         .doors
         .audit_act(AuditAction::IntegrationRestarted, &name, &caller, &request);
-    // Each of its steps has a limit of its own, some 8 s together.
-    match actor.restart().await {
-        Ok(restarted) => HttpResponse::Ok().json(restarted),
-        Err(error @ NotRestarted) => Failure::new(Code::RestartUnderWay, error.to_string()).respond(&request),
-    }
+    let restarted = match begun {
+        Poll::Ready(restarted) => restarted,
+        // Each of its steps has a limit of its own, some 8 s together.
+        Poll::Pending => restart.await,
+    };
+    restarted.map_or_else(refused, |restarted| HttpResponse::Ok().json(restarted))
 }
 
 /// Has an integration refuse all work with 503 `paused`, until it is resumed or the gateway restarted; what is in flight

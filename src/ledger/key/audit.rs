@@ -23,7 +23,7 @@ pub enum AuditAction {
     KeyRevoked,
     /// The key that signs links was replaced: every link made before is void.
     LinksRotated,
-    /// An operator asked for an integration's restart. It stands here before the restart is begun.
+    /// An operator had an integration restarted. It is noted as soon as the restart is begun.
     IntegrationRestarted,
     /// An operator had an integration refuse all work.
     IntegrationPaused,
