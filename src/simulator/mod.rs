@@ -10,6 +10,7 @@ mod background;
 mod firm;
 mod incidents;
 mod morning;
+mod oversized;
 mod pac;
 mod party;
 mod plan;
@@ -29,7 +30,9 @@ use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
-pub use ari::{AriFault, AriOperation, ReceivedOriginate, SimulatedAsterisk};
+pub use ari::{
+    AriFault, AriOperation, ReceivedOriginate, Sessions, SimulatedAsterisk, SocketWrites, Storm, StormReport,
+};
 pub use incidents::{Incident, IncidentPace};
 pub use pac::{PacFault, PacOperation, RequestCount, SimulatedPbx};
 pub use party::PartyBehaviour;

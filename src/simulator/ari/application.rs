@@ -27,6 +27,11 @@ impl Socket {
             self.overrun.cancel();
         }
     }
+
+    /// Whether texts wait.
+    pub(super) fn is_behind(&self) -> bool {
+        self.frames.capacity() < self.frames.max_capacity()
+    }
 }
 
 /// An application. It outlives its socket as long as it has a subscription.

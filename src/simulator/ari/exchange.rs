@@ -11,8 +11,10 @@ use tokio_util::sync::CancellationToken;
 use super::channel::{Channel, caller_id};
 use super::event::Event;
 use super::faults::Journal;
+use super::sessions::SessionLimit;
 use super::socket::SocketOrder;
 use super::state::State;
+use super::writes::Writes;
 use crate::simulator::party::Script;
 use crate::simulator::{SimulatorSettings, locked, pac};
 
@@ -22,6 +24,8 @@ pub(super) struct Exchange {
     pub(super) pbx: Arc<pac::Core>,
     pub(super) runtime: Handle,
     pub(super) journal: Journal,
+    pub(super) sessions: Arc<SessionLimit>,
+    pub(super) writes: Writes,
     /// Orders to every event socket that is open.
     pub(super) sockets: broadcast::Sender<SocketOrder>,
     state: Mutex<State>,
@@ -56,6 +60,8 @@ impl Exchange {
             pbx,
             runtime,
             journal: Journal::default(),
+            sessions: Arc::default(),
+            writes: Writes::default(),
             sockets: broadcast::channel(64).0,
             state: Mutex::new(state),
             serial: AtomicU64::default(),

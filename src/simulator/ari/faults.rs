@@ -1,7 +1,8 @@
 //! What ARI can be made to do wrong, and what was asked of it.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::sync::Mutex;
+use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -28,9 +29,9 @@ pub enum AriOperation {
 }
 
 /// What goes wrong with a request.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum AriFault {
-    /// It is taken, never carried out and never answered.
+    /// It is taken, never carried out and never answered, for as long as its client waits.
     Hang,
     /// It is carried out and answered this much later.
     Delay(Duration),
@@ -38,6 +39,11 @@ pub enum AriFault {
     ServerError,
     /// It is carried out, and the connection is dropped instead of an answer.
     LoseAnswer,
+    /// It is carried out; the answer is 200 and says that this is JSON, whatever it is. No socket is opened.
+    Body(String),
+    /// It is carried out; the answer is 200 and a JSON text of so many bytes, which does not say its length first and is
+    /// made as it is sent. No socket is opened.
+    Oversized(usize),
 }
 
 /// An originate as it was received, whether it was then accepted or not.
@@ -67,6 +73,8 @@ pub(super) struct Journal {
     pub(super) faults: Plan<AriOperation, AriFault>,
     originates: Mutex<VecDeque<ReceivedOriginate>>,
     requests: Mutex<BTreeMap<String, u64>>,
+    /// How many bytes of oversized answers went.
+    pub(super) oversized: Arc<AtomicU64>,
 }
 
 impl Journal {

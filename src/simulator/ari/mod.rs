@@ -15,18 +15,26 @@ mod requests;
 mod ring;
 mod route;
 mod server;
+mod sessions;
 mod socket;
 mod state;
+mod storm;
+mod writes;
 
 use std::collections::BTreeMap;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use bytes::Bytes;
 use tokio::runtime::Handle;
+use tokio_util::task::AbortOnDropHandle;
 
 pub use faults::{AriFault, AriOperation, ReceivedOriginate};
+pub use sessions::Sessions;
+pub use storm::{Storm, StormReport};
+pub use writes::SocketWrites;
 
 use self::event::Event;
 use self::exchange::Exchange;
@@ -163,6 +171,41 @@ impl SimulatedAsterisk {
             event.endpoints.insert(format!("PJSIP/{trunk}"));
             self.exchange.state().publish(&event);
         }
+    }
+
+    /// Tells of events at a constant rate, at once and on the simulator's own threads; the report comes when all is
+    /// written. None where the simulator stopped before.
+    ///
+    /// # Cancel safety
+    /// When this is dropped, the storm ends.
+    pub fn storm(&self, storm: Storm) -> impl Future<Output = Option<StormReport>> + use<> {
+        let storm = storm::run(Arc::clone(&self.exchange), storm);
+        let task = AbortOnDropHandle::new(self.exchange.runtime.spawn(storm));
+        async { task.await.ok() }
+    }
+
+    /// How the writing to event sockets went since this was last asked, or since a storm began.
+    #[must_use]
+    pub fn take_socket_writes(&self) -> SocketWrites {
+        self.exchange.writes.take()
+    }
+
+    /// The connections to ARI.
+    #[must_use]
+    pub fn sessions(&self) -> Sessions {
+        self.exchange.sessions.sessions()
+    }
+
+    /// Sets how many connections may be open at once; of more, each is closed as soon as it is there. Until this is
+    /// called it is Asterisk's default, 100. Those that are open stay open.
+    pub fn limit_sessions(&self, limit: usize) {
+        self.exchange.sessions.set(limit);
+    }
+
+    /// How many bytes of oversized answers were sent, all in all: few where the client hung up early.
+    #[must_use]
+    pub fn oversized_bytes(&self) -> u64 {
+        self.exchange.journal.oversized.load(Ordering::Relaxed)
     }
 
     fn order(&self, order: SocketOrder) {

@@ -57,27 +57,44 @@ pub(super) async fn answer(
     }
 
     let fault = exchange.journal.faults.strike(route.operation(&method));
-    match fault {
-        Some(AriFault::Hang) => std::future::pending().await,
-        Some(AriFault::ServerError) => return Ok(HttpResponse::InternalServerError().body("<html>oops")),
-        Some(AriFault::Delay(_) | AriFault::LoseAnswer) | None => {}
-    }
     let wire = request.conn_data::<Wire>().cloned();
-    let response = if route == Route::Events {
-        connect(&exchange, &request, body)?
-    } else {
-        obey(&exchange, &route, &request, body).await?
-    };
+    let (mut late, mut lost, mut instead) = (None, false, None);
     match fault {
-        Some(AriFault::Delay(delay)) => sleep(delay).await,
-        Some(AriFault::LoseAnswer) => {
-            if let Some(wire) = wire {
-                wire.cut();
-            }
+        None => {}
+        Some(AriFault::Hang) => return hang(wire.as_ref()).await,
+        Some(AriFault::ServerError) => return Ok(HttpResponse::InternalServerError().body("<html>oops")),
+        Some(AriFault::Delay(delay)) => late = Some(delay),
+        Some(AriFault::LoseAnswer) => lost = true,
+        Some(AriFault::Body(body)) => instead = Some(reply::pretended(body)),
+        Some(AriFault::Oversized(bytes)) => {
+            instead = Some(reply::oversized(bytes, Arc::clone(&exchange.journal.oversized)));
         }
-        Some(AriFault::Hang | AriFault::ServerError) | None => {}
+    }
+    let response = match (&route, instead) {
+        (Route::Events, Some(instead)) => return Ok(instead),
+        (Route::Events, None) => connect(&exchange, &request, body)?,
+        (route, instead) => {
+            let response = obey(&exchange, route, &request, body).await?;
+            instead.unwrap_or(response)
+        }
+    };
+    if let Some(delay) = late {
+        sleep(delay).await;
+    }
+    if lost && let Some(wire) = wire {
+        wire.cut();
     }
     Ok(response)
+}
+
+/// Answers nothing for as long as the client waits.
+async fn hang(wire: Option<&Wire>) -> actix_web::Result<HttpResponse> {
+    match wire {
+        Some(wire) => wire.left().await,
+        None => std::future::pending().await,
+    }
+    // Nobody reads this: it frees the connection.
+    Ok(HttpResponse::ServiceUnavailable().force_close().finish())
 }
 
 fn decoded(segment: &str) -> String {

@@ -12,6 +12,7 @@ use actix_web::{App, HttpServer, web};
 
 use super::exchange::Exchange;
 use super::requests::answer;
+use super::sessions::SessionLimit;
 use super::socket::Wire;
 use crate::simulator::{listen, locked};
 
@@ -64,11 +65,12 @@ impl Server {
 fn serve(exchange: &Arc<Exchange>, listener: TcpListener) -> io::Result<ServerHandle> {
     let data = web::Data::from(Arc::clone(exchange));
     let app = move || App::new().app_data(data.clone()).default_service(web::to(answer));
+    let sessions = Arc::clone(&exchange.sessions);
     let server = HttpServer::new(app)
         .workers(1)
         .disable_signals()
         .keep_alive(KEEP_ALIVE)
-        .on_connect(keep_wire)
+        .on_connect(move |stream, data| connected(&sessions, stream, data))
         .listen(listener)?
         .run();
     let handle = server.handle();
@@ -76,11 +78,19 @@ fn serve(exchange: &Arc<Exchange>, listener: TcpListener) -> io::Result<ServerHa
     Ok(handle)
 }
 
-/// Keeps a hold on the connection for requests that break it.
-fn keep_wire(stream: &dyn Any, data: &mut Extensions) {
+/// Counts a connection, or closes it at once, and keeps a hold on it for requests that break it.
+fn connected(sessions: &Arc<SessionLimit>, stream: &dyn Any, data: &mut Extensions) {
     let stream = stream.downcast_ref::<actix_web::rt::net::TcpStream>();
     let copy = stream.and_then(|stream| stream.as_fd().try_clone_to_owned().ok());
-    if let Some(copy) = copy {
-        data.insert(Wire(Arc::new(copy.into())));
+    let wire = copy.map(|copy| Wire(Arc::new(copy.into())));
+    let Some(session) = sessions.open() else {
+        if let Some(wire) = wire {
+            wire.cut();
+        }
+        return;
+    };
+    data.insert(session);
+    if let Some(wire) = wire {
+        data.insert(wire);
     }
 }

@@ -1,5 +1,6 @@
 //! The event socket.
 
+use std::io::ErrorKind;
 use std::net::{Shutdown, TcpStream};
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,7 +10,7 @@ use actix_ws::{CloseCode, Message, MessageStream, Session};
 use bytes::Bytes;
 use futures_util::StreamExt as _;
 use tokio::sync::{broadcast, mpsc};
-use tokio::time::timeout;
+use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::application::Socket;
@@ -20,6 +21,9 @@ const MAX_WAITING: usize = 16_384;
 
 /// How long a socket's orderly end may take.
 const CLOSE_LIMIT: Duration = Duration::from_millis(100);
+
+/// Between two looks whether a client is gone.
+const LOOK: Duration = Duration::from_millis(20);
 
 /// An order to every open event socket.
 #[derive(Debug, Clone)]
@@ -42,6 +46,18 @@ impl Wire {
     /// Breaks the connection. It may be broken already.
     pub(super) fn cut(&self) {
         let _ = self.0.shutdown(Shutdown::Both);
+    }
+
+    /// Returns when the client has closed the connection, which its server does not notice while it answers.
+    pub(super) async fn left(&self) {
+        loop {
+            match self.0.peek(&mut [0]) {
+                Ok(1..) => {}
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+                Ok(0) | Err(_) => return,
+            }
+            sleep(LOOK).await;
+        }
     }
 }
 
@@ -133,21 +149,28 @@ impl Serving {
                     }
                     Some(Err(_)) | None => return,
                 },
-                () = self.socket.overrun.cancelled() => return close(session).await,
+                () = self.socket.overrun.cancelled() => {
+                    self.exchange.writes.closed(Duration::ZERO);
+                    return close(session).await;
+                }
                 text = waiting.recv() => match text {
                     Some(text) => text,
                     None => return,
                 },
             };
             let limit = self.exchange.settings.event_write_timeout;
+            let begun = Instant::now();
             let written = tokio::select! {
                 written = timeout(limit, session.text(text)) => written.ok(),
                 () = self.socket.overrun.cancelled() => None,
             };
             match written {
-                Some(Ok(())) => {}
+                Some(Ok(())) => self.exchange.writes.wrote(begun.elapsed(), waiting.len()),
                 Some(Err(_)) => return,
-                None => return close(session).await,
+                None => {
+                    self.exchange.writes.closed(begun.elapsed());
+                    return close(session).await;
+                }
             }
         }
     }

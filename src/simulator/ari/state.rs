@@ -32,6 +32,12 @@ impl State {
         }
     }
 
+    /// Whether events wait for a socket.
+    pub(super) fn is_behind(&self) -> bool {
+        let mut sockets = self.applications.values().filter_map(|it| it.socket.as_ref());
+        sockets.any(Socket::is_behind)
+    }
+
     /// Changes a channel and tells of it.
     pub(super) fn update(&mut self, id: &str, kind: &'static str, change: impl FnOnce(&mut Channel)) {
         if let Some(channel) = self.channels.get_mut(id) {

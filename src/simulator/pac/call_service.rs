@@ -26,11 +26,9 @@ impl CallService {
     async fn read<T>(&self, request: &Request<()>, reply: impl FnOnce(Vec<LiveCall>) -> T) -> Reply<T> {
         let connection = connection_of(request);
         let work = async { Ok(reply(self.0.live.list())) };
-        let reply = self
-            .0
+        self.0
             .serve(PacOperation::Other, connection, |_| None, work)
-            .await?;
-        Ok(Response::new(reply))
+            .await
     }
 
     /// Answers a command.
@@ -42,8 +40,7 @@ impl CallService {
     ) -> Reply<BaseCallReply> {
         let connection = connection_of(&request);
         let work = async { carry_out(request.into_inner()) };
-        let reply = self.0.serve(operation, connection, refusal, work).await?;
-        Ok(Response::new(reply))
+        self.0.serve(operation, connection, refusal, work).await
     }
 }
 
@@ -128,6 +125,8 @@ fn refusal(fault: PacFault) -> Option<BaseCallReply> {
         | PacFault::Unavailable
         | PacFault::Result(_)
         | PacFault::Oversized(_)
+        | PacFault::Message(_)
+        | PacFault::Body(_)
         | PacFault::DropConnection => None,
     }
 }

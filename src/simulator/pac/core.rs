@@ -5,12 +5,13 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use tokio::runtime::Handle;
 use tokio::time::sleep;
-use tonic::Status;
+use tonic::{Response, Status};
 
 use super::clock::Clock;
 use super::connection::Scissors;
 use super::database::Database;
 use super::faults::{Faults, PacFault, PacOperation};
+use super::instead::Instead;
 use super::live::LiveCalls;
 use crate::cdr::{Cdr, Recording};
 use crate::simulator::SimulatorSettings;
@@ -98,8 +99,9 @@ impl Core {
         connection: Option<Scissors>,
         wrong: impl FnOnce(PacFault) -> Option<T>,
         work: impl Future<Output = Result<T, Status>>,
-    ) -> Result<T, Status> {
+    ) -> Result<Response<T>, Status> {
         let (fault, unanswered) = self.faults.request(operation);
+        let mut instead = None;
         let reply = match fault {
             None => work.await,
             Some(PacFault::Hang) => std::future::pending().await,
@@ -116,7 +118,20 @@ impl Core {
                 if let Some(connection) = connection {
                     connection.cut();
                 }
-                return reply;
+                return reply.map(Response::new);
+            }
+            Some(PacFault::Message(message)) => {
+                instead = Some(Instead::message(message));
+                work.await
+            }
+            Some(PacFault::Body(body)) => {
+                instead = Some(Instead::Bytes(body));
+                work.await
+            }
+            Some(PacFault::Oversized(bytes)) => {
+                let sent = Arc::clone(&self.faults.oversized);
+                instead = Some(Instead::Oversized { bytes, sent });
+                work.await
             }
             Some(fault) => match wrong(fault) {
                 Some(reply) => Ok(reply),
@@ -124,6 +139,10 @@ impl Core {
             },
         };
         unanswered.answered();
-        reply
+        let mut response = Response::new(reply?);
+        if let Some(instead) = instead {
+            response.extensions_mut().insert(instead);
+        }
+        Ok(response)
     }
 }

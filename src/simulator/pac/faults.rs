@@ -1,8 +1,11 @@
 //! What PAC can be made to do wrong, and what was asked of it.
 
 use std::collections::HashMap;
-use std::sync::Mutex;
+use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
+
+use bytes::Bytes;
 
 use crate::simulator::locked;
 use crate::simulator::plan::{HowOften, Plan};
@@ -32,8 +35,13 @@ pub enum PacFault {
     ErrorText(String),
     /// The reply to an `ExecuteSql` has this `result`, whatever it is.
     Result(String),
-    /// The `result` of an `ExecuteSql` is one text of so many bytes.
+    /// It is carried out, and the reply is one message of so many bytes and a few, which is made as it is sent: of an
+    /// `ExecuteSql` a `result` of one text; to the others it makes no sense.
     Oversized(usize),
+    /// It is carried out, and the reply's message is these bytes, whatever they are.
+    Message(Bytes),
+    /// It is carried out, and the reply is these bytes without even a frame, whatever they are.
+    Body(Bytes),
     /// It is carried out, and the connection is dropped instead of an answer.
     DropConnection,
 }
@@ -51,6 +59,8 @@ pub struct RequestCount {
 pub(super) struct Faults {
     planned: Plan<PacOperation, PacFault>,
     counts: Mutex<HashMap<PacOperation, RequestCount>>,
+    /// How many bytes of oversized replies went.
+    pub(super) oversized: Arc<AtomicU64>,
 }
 
 impl Faults {

@@ -8,6 +8,7 @@ mod database;
 mod faults;
 mod format;
 mod functions;
+mod instead;
 mod live;
 mod make_call;
 mod server;
@@ -16,6 +17,7 @@ mod sql_service;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use jiff::Timestamp;
 use uuid::Uuid;
@@ -60,6 +62,15 @@ impl SimulatedPbx {
     /// When the port was taken meanwhile.
     pub fn listen_again(&self) -> io::Result<()> {
         self.server.restart()
+    }
+
+    /// Has every connection say GOAWAY: what is under way on it is answered, then it ends; what comes next needs another,
+    /// which there is at once. Nothing is said to the clients otherwise.
+    ///
+    /// # Errors
+    /// When the listener cannot be had twice.
+    pub fn go_away(&self) -> io::Result<()> {
+        self.server.go_away()
     }
 
     /// The database's `now()`.
@@ -140,6 +151,12 @@ impl SimulatedPbx {
     /// Lets everything go right again. What hangs already goes on hanging.
     pub fn clear_faults(&self) {
         self.core.faults.clear();
+    }
+
+    /// How many bytes of oversized replies were sent, all in all: few where the client refused them early.
+    #[must_use]
+    pub fn oversized_bytes(&self) -> u64 {
+        self.core.faults.oversized.load(Ordering::Relaxed)
     }
 
     /// How many requests of one kind there were.

@@ -1,20 +1,22 @@
 //! PAC's listener.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener as StdListener};
 use std::sync::{Arc, Mutex};
 
 use jsonwebtoken::{Algorithm, DecodingKey, Validation};
 use tokio::net::TcpListener;
-use tokio::task::JoinHandle;
 use tokio_stream::StreamExt as _;
 use tokio_stream::wrappers::TcpListenerStream;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 use tonic::{Request, Status};
+use tower::util::MapResponseLayer;
 
 use super::call_service::CallService;
 use super::connection::{Connection, Scissors};
 use super::core::Core;
+use super::instead::replace;
 use super::sql_service::SqlService;
 use crate::pac::proto::call::call_pbx_service_server::CallPbxServiceServer;
 use crate::pac::proto::sql::sql_service_pbx_service_server::SqlServicePbxServiceServer;
@@ -34,16 +36,36 @@ pub(in crate::simulator) struct Server {
 
 #[derive(Debug)]
 struct Running {
+    /// Kept so that the port is never without a listener.
+    listener: StdListener,
+    /// Ends all connections.
     stop: CancellationToken,
-    task: JoinHandle<()>,
+    /// Ends the present connections in order, and the listening of those who serve them.
+    go_away: CancellationToken,
+    servers: TaskTracker,
+}
+
+impl Running {
+    /// Serves new connections.
+    fn serve(&self, core: &Arc<Core>) -> io::Result<()> {
+        let listener = TcpListener::from_std(self.listener.try_clone()?)?;
+        let serving = serve(
+            listener,
+            Arc::clone(core),
+            self.stop.clone(),
+            self.go_away.clone(),
+        );
+        self.servers.spawn_on(serving, &core.runtime);
+        Ok(())
+    }
 }
 
 impl Server {
     /// Listens. To be called on the simulator's own runtime.
     pub(in crate::simulator) fn start(core: Arc<Core>, address: SocketAddr) -> io::Result<Self> {
-        let listener = listen(address)?;
-        let address = listener.local_addr()?;
-        let running = Mutex::new(Some(run(listener, Arc::clone(&core))));
+        let running = run(address, &core)?;
+        let address = running.listener.local_addr()?;
+        let running = Mutex::new(Some(running));
         Ok(Self {
             core,
             address,
@@ -58,12 +80,22 @@ impl Server {
     /// Closes the listener and every connection.
     pub(super) async fn stop(&self) {
         let running = locked(&self.running).take();
-        if let Some(Running { stop, task }) = running {
+        if let Some(Running { stop, servers, .. }) = running {
             stop.cancel();
-            if task.await.is_err() {
-                tracing::error!("the simulated PAC panicked");
-            }
+            servers.close();
+            servers.wait().await;
         }
+    }
+
+    /// Has every connection say GOAWAY, and takes new ones. Does nothing when it does not listen.
+    pub(super) fn go_away(&self) -> io::Result<()> {
+        if let Some(running) = locked(&self.running).as_mut() {
+            let _runtime = self.core.runtime.enter();
+            let former = std::mem::take(&mut running.go_away);
+            running.serve(&self.core)?;
+            former.cancel();
+        }
+        Ok(())
     }
 
     /// Listens again, on the same port. Does nothing when it listens.
@@ -71,26 +103,26 @@ impl Server {
         let mut running = locked(&self.running);
         if running.is_none() {
             let _runtime = self.core.runtime.enter();
-            *running = Some(run(listen(self.address)?, Arc::clone(&self.core)));
+            *running = Some(run(self.address, &self.core)?);
         }
         Ok(())
     }
 }
 
-fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+fn run(address: SocketAddr, core: &Arc<Core>) -> io::Result<Running> {
     let listener = simulator::listen(address)?;
     listener.set_nonblocking(true)?;
-    TcpListener::from_std(listener)
+    let running = Running {
+        listener,
+        stop: CancellationToken::new(),
+        go_away: CancellationToken::new(),
+        servers: TaskTracker::new(),
+    };
+    running.serve(core)?;
+    Ok(running)
 }
 
-fn run(listener: TcpListener, core: Arc<Core>) -> Running {
-    let stop = CancellationToken::new();
-    let runtime = core.runtime.clone();
-    let task = runtime.spawn(serve(listener, core, stop.clone()));
-    Running { stop, task }
-}
-
-async fn serve(listener: TcpListener, core: Arc<Core>, stop: CancellationToken) {
+async fn serve(listener: TcpListener, core: Arc<Core>, stop: CancellationToken, go_away: CancellationToken) {
     let cut = stop.clone();
     let connections = TcpListenerStream::new(listener).map(move |stream| {
         stream.map(|stream| {
@@ -105,9 +137,10 @@ async fn serve(listener: TcpListener, core: Arc<Core>, stop: CancellationToken) 
     let calls = CallPbxServiceServer::with_interceptor(CallService(core), check);
     let serving = tonic::transport::Server::builder()
         .max_concurrent_streams(MAX_STREAMS)
+        .layer(MapResponseLayer::new(replace))
         .add_service(sql)
         .add_service(calls)
-        .serve_with_incoming(connections);
+        .serve_with_incoming_shutdown(connections, go_away.cancelled_owned());
     tokio::select! {
         served = serving => if let Err(error) = served {
             tracing::error!(%error, "the simulated PAC stopped");

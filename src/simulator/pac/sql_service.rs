@@ -26,11 +26,9 @@ impl SqlServicePbxService for SqlService {
                 .map_err(|error| Status::internal(error.to_string()))?;
             Ok(SqlResponse { result, error })
         };
-        let reply = self
-            .0
+        self.0
             .serve(PacOperation::ExecuteSql, connection, wrong, work)
-            .await?;
-        Ok(Response::new(reply))
+            .await
     }
 }
 
@@ -38,10 +36,13 @@ fn wrong(fault: PacFault) -> Option<SqlResponse> {
     let (result, error) = match fault {
         PacFault::ErrorText(error) => ("[]".to_owned(), error),
         PacFault::Result(result) => (result, String::new()),
-        PacFault::Oversized(bytes) => (format!("[[\"{}\"]]", "x".repeat(bytes)), String::new()),
-        PacFault::Hang | PacFault::Delay(_) | PacFault::Unavailable | PacFault::DropConnection => {
-            return None;
-        }
+        PacFault::Hang
+        | PacFault::Delay(_)
+        | PacFault::Unavailable
+        | PacFault::Oversized(_)
+        | PacFault::Message(_)
+        | PacFault::Body(_)
+        | PacFault::DropConnection => return None,
     };
     Some(SqlResponse { result, error })
 }

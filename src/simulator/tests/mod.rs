@@ -4,8 +4,11 @@ mod ari;
 mod calls;
 mod faults;
 mod pac;
+mod replies;
 mod requests;
+mod sessions;
 mod sql;
+mod storm;
 
 use std::time::Duration;
 
