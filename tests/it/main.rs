@@ -16,6 +16,7 @@ mod demo;
 mod deployment;
 mod doors;
 mod drop_in;
+mod fault_proxy;
 mod hostile;
 mod isolation;
 mod migrate;
