@@ -38,6 +38,10 @@ pub(crate) const ARI_FRAMES_DROPPED: &str = "mege_ari_frames_dropped_total";
 pub(crate) const ARI_BAD_FRAMES: &str = "mege_ari_bad_frames_total";
 /// Requests to PAC, by `pac`, `operation` and `outcome`.
 pub(crate) const PAC_REQUESTS: &str = "mege_pac_requests_total";
+/// Reads that were repeated because PAC did not answer, by `pac`.
+pub(crate) const RETRIES: &str = "mege_retries_total";
+/// Reads that were not repeated because too many had been, by `pac`.
+pub(crate) const RETRY_BUDGET_EXHAUSTED: &str = "mege_retry_budget_exhausted_total";
 /// Rows stored, by `pbx` and `change`.
 pub(crate) const CDR_STORED: &str = "mege_cdr_stored_total";
 /// Rows that make no sense and were set aside, by `pbx` and `reason`.
@@ -100,6 +104,11 @@ pub(crate) fn describe() {
     );
     describe_counter!(ARI_BAD_FRAMES, "Frames of an event socket that are no events");
     describe_counter!(PAC_REQUESTS, "Requests to PAC");
+    describe_counter!(RETRIES, "Reads repeated because PAC did not answer");
+    describe_counter!(
+        RETRY_BUDGET_EXHAUSTED,
+        "Reads not repeated because too many had been"
+    );
     describe_counter!(CDR_STORED, "Rows stored");
     describe_counter!(CDR_QUARANTINED, "Rows that make no sense and were set aside");
     describe_counter!(CDR_LOOKS, "Looks at a source of CDRs");
