@@ -17,6 +17,7 @@ mod deployment;
 mod doors;
 mod drop_in;
 mod fault_proxy;
+mod faults;
 mod hostile;
 mod isolation;
 mod migrate;

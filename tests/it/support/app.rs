@@ -17,7 +17,7 @@ use tempfile::TempDir;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
-use super::eventually;
+use super::{eventually, metrics};
 
 /// How long things that come by themselves may take.
 pub(crate) const LIMIT: Duration = Duration::from_secs(20);
@@ -157,6 +157,12 @@ impl TestApp {
         reply.json()["actors"][actor].take()
     }
 
+    /// The sum of a metric's values that have all these labels, such as `actor="asterisk.main"`.
+    pub(crate) async fn metric(&self, name: &str, labels: &[&str]) -> f64 {
+        let metrics = self.send(Method::GET, "/metrics", &[], "").await;
+        metrics::sum(&metrics.body, name, labels)
+    }
+
     /// Posts a JSON text, whatever it is.
     pub(crate) async fn post(&self, path: &str, body: impl Into<bytes::Bytes>) -> Reply {
         let request = self.client.post(format!("{}{path}", self.root));
@@ -205,7 +211,7 @@ fn settings(folder: &Path, variables: &[(&str, String)]) -> Settings {
     Settings::load(&sources).expect("settings")
 }
 
-async fn read(reply: awc::SendClientRequest) -> Reply {
+pub(super) async fn read(reply: awc::SendClientRequest) -> Reply {
     let mut reply = reply.await.expect("a reply");
     let header = reply
         .headers()
