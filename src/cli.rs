@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::command::BackfillArguments;
+use crate::command::{BackfillArguments, LoadArguments};
 
 /// One gateway between call-centre software and a company's PBXs: 3CX and Asterisk.
 ///
@@ -41,6 +41,10 @@ pub enum Command {
     ///
     /// Ended early, even killed, the same command goes on where it was.
     Backfill(BackfillArguments),
+    /// Place calls through a running gateway at a constant rate and say what became of them, to size an installation.
+    ///
+    /// These are calls on whatever PBX that gateway has: take numbers that are meant for it.
+    Load(LoadArguments),
     /// Make, list and revoke API keys, in the ledger that the settings name; no gateway needs to run.
     #[command(subcommand)]
     Keys(KeysCommand),
@@ -137,6 +141,8 @@ mod tests {
         let backfill =
             parse("mege-gateway backfill --pbx office --from 2026-02-01 --until 2026-02-10T08:00:00Z");
         assert!(matches!(backfill.action(), Command::Backfill(_)));
+        let load = parse("mege-gateway load --extension 102 --answer 79102223311 --busy 7 --busy-share 20");
+        assert!(matches!(load.action(), Command::Load(_)));
     }
 
     #[test]
@@ -161,6 +167,10 @@ mod tests {
             "mege-gateway check --config",
             "mege-gateway backfill --from yesterday",
             "mege-gateway check --faults",
+            "mege-gateway load",
+            "mege-gateway load --extension 102",
+            "mege-gateway load --extension 102 --answer 79102223311 --busy-share 20",
+            "mege-gateway load --extension 102 --answer 79102223311 --rate 0",
         ] {
             assert!(Cli::try_parse_from(line.split(' ')).is_err(), "{line}");
         }

@@ -21,6 +21,7 @@ pub mod command;
 pub mod database;
 pub mod http;
 pub mod ledger;
+pub mod load;
 mod metric;
 pub mod pac;
 pub mod recordings;

@@ -20,6 +20,7 @@ async fn main() -> ExitCode {
         Command::Keys(what) => command::keys(cli.config, what).await,
         Command::Migrate => command::migrate(cli.config).await,
         Command::Backfill(range) => command::backfill(cli.config, range).await,
+        Command::Load(what) => command::load(cli.config, what).await,
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -39,6 +40,7 @@ async fn main() -> ExitCode {
                 | CommandError::Check
                 | CommandError::Migrate => 1,
                 CommandError::Backfill(error) => error.exit_code(),
+                CommandError::Gateway(error) => error.exit_code(),
             })
         }
     }

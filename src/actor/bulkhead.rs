@@ -1,7 +1,7 @@
 //! The bound on the work one actor has in flight.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -15,8 +15,8 @@ use utoipa::ToSchema;
 pub struct Limits {
     /// Requests in flight at once.
     pub in_flight: usize,
-    /// Requests that may wait for one of those to end; any more are refused at once. A queue that has stood for 100 ms is no
-    /// burst: then as many may wait as may be in flight.
+    /// Requests that may wait for one of those to end; any more are refused at once. A queue that was full once is more than
+    /// a burst: until it has been empty, as many may wait as may be in flight.
     pub waiting: usize,
     /// The longest such a wait, in milliseconds.
     pub wait_ms: u64,
@@ -48,19 +48,15 @@ pub(super) enum NotAdmitted {
 const SOONEST: Duration = Duration::from_secs(1);
 const LATEST: Duration = Duration::from_secs(30);
 
-/// How long a queue may stand before it counts as overload: what waits in a queue that does not empty only makes everybody
-/// behind it later.
-const BURST: Duration = Duration::from_millis(100);
-
 /// A counted set of permits with a short, bounded queue before it.
 #[derive(Debug, Clone)]
 pub(super) struct Bulkhead {
     limits: Limits,
     permits: Arc<Semaphore>,
     waiting: Arc<AtomicUsize>,
-    /// When the queue was last empty, in milliseconds after the beginning.
-    empty_at: Arc<AtomicU64>,
-    begun: Instant,
+    /// Whether the queue was full and has not been empty since. That is overload: what waits in a long queue that never
+    /// empties only makes everybody behind it late.
+    overloaded: Arc<AtomicBool>,
     pace: Arc<Pace>,
 }
 
@@ -112,8 +108,7 @@ impl Bulkhead {
             limits,
             permits: Arc::new(Semaphore::new(limits.in_flight)),
             waiting: Arc::new(AtomicUsize::new(0)),
-            empty_at: Arc::new(AtomicU64::new(0)),
-            begun: Instant::now(),
+            overloaded: Arc::new(AtomicBool::new(false)),
             pace: Arc::default(),
         }
     }
@@ -131,9 +126,11 @@ impl Bulkhead {
         let ahead = self.waiting.fetch_add(1, Ordering::Relaxed);
         let _place = Place(&self.waiting);
         if ahead == 0 {
-            self.empty_at.store(self.now_ms(), Ordering::Relaxed);
+            self.overloaded.store(false, Ordering::Relaxed);
+        } else if ahead >= self.limits.waiting {
+            self.overloaded.store(true, Ordering::Relaxed);
         }
-        if ahead >= self.limits.waiting || (ahead >= self.limits.in_flight && self.has_stood()) {
+        if ahead >= self.places() {
             return Err(self.saturated());
         }
         let until = deadline.min(Instant::now() + Duration::from_millis(self.limits.wait_ms));
@@ -152,16 +149,13 @@ impl Bulkhead {
         }
     }
 
-    fn now_ms(&self) -> u64 {
-        u64::try_from(self.begun.elapsed().as_millis()).unwrap_or(u64::MAX)
-    }
-
-    /// Whether there has been a queue for longer than a burst takes.
-    fn has_stood(&self) -> bool {
-        let stood = self
-            .now_ms()
-            .saturating_sub(self.empty_at.load(Ordering::Relaxed));
-        u128::from(stood) > BURST.as_millis()
+    /// How many may wait at the moment.
+    fn places(&self) -> usize {
+        if self.overloaded.load(Ordering::Relaxed) {
+            self.limits.in_flight.min(self.limits.waiting)
+        } else {
+            self.limits.waiting
+        }
     }
 
     /// Refuses, with the time that those before the caller should take.

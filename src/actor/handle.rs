@@ -5,7 +5,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use actix::{Actor, Context, Handler};
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::{Notify, Semaphore, mpsc, oneshot};
 use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
 
@@ -13,7 +13,7 @@ use super::ask::{Ask, AskError, RETRY_AFTER, Reply, Request};
 use super::class::Class;
 use super::gate::{Load, Pass, Refused};
 use super::health::{Health, State};
-use super::overseer::Wish;
+use super::overseer::{Restarted, Wish};
 use super::policy::Spawn;
 use super::tenure::Tenure;
 use crate::metric;
@@ -36,6 +36,7 @@ struct Inner<A: Actor> {
     tenure: RwLock<Arc<Tenure<A>>>,
     health: Health,
     wishes: mpsc::Sender<Wish>,
+    turn: Arc<Semaphore>,
     stop: CancellationToken,
     drill: Notify,
 }
@@ -67,6 +68,7 @@ impl<A: Actor<Context = Context<A>>> ActorHandle<A> {
                 spawn,
                 build,
                 wishes,
+                turn: Arc::new(Semaphore::new(1)),
                 stop: CancellationToken::new(),
                 drill: Notify::new(),
             }),
@@ -227,8 +229,12 @@ impl<A: Actor<Context = Context<A>>> ActorHandle<A> {
         *self.inner.tenure.write().unwrap_or_else(PoisonError::into_inner) = next;
     }
 
-    pub(super) fn wishes(&self) -> &mpsc::Sender<Wish> {
-        &self.inner.wishes
+    /// Asks the overseer for a restart; whoever does not get its turn is one too many.
+    pub(super) fn wish(&self, grace: Duration) -> Option<oneshot::Receiver<Restarted>> {
+        let turn = Arc::clone(&self.inner.turn).try_acquire_owned().ok()?;
+        let (done, restarted) = oneshot::channel();
+        self.inner.wishes.try_send(Wish { grace, turn, done }).ok()?;
+        Some(restarted)
     }
 
     pub(super) fn spawn(&self) -> &Spawn {

@@ -8,13 +8,12 @@ use std::time::Duration;
 use actix::{Actor, Context};
 use async_trait::async_trait;
 use metrics::gauge;
-use tokio::sync::oneshot;
 
 use super::breaker::BreakerState;
 use super::gate::Load;
 use super::handle::ActorHandle;
 use super::health::{Health, State};
-use super::overseer::{Restarted, Wish};
+use super::overseer::Restarted;
 use crate::metric;
 
 /// How long work in flight may take to end when its actor is restarted.
@@ -63,9 +62,7 @@ impl<A: Actor<Context = Context<A>>> Operate for ActorHandle<A> {
     }
 
     async fn restart(&self) -> Result<Restarted, NotRestarted> {
-        let (done, restarted) = oneshot::channel();
-        let wish = Wish { grace: GRACE, done };
-        self.wishes().try_send(wish).map_err(|_| NotRestarted)?;
+        let restarted = self.wish(GRACE).ok_or(NotRestarted)?;
         restarted.await.map_err(|_| NotRestarted)
     }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 use actix::{Actor, Context};
 use actix_rt::Arbiter;
 use serde::Serialize;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
 use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
 use utoipa::ToSchema;
 
@@ -26,14 +26,13 @@ const END: Duration = Duration::from_secs(1);
 /// How long the new actor may take to be built, before the operator is told that it is still starting.
 const BUILD: Duration = Duration::from_secs(2);
 
-/// Wishes of operators that wait for the one that is carried out.
-pub(super) const WISHES: usize = 1;
-
 /// An operator's wish to have the actor replaced.
 #[derive(Debug)]
 pub(super) struct Wish {
     /// How long work in flight may take to end.
     pub(super) grace: Duration,
+    /// There is one wish at a time, from its asking to its end.
+    pub(super) turn: OwnedSemaphorePermit,
     pub(super) done: oneshot::Sender<Restarted>,
 }
 
@@ -59,7 +58,7 @@ where
     A: Actor<Context = Context<A>>,
     F: Fn(&Health) -> A + Send + Sync + 'static,
 {
-    let (wishes, received) = mpsc::channel(WISHES);
+    let (wishes, received) = mpsc::channel(1);
     let build: Build<A> = Box::new(build);
     let handle = ActorHandle::new(spawn, build, wishes);
     let tenure = begin(&handle);
@@ -106,18 +105,29 @@ async fn oversee<A: Actor<Context = Context<A>>>(
     let mut looks = interval(BEAT);
     looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut pulse = Pulse::default();
+    let mut dead = false;
     loop {
         tokio::select! {
-            () = tenure.ended.cancelled() => return,
-            Some(wish) = wishes.recv() => {
-                let restarted = replace(&handle, &tenure, wish.grace).await;
+            biased;
+            () = tenure.ended.cancelled(), if !dead => {
+                if handle.stop_requested().is_cancelled() {
+                    return;
+                }
+                dead = true;
+                handle.health().put(State::Failed);
+                tracing::error!(actor = handle.name(), "its supervisor died: down until an operator restarts it");
+            }
+            () = handle.stop_requested().cancelled(), if dead => return handle.health().put(State::Stopped),
+            Some(Wish { grace, turn, done }) = wishes.recv() => {
+                let restarted = replace(&handle, &tenure, grace).await;
                 tenure = handle.tenure();
-                pulse = Pulse::default();
+                (pulse, dead) = (Pulse::default(), false);
+                drop(turn);
                 // Whoever asked may have gone.
-                let _ = wish.done.send(restarted);
+                let _ = done.send(restarted);
             }
             // On the same thread there is nobody to look.
-            _ = looks.tick(), if handle.spawn().placement == Placement::Dedicated => {
+            _ = looks.tick(), if !dead && handle.spawn().placement == Placement::Dedicated => {
                 look(handle.health(), pulse.hangs(tenure.beats()));
             }
         }

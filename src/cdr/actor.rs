@@ -28,7 +28,7 @@ const RETRY: Backoff = Backoff::constant(Duration::from_millis(200), Duration::f
 pub type CdrHandle = ActorHandle<CdrActor>;
 
 /// Starts the actor of the CDR store. It is there at once, the store when it can be opened: until then, and
-/// whenever it does not answer, requests get [`StoreError::Unavailable`], and the health says that it is not usable.
+/// whenever it does not answer, requests get [`StoreError::NotOpen`] or [`StoreError::Unavailable`], and the health says that it is not usable.
 #[must_use]
 pub fn spawn_cdr(spawn: Spawn, settings: StoreSettings) -> CdrHandle {
     actor::spawn(spawn, move |health| {
@@ -66,7 +66,7 @@ impl fmt::Debug for CdrActor {
 
 impl CdrActor {
     fn new(settings: StoreSettings, health: Health) -> Self {
-        let opening = StoreError::Unavailable("it is being opened".to_owned());
+        let opening = StoreError::NotOpen("it is being opened".to_owned());
         // Before the actor runs, so that nobody is told that it is usable before it is. Not an error yet.
         let unopened = StoreHealth {
             seq: None,
@@ -120,7 +120,7 @@ impl CdrActor {
             }
             Err(error) => {
                 if self.store.is_err() {
-                    self.store = Err(error.clone());
+                    self.store = Err(StoreError::NotOpen(error.to_string()));
                 }
                 (None, Some(error))
             }

@@ -100,7 +100,10 @@ fn introduction(root: &str, prefix: &str, recordings: &Path) -> String {
          curl -s {base}/make-call {json} \\\n    \
          -d '{{\"source_caller_id\": 79102223311, \"caller_id\": 102}}'\n\
          {HOW_PARTIES_BEHAVE}\n\
-         make-call tells that Asterisk took the call; the CDRs tell how it ended.\n\n\
+         make-call tells that Asterisk took the call; the CDRs tell how it ended.\n\
+         As many as 20 a second, and what becomes of them:\n  \
+         mege-gateway load --url {root}{prefix} \\\n    \
+         --extension 102 --answer 79102223311 --busy 79102223317 --busy-share 25 --rate 20\n\n\
          How every part does, and its figures:\n  \
          curl -s {root}/status\n  \
          curl -s {root}/metrics\n\

@@ -3,7 +3,9 @@
 mod backfill;
 mod check;
 mod demo;
+mod gateway_client;
 mod keys;
+mod load;
 mod migrate;
 mod openapi;
 mod serve;
@@ -17,7 +19,9 @@ use tokio::signal::unix::{SignalKind, signal};
 pub use backfill::{BackfillArguments, BackfillError, backfill};
 pub use check::check;
 pub use demo::demo;
+pub use gateway_client::{GatewayArguments, GatewayClientError};
 pub use keys::keys;
+pub use load::{LoadArguments, load};
 pub use migrate::migrate;
 pub use openapi::openapi;
 pub use serve::serve;
@@ -62,6 +66,9 @@ pub enum CommandError {
     /// A backfill was not done to its end.
     #[error(transparent)]
     Backfill(#[from] BackfillError),
+    /// A running gateway cannot be asked.
+    #[error(transparent)]
+    Gateway(#[from] GatewayClientError),
 }
 
 fn settings(file: Option<PathBuf>) -> Result<Settings, CommandError> {

@@ -8,6 +8,9 @@ pub enum StoreError {
     /// No connection became free in time.
     #[error("the store's connections are all in use")]
     PoolTimeout,
+    /// The store is not open, so it was not asked.
+    #[error("the store is not open: {0}")]
+    NotOpen(String),
     /// The store cannot be reached or opened.
     #[error("the store is not available: {0}")]
     Unavailable(String),
@@ -22,6 +25,7 @@ pub enum StoreError {
 impl Judge for StoreError {
     fn verdict(&self) -> Verdict {
         match self {
+            Self::NotOpen(_) => Verdict::Unasked,
             Self::PoolTimeout | Self::Unavailable(_) => Verdict::Unwell,
             // It answered: one statement or one row that is wrong must not close it to all others.
             Self::Query(_) | Self::Decode(_) => Verdict::Well,

@@ -225,7 +225,7 @@ impl From<AskError<KeyError>> for Failure {
                 KeyError::Unknown => Self::new(Code::NotFound, error.to_string()),
                 KeyError::NoRandomness => Self::new(Code::InternalError, error.to_string()),
                 KeyError::Store(StoreError::PoolTimeout) => saturated(Duration::from_secs(1)),
-                KeyError::Store(StoreError::Unavailable(_)) => unsure(),
+                KeyError::Store(StoreError::NotOpen(_) | StoreError::Unavailable(_)) => unsure(),
                 KeyError::Store(StoreError::Query(_)) => Self::new(Code::StoreFailed, "the ledger failed"),
                 KeyError::Store(StoreError::Decode(_)) => Self::new(
                     Code::StoreDamaged,
@@ -240,7 +240,7 @@ impl From<StoreError> for Failure {
     fn from(error: StoreError) -> Self {
         match error {
             StoreError::PoolTimeout => saturated(Duration::from_secs(1)),
-            StoreError::Unavailable(_) => {
+            StoreError::NotOpen(_) | StoreError::Unavailable(_) => {
                 Self::new(Code::StoreUnavailable, "the CDR store is not available").retry_in(AWAY)
             }
             StoreError::Query(_) => Self::new(Code::StoreFailed, "the CDR store failed"),

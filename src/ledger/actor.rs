@@ -210,7 +210,7 @@ impl LedgerActor {
         self.store
             .get()
             .cloned()
-            .ok_or_else(|| StoreError::Unavailable("not open yet".to_owned()))
+            .ok_or_else(|| StoreError::NotOpen("it is being opened".to_owned()))
     }
 }
 

@@ -9,6 +9,9 @@ use super::{AriFault, AriOperation, HowOften, PacFault, PacOperation, Simulator}
 /// How much later a slow ARI answers.
 const SLOW: Duration = Duration::from_secs(2);
 
+/// How many events come in a second of a storm: those of a thousand calls.
+const STORM_PER_S: u32 = 16_000;
+
 /// Something that goes wrong for a while.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Incident {
@@ -18,6 +21,10 @@ pub enum Incident {
     AriErrors,
     /// The next originate is carried out, and its answer is lost.
     AnswerLost,
+    /// The event socket is open and says nothing any more.
+    SocketHalfOpen,
+    /// There are as many events as a thousand calls a second make.
+    EventStorm,
     /// The event socket is cut.
     SocketCut,
     /// Asterisk is away.
@@ -41,11 +48,13 @@ pub struct IncidentPace {
 
 impl Incident {
     /// All of them, in the order in which they happen.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 10] = [
         Self::AriSlow,
         Self::PacHangs,
         Self::AnswerLost,
         Self::PacNonsense,
+        Self::EventStorm,
+        Self::SocketHalfOpen,
         Self::SocketCut,
         Self::PacUnavailable,
         Self::AriErrors,
@@ -55,7 +64,7 @@ impl Incident {
     /// Whether it goes on for a while, and does not strike once.
     #[must_use]
     pub fn lasts(self) -> bool {
-        !matches!(self, Self::AnswerLost | Self::SocketCut)
+        !matches!(self, Self::AnswerLost | Self::SocketHalfOpen | Self::SocketCut)
     }
 
     /// What goes wrong, and what a viewer sees of it at a gateway whose Asterisk and 3CX are both named `main`.
@@ -66,6 +75,14 @@ impl Incident {
             Self::AriErrors => (
                 "ARI answers 500",
                 "make-call says 502, outcome unknown: ARI does not tell what it did",
+            ),
+            Self::SocketHalfOpen => (
+                "ARI's event socket goes silent",
+                "make-call still works; within 15 s, connects of asterisk.main on /status is one more",
+            ),
+            Self::EventStorm => (
+                "ARI tells of 16,000 events a second",
+                "nothing: make-call is as fast as ever, and asterisk.main on /status stays connected",
             ),
             Self::AnswerLost => (
                 "the answer to an originate will be lost",
@@ -104,6 +121,9 @@ impl Incident {
             Self::AnswerLost => {
                 asterisk.fail(AriOperation::Originate, AriFault::LoseAnswer, HowOften::Next(1));
             }
+            Self::SocketHalfOpen => asterisk.freeze_event_sockets(),
+            // Goes on for as long as somebody holds it.
+            Self::EventStorm => {}
             Self::SocketCut => asterisk.cut_event_sockets(),
             Self::AriDown => asterisk.stop_listening().await,
             Self::PacUnavailable => pac(PacFault::Unavailable),
@@ -123,7 +143,10 @@ impl Simulator {
             sleep(pace.calm).await;
             incident.begin(self).await;
             tell(incident);
+            let is_storm = incident == Incident::EventStorm;
+            let storm = is_storm.then(|| self.asterisk().storm(STORM_PER_S, pace.lasts));
             sleep(pace.lasts).await;
+            drop(storm);
             self.asterisk().clear_faults();
             self.pbx().clear_faults();
             // Whatever took the port meanwhile may let go of it.

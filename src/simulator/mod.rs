@@ -3,6 +3,36 @@
 //!
 //! It is for trying the gateway with nothing installed, for an integrator's own tests, and for ours. It behaves as
 //! the real ones do, also where that is awkward, and it can be made to fail.
+//!
+//! # Faults
+//!
+//! Planned ones strike requests of one kind, the next few or all until they are cleared; those of other kinds go well:
+//!
+//! ```no_run
+//! # use mege_gateway::simulator::{AriFault, AriOperation, HowOften, PacFault, PacOperation, Simulator};
+//! # fn fail(simulator: &Simulator) {
+//! let (asterisk, pbx) = (simulator.asterisk(), simulator.pbx());
+//! asterisk.fail(AriOperation::Originate, AriFault::Hang, HowOften::UntilCleared);
+//! asterisk.fail(AriOperation::Other, AriFault::Oversized(100_000_000), HowOften::Next(1));
+//! pbx.fail(PacOperation::ExecuteSql, PacFault::Message("nonsense".into()), HowOften::Next(2));
+//! asterisk.clear_faults();
+//! # }
+//! ```
+//!
+//! Others happen when they are asked for: [`SimulatedAsterisk::stop_listening`], [`SimulatedAsterisk::limit_sessions`],
+//! [`SimulatedPbx::go_away`], and of the event sockets [`SimulatedAsterisk::cut_event_sockets`],
+//! [`SimulatedAsterisk::freeze_event_sockets`], [`SimulatedAsterisk::send_raw`] (no JSON, an unknown event, ten megabytes),
+//! [`SimulatedAsterisk::send_binary`] and [`SimulatedAsterisk::storm`]:
+//!
+//! ```no_run
+//! # use std::time::Duration;
+//! # async fn storm(simulator: &mege_gateway::simulator::Simulator) {
+//! let report = simulator.asterisk().storm(16_000, Duration::from_secs(60)).await.unwrap();
+//! assert_eq!(report.published, report.planned, "this machine is fast enough");
+//! assert!(report.writes.longest_wait < Duration::from_millis(100), "{report:?}");
+//! assert!(simulator.asterisk().sessions().refused == 0);
+//! # }
+//! ```
 
 mod appearing;
 mod ari;
@@ -31,7 +61,7 @@ use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
 pub use ari::{
-    AriFault, AriOperation, ReceivedOriginate, Sessions, SimulatedAsterisk, SocketWrites, Storm, StormReport,
+    AriFault, AriOperation, ReceivedOriginate, Sessions, SimulatedAsterisk, SocketWrites, StormReport,
 };
 pub use incidents::{Incident, IncidentPace};
 pub use pac::{PacFault, PacOperation, RequestCount, SimulatedPbx};

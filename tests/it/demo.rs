@@ -57,6 +57,16 @@ async fn the_demo_prints_lines_that_work_and_leaves_nothing() {
         (placed["originateCallStatus"] == "successful").then_some(())
     })
     .await;
+    let load = said
+        .lines()
+        .map(str::trim)
+        .find(|line| line.starts_with("mege-gateway load "));
+    let load = load
+        .expect("a line for load")
+        .replace("--rate 20", "--rate 20 --duration 1 --json");
+    let program = env!("CARGO_BIN_EXE_mege-gateway");
+    let report = json(&sh(&load.replace("mege-gateway", program)).await);
+    assert_eq!(report["outcomes"][0]["status"], 200, "{report}");
     let status = json(&sh(line("/status")).await);
     assert_eq!(
         status["actors"]["asterisk.main"]["detail"]["connection"],

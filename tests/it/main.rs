@@ -20,6 +20,7 @@ mod fault_proxy;
 mod faults;
 mod hostile;
 mod isolation;
+mod load;
 mod migrate;
 mod no_lost_cdr;
 #[cfg(feature = "peers")]

@@ -270,3 +270,25 @@ async fn what_the_work_logs_belongs_to_the_request_that_it_is_done_for() {
     ask(&handle, 2, Act::Answer).instrument(request).await.unwrap();
     assert_eq!(*world.span.lock().unwrap(), Some("request"));
 }
+
+#[actix_rt::test]
+async fn a_queue_that_was_full_is_short_until_it_has_been_empty() {
+    tokio::time::pause();
+    let spawn = how(Placement::Current, limits(2, 6, 60 * SECOND));
+    let (handle, _) = start_with(spawn, |_| (false, false));
+    answers(&handle, 1_000).await;
+    let burst = async |from: usize| {
+        let asked = (from..from + 9).map(|n| ask(&handle, n, Act::Sleep(SECOND)));
+        outcomes(&join_all(asked).await)
+    };
+    // More come before the first queue is through: of those, only as many wait as may be in flight.
+    let later = async {
+        sleep(2 * SECOND + SECOND / 2).await;
+        assert_eq!(handle.load()[0].waiting, 2);
+        let refused = ask(&handle, 100, Act::Answer).await;
+        assert_eq!(outcomes(&[refused]), (0, 1));
+    };
+    let (first, ()) = tokio::join!(burst(0), later);
+    assert_eq!(first, (8, 1), "two in flight, six wait");
+    assert_eq!(burst(200).await, (8, 1), "it has been empty");
+}

@@ -98,7 +98,7 @@ async fn is_tried_again(settings: StoreSettings, bring_up: impl AsyncFnOnce()) {
     .await;
     let reply = last_call_id(&handle).await;
     assert!(
-        matches!(reply, Err(AskError::Reply(StoreError::Unavailable(_)))),
+        matches!(reply, Err(AskError::Reply(StoreError::NotOpen(_)))),
         "{reply:?}"
     );
     assert!(!handle.health().report().usable);

@@ -45,7 +45,9 @@ impl From<PoolError> for StoreError {
             PoolError::Timeout(TimeoutType::Wait) => Self::PoolTimeout,
             // Whatever keeps a connection from being made, the store is not there.
             PoolError::Backend(error) => Self::Unavailable(match Self::from(error) {
-                Self::Query(text) | Self::Unavailable(text) | Self::Decode(text) => text,
+                Self::Query(text) | Self::NotOpen(text) | Self::Unavailable(text) | Self::Decode(text) => {
+                    text
+                }
                 Self::PoolTimeout => return Self::PoolTimeout,
             }),
             PoolError::Timeout(TimeoutType::Create | TimeoutType::Recycle) => {

@@ -26,6 +26,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::runtime::Handle;
@@ -33,7 +34,7 @@ use tokio_util::task::AbortOnDropHandle;
 
 pub use faults::{AriFault, AriOperation, ReceivedOriginate};
 pub use sessions::Sessions;
-pub use storm::{Storm, StormReport};
+pub use storm::StormReport;
 pub use writes::SocketWrites;
 
 use self::event::Event;
@@ -173,13 +174,19 @@ impl SimulatedAsterisk {
         }
     }
 
-    /// Tells of events at a constant rate, at once and on the simulator's own threads; the report comes when all is
-    /// written. None where the simulator stopped before.
+    /// Tells of so many events in a second for so long, on the simulator's own threads and from now on; the report comes
+    /// when all is written. They are about calls that come and go on the first of the trunks, eight events a call from
+    /// `ChannelCreated` to `ChannelDestroyed`, each about as large as Asterisk's; requests do not see these calls. None:
+    /// the simulator stopped.
     ///
     /// # Cancel safety
     /// When this is dropped, the storm ends.
-    pub fn storm(&self, storm: Storm) -> impl Future<Output = Option<StormReport>> + use<> {
-        let storm = storm::run(Arc::clone(&self.exchange), storm);
+    pub fn storm(
+        &self,
+        events_per_s: u32,
+        lasts: Duration,
+    ) -> impl Future<Output = Option<StormReport>> + use<> {
+        let storm = storm::run(Arc::clone(&self.exchange), events_per_s, lasts);
         let task = AbortOnDropHandle::new(self.exchange.runtime.spawn(storm));
         async { task.await.ok() }
     }

@@ -26,17 +26,6 @@ const DRAIN: Duration = Duration::from_secs(10);
 /// Stands for a channel's id in texts that are made once. As long as an id.
 const ID: &str = "1790000000.00000000";
 
-/// What to tell of, and how fast.
-#[derive(Debug, Clone)]
-pub struct Storm {
-    /// The trunk: applications that subscribed to its endpoint, or to everything, are told.
-    pub trunk: String,
-    /// Events in a second, at most. Eight tell of one call, from `ChannelCreated` to `ChannelDestroyed`.
-    pub events_per_s: u32,
-    /// How long.
-    pub lasts: Duration,
-}
-
 /// What became of a storm.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct StormReport {
@@ -49,22 +38,23 @@ pub struct StormReport {
 }
 
 /// Tells of it all, and waits until it is written.
-pub(super) async fn run(exchange: Arc<Exchange>, storm: Storm) -> StormReport {
-    let mut calls = Calls::new(&storm.trunk);
+pub(super) async fn run(exchange: Arc<Exchange>, events_per_s: u32, lasts: Duration) -> StormReport {
+    let trunk = exchange.settings.trunks.first();
+    let mut calls = Calls::new(trunk.map_or("", String::as_str));
     let due = |elapsed: Duration| {
-        let events = elapsed.as_micros() * u128::from(storm.events_per_s) / 1_000_000;
+        let events = elapsed.as_micros() * u128::from(events_per_s) / 1_000_000;
         u64::try_from(events).unwrap_or(u64::MAX)
     };
-    let planned = due(storm.lasts);
+    let planned = due(lasts);
     let burst = due(CATCH_UP).max(1);
     let mut published = 0;
     exchange.writes.take();
     let begun = Instant::now();
     let mut ticks = interval(TICK);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
-    while published < planned && begun.elapsed() < storm.lasts + TICK {
+    while published < planned && begun.elapsed() < lasts + TICK {
         ticks.tick().await;
-        let until = due(begun.elapsed().min(storm.lasts)).min(published + burst);
+        let until = due(begun.elapsed().min(lasts)).min(published + burst);
         let state = exchange.state();
         for number in published..until {
             calls.publish(&state, number);
@@ -157,7 +147,7 @@ mod tests {
     fn a_storms_call_is_told_of_in_order_with_an_id_of_its_own() {
         let calls = Calls::new("3cx");
         let kinds: Vec<_> = calls.events.iter().map(|event| event.kind).collect();
-        assert_eq!(kinds.len(), 8, "as `Storm::events_per_s` says");
+        assert_eq!(kinds.len(), 8, "as `SimulatedAsterisk::storm` says");
         assert_eq!((kinds[0], kinds[7]), ("ChannelCreated", "ChannelDestroyed"));
         for event in &calls.events {
             assert!(event.text("gw").contains(&format!(r#""id":"{ID}""#)), "{event:?}");

@@ -5,15 +5,6 @@ use std::collections::BTreeMap;
 use tokio::time::Instant;
 
 use super::*;
-use crate::simulator::Storm;
-
-fn storm(events_per_s: u32, lasts: Duration) -> Storm {
-    Storm {
-        trunk: "3cx".to_owned(),
-        events_per_s,
-        lasts,
-    }
-}
 
 #[actix_rt::test]
 async fn a_storm_tells_of_whole_calls_at_its_rate_and_says_how_the_writing_went() {
@@ -26,7 +17,7 @@ async fn a_storm_tells_of_whole_calls_at_its_rate_and_says_how_the_writing_went(
     let mut socket = connect(&simulator, "app=gw&subscribeAll=true").await;
     let lasts = Duration::from_millis(500);
     let begun = Instant::now();
-    let report = simulator.asterisk().storm(storm(1_600, lasts));
+    let report = simulator.asterisk().storm(1_600, lasts);
     let read = async {
         let mut calls: BTreeMap<String, Vec<String>> = BTreeMap::new();
         loop {
@@ -73,7 +64,7 @@ async fn a_storm_is_too_much_for_a_reader_that_does_not_read_and_the_report_says
     })
     .await;
     let _socket = connect(&simulator, "app=gw&subscribeAll=true").await;
-    let report = simulator.asterisk().storm(storm(50_000, Duration::from_secs(2)));
+    let report = simulator.asterisk().storm(50_000, Duration::from_secs(2));
     let report = timeout(6 * PATIENCE, report).await.unwrap().unwrap();
     assert_eq!(report.writes.closed, 1, "{report:?}");
     assert!(
@@ -87,7 +78,7 @@ async fn a_storm_is_too_much_for_a_reader_that_does_not_read_and_the_report_says
 async fn a_storm_that_is_dropped_is_over() {
     let simulator = start(brisk()).await;
     let mut socket = connect(&simulator, "app=gw&subscribeAll=true").await;
-    let storm = simulator.asterisk().storm(storm(200, Duration::from_secs(3_600)));
+    let storm = simulator.asterisk().storm(200, Duration::from_secs(3_600));
     event(&mut socket).await.unwrap();
     drop(storm);
     let silence = async || {

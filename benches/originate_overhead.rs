@@ -1,0 +1,136 @@
+//! Originates through the gateway beside nginx as a reverse proxy, both in front of a back end that answers at once, in
+//! interleaved pairs.
+//!
+//! `cargo bench --bench originate_overhead`; it needs `nginx`, `wrk` and `taskset` (Debian: `apt-get install nginx-light wrk
+//! util-linux`). The load and the back end have one processor, the gateway and nginx take turns on the other. Through the
+//! gateway an originate is checked (key, rate limits, body), gets an id, is tracked to its end and kept in the ledger;
+//! nginx hands bytes on.
+#![expect(
+    clippy::expect_used,
+    clippy::print_stdout,
+    reason = "a benchmark prints, and ends when it cannot run"
+)]
+
+#[path = "support/fake_ari.rs"]
+mod fake_ari;
+#[path = "support/gateway.rs"]
+mod gateway;
+#[expect(dead_code, reason = "other benchmarks need all of it")]
+#[path = "support/pairs.rs"]
+mod pairs;
+#[path = "support/process.rs"]
+mod process;
+#[path = "support/wrk.rs"]
+mod wrk;
+
+use std::path::Path;
+use std::time::Duration;
+
+use gateway::Gateway;
+use pairs::{Bar, Pace, Spread, Verdict, interleaved};
+use process::{SUBJECT, Server, free_port, pinned};
+use wrk::Posts;
+
+/// Connections of the client. No more of them wait for the gateway's permits than may.
+const CONNECTIONS: usize = 32;
+
+/// What a client sends, to either.
+const BODY: &str = r#"{"source_caller_id":79102223311,"caller_id":102}"#;
+
+fn main() {
+    // `cargo test --all-targets` runs this too: then there is nothing to measure.
+    if !fake_ari::serve_if_asked() && std::env::args().any(|argument| argument == "--bench") {
+        measure(Pace::from_environment());
+    }
+}
+
+fn measure(pace: Pace) {
+    pairs::say_load();
+    let folder = tempfile::tempdir().expect("a folder");
+    let folder = folder.path();
+    let ari = fake_ari::start(Duration::ZERO, folder);
+    let nginx = nginx(folder, ari.port);
+    // Live calls are those of the last 5 ms: far below any bound on them.
+    let variables = [("MEGE__LOG__FILTER", "warn")];
+    let gateway = Gateway::start(folder, &fake_ari::as_asterisk(&ari), &variables);
+    let authorization = gateway.authorization();
+    let posts = |url: String| Posts {
+        url,
+        body: BODY,
+        authorization: &authorization,
+        connections: CONNECTIONS,
+        seconds: pace.seconds,
+    };
+    let through = || posts(gateway.make_call()).per_second(folder);
+    let path = format!("/ari/channels/{}", fake_ari::STRAIGHT);
+    let proxied = || posts(format!("http://127.0.0.1:{}{path}", nginx.port)).per_second(folder);
+    let straight = || posts(format!("http://127.0.0.1:{}{path}", ari.port)).per_second(folder);
+
+    // To warm up, and to see that the back end is not what is measured.
+    through();
+    proxied();
+    let back_end = straight();
+    let same = interleaved(pace.pairs.div_ceil(3), proxied, proxied);
+    let (time, calls) = (gateway.server.processor_time(), std::cell::Cell::new(0.0));
+    let counted = || {
+        let rate = through();
+        calls.set(calls.get() + rate * f64::from(pace.seconds));
+        rate
+    };
+    let found = interleaved(pace.pairs, counted, proxied);
+    let time = gateway.server.processor_time() - time;
+    gateway.until("all calls have ended", |detail| detail["open_calls"] == 0);
+
+    let ours = Spread::of(found.iter().map(|pair| pair.0));
+    let nginx = Spread::of(found.iter().map(|pair| pair.1));
+    println!(
+        "{} pairs of {} s, {CONNECTIONS} connections; originates a second: back end {back_end:.0}, nginx {:.0}, gateway {:.0}; \
+         gateway {:.0} µs of its processor for each",
+        pace.pairs,
+        pace.seconds,
+        nginx.median,
+        ours.median,
+        micros(time) / calls.get()
+    );
+    pairs::print(&[
+        Verdict {
+            what: "nginx / nginx (A/A), 0.93 to 1.07 or the run counts for nothing",
+            seen: Spread::of(same.iter().map(|pair| pair.0 / pair.1)),
+            bar: Bar::None,
+        },
+        Verdict {
+            what: "originates through the gateway / nginx",
+            seen: Spread::of(found.iter().map(|pair| pair.0 / pair.1)),
+            bar: Bar::AtLeast(0.5),
+        },
+    ]);
+}
+
+#[expect(clippy::cast_precision_loss, reason = "microseconds, far below 2^52")]
+fn micros(time: u64) -> f64 {
+    time as f64
+}
+
+/// nginx with one process, so that a kill leaves nothing, and connections to the back end that are kept.
+fn nginx(folder: &Path, back_end: u16) -> Server {
+    let port = free_port();
+    let folder = folder.join("nginx");
+    std::fs::create_dir(&folder).expect("a folder");
+    let home = folder.to_str().expect("UTF-8");
+    let temporary: String = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
+        .map(|kind| format!("{kind}_temp_path {home}/{kind};"))
+        .join(" ");
+    let configuration = format!(
+        "daemon off; master_process off; pid {home}/pid; error_log {home}/error.log; \
+         events {{ worker_connections 1024; }} \
+         http {{ access_log off; keepalive_requests 100000000; {temporary} \
+         upstream ari {{ server 127.0.0.1:{back_end}; keepalive 64; keepalive_requests 100000000; }} \
+         server {{ listen 127.0.0.1:{port}; location / {{ proxy_pass http://ari; proxy_http_version 1.1; \
+         proxy_set_header Connection \"\"; }} }} }}"
+    );
+    let file = folder.join("nginx.conf");
+    std::fs::write(&file, configuration).expect("a file");
+    let mut command = pinned(SUBJECT, "nginx");
+    command.arg("-c").arg(&file).args(["-p", home]);
+    Server::start(command, port, &folder.join("log"))
+}
