@@ -15,6 +15,7 @@
 //! | PAC answers 100 MB | [`pac_oversized`] |
 //! | an actor panics | `survival` |
 //! | an actor panics again and again | [`crash_loop`] |
+//! | an actor is restarted by an operator | `restart` |
 //! | three times the load there is room for | [`overload`] |
 //! | 500 requests wait for what is a black hole | [`bulkhead`], `isolation` |
 //! | slow request heads | `hostile::slow_heads` |
@@ -48,7 +49,7 @@ const NUMBER: u64 = 79_990_000_001;
 const ORIGINATE: [&str; 2] = [r#"actor="asterisk.main""#, r#"class="originate""#];
 
 /// A gateway on a simulated PBX, connected to it.
-async fn gateway(simulator: &Simulator, more: &[(&'static str, &str)]) -> TestApp {
+async fn gateway(simulator: &Simulator, more: &[(&str, &str)]) -> TestApp {
     let mut variables = simulated(simulator);
     variables.extend(more.iter().map(|(name, value)| (*name, (*value).to_owned())));
     let app = TestApp::start(&variables).await;
@@ -58,7 +59,7 @@ async fn gateway(simulator: &Simulator, more: &[(&'static str, &str)]) -> TestAp
 }
 
 /// The same, with a network between it and Asterisk that can fail.
-async fn behind_proxy(more: &[(&'static str, &str)]) -> (Simulator, FaultProxy, TestApp) {
+async fn behind_proxy(more: &[(&str, &str)]) -> (Simulator, FaultProxy, TestApp) {
     let simulator = simulator().await;
     let proxy = FaultProxy::start(simulator.ari_address());
     let port = proxy.address().port().to_string();

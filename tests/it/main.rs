@@ -28,6 +28,7 @@ mod peers;
 #[cfg(feature = "peers")]
 mod real_call;
 mod recordings;
+mod restart;
 mod service_manager;
 mod start;
 mod support;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use awc::http::StatusCode;
-use mege_gateway::simulator::{Storm, StormReport};
+use mege_gateway::simulator::StormReport;
 use tokio::time::{Instant, sleep_until};
 
 use super::NUMBER;
@@ -12,6 +12,8 @@ use crate::support::program::Program;
 use crate::support::served::Served;
 
 const MB: u64 = 1024 * 1024;
+
+const EVENTS_PER_S: u32 = 16_000;
 
 /// Between two requests of a client.
 const PACE: Duration = Duration::from_millis(10);
@@ -47,13 +49,7 @@ async fn ask(served: &Served, lasts: Duration) -> (Duration, u64) {
 async fn storm(lasts: Duration) -> Seen {
     let simulator = simulator().await;
     let served = Served::start(Program::serve(&simulated(&simulator))).await;
-    let storm = |lasts| {
-        simulator.asterisk().storm(Storm {
-            trunk: "3cx".to_owned(),
-            events_per_s: 16_000,
-            lasts,
-        })
-    };
+    let storm = |lasts| simulator.asterisk().storm(EVENTS_PER_S, lasts);
     // What it takes once, it has taken.
     storm(Duration::from_secs(1)).await.expect("a simulator");
     let (calm, before) = ask(&served, lasts / 2).await;

@@ -76,6 +76,24 @@ pub(crate) fn simulated(simulator: &Simulator) -> Vec<(&'static str, String)> {
     ]
 }
 
+/// The variables of one more Asterisk, of this name in capitals.
+pub(crate) fn simulated_as(name: &str, simulator: &Simulator) -> Vec<(String, String)> {
+    let settings = SimulatorSettings::default();
+    let address = simulator.ari_address();
+    let values = [
+        ("HOST", address.ip().to_string()),
+        ("PORT", address.port().to_string()),
+        ("USER", settings.user),
+        ("PASSWORD", settings.password),
+        ("TRUNK", settings.trunks[0].clone()),
+        ("CONTEXT", "outgoing".to_owned()),
+    ];
+    values
+        .into_iter()
+        .map(|(key, value)| (format!("MEGE__ASTERISK__{name}__{key}"), value))
+        .collect()
+}
+
 impl TestApp {
     /// A gateway with these variables over the defaults, on a free port, with SQLite files of its own unless the
     /// variables say otherwise.

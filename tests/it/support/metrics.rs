@@ -8,5 +8,5 @@ pub(crate) fn sum(text: &str, name: &str, labels: &[&str]) -> f64 {
         let wanted = found == name && labels.iter().all(|label| of.contains(label));
         wanted.then(|| value.parse::<f64>().expect("a number"))
     });
-    values.sum()
+    values.fold(0.0, |sum, value| sum + value)
 }
