@@ -36,6 +36,16 @@ pub(crate) const BLOCKED_THREADS: &str = "mege_actor_blocked_threads";
 pub(crate) const ARI_FRAMES_DROPPED: &str = "mege_ari_frames_dropped_total";
 /// Frames of an event socket that are no events, by `actor`.
 pub(crate) const ARI_BAD_FRAMES: &str = "mege_ari_bad_frames_total";
+/// Event sockets that were opened to an Asterisk, by `actor`.
+pub(crate) const ARI_CONNECTS: &str = "mege_ari_connects_total";
+/// How often events of an Asterisk were missed because the queue was full, by `actor`.
+pub(crate) const ARI_GAPS: &str = "mege_ari_gaps_total";
+/// Events of an Asterisk that wait to be worked on, by `actor`.
+pub(crate) const ARI_QUEUE_FRAMES: &str = "mege_ari_queue_frames";
+/// Calls that an actor placed and that live, by `actor`.
+pub(crate) const LIVE_CALLS: &str = "mege_live_calls";
+/// How many may live at once, by `actor`: the smaller of its node's limit and its trunk's.
+pub(crate) const LIVE_CALLS_LIMIT: &str = "mege_live_calls_limit";
 /// Requests to PAC, by `pac`, `operation` and `outcome`.
 pub(crate) const PAC_REQUESTS: &str = "mege_pac_requests_total";
 /// Reads that were repeated because PAC did not answer, by `pac`.
@@ -66,6 +76,8 @@ pub(crate) const HTTP_CONNECTIONS: &str = "mege_http_connections";
 pub(crate) const HTTP_CONNECTIONS_CUT: &str = "mege_http_connections_cut_total";
 /// HTTP/1 requests that were refused because they cannot be parsed or their head is too large.
 pub(crate) const HTTP_MALFORMED: &str = "mege_http_malformed_total";
+/// How long the gateway has been on its way out; 0 while it is not.
+pub(crate) const DRAIN_SECONDS: &str = "mege_drain_seconds";
 /// TLS handshakes that failed or took too long.
 pub(crate) const TLS_HANDSHAKES_FAILED: &str = "mege_tls_handshakes_failed_total";
 /// 1 while the certificate's files hold what cannot be used, and the one before is served; otherwise 0.
@@ -103,6 +115,17 @@ pub(crate) fn describe() {
         "Events of an Asterisk dropped because the queue was full"
     );
     describe_counter!(ARI_BAD_FRAMES, "Frames of an event socket that are no events");
+    describe_counter!(ARI_CONNECTS, "Event sockets opened to an Asterisk");
+    describe_counter!(
+        ARI_GAPS,
+        "How often events of an Asterisk were missed because the queue was full"
+    );
+    describe_gauge!(
+        ARI_QUEUE_FRAMES,
+        "Events of an Asterisk that wait to be worked on"
+    );
+    describe_gauge!(LIVE_CALLS, "Calls placed that live");
+    describe_gauge!(LIVE_CALLS_LIMIT, "How many calls may live at once");
     describe_counter!(PAC_REQUESTS, "Requests to PAC");
     describe_counter!(RETRIES, "Reads repeated because PAC did not answer");
     describe_counter!(
@@ -131,6 +154,11 @@ pub(crate) fn describe() {
         "Connections ended by the HTTP server, by reason"
     );
     describe_counter!(HTTP_MALFORMED, "HTTP/1 requests that cannot be parsed");
+    describe_gauge!(
+        DRAIN_SECONDS,
+        Unit::Seconds,
+        "How long the gateway has been on its way out; 0 while it is not"
+    );
     describe_counter!(
         TLS_HANDSHAKES_FAILED,
         "TLS handshakes that failed or took too long"

@@ -73,10 +73,15 @@ impl Gateway {
 
     /// Waits until what it says of its Asterisk fits.
     pub(crate) fn until(&self, what: &str, fits: impl Fn(&Value) -> bool) {
+        self.until_actor(what, |asterisk| fits(&asterisk["detail"]));
+    }
+
+    /// Waits until what is said of its Asterisk's actor fits.
+    pub(crate) fn until_actor(&self, what: &str, fits: impl Fn(&Value) -> bool) {
         let begun = Instant::now();
         loop {
             let status = self.status();
-            if fits(&status["actors"]["asterisk.main"]["detail"]) {
+            if fits(&status["actors"]["asterisk.main"]) {
                 return;
             }
             assert!(begun.elapsed() < LIMIT, "not in time: {what}: {status}");
@@ -104,7 +109,14 @@ fn key(folder: &Path) -> String {
     if let Ok(key) = std::fs::read_to_string(&file) {
         return key;
     }
-    let scopes = ["--scope", "calls:write", "--scope", "status:read"];
+    let scopes = [
+        "--scope",
+        "calls:write",
+        "--scope",
+        "cdr:read",
+        "--scope",
+        "status:read",
+    ];
     let made = pinned(SUBJECT, PROGRAM)
         .args(["keys", "create", "--name", "bench"])
         .args(scopes)

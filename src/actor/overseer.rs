@@ -8,7 +8,7 @@ use actix::{Actor, Context};
 use actix_rt::Arbiter;
 use serde::Serialize;
 use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
-use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout};
 use utoipa::ToSchema;
 
 use super::handle::{ActorHandle, Build};
@@ -22,6 +22,9 @@ const MISSED: u32 = 5;
 
 /// How long the old thread may take to end, once its work was told to.
 const END: Duration = Duration::from_secs(1);
+
+/// How long what an actor detached may take to end in order, such as a socket that is to be closed.
+const AFTERWARDS: Duration = Duration::from_secs(1);
 
 /// How long the new actor may take to be built, before the operator is told that it is still starting.
 const BUILD: Duration = Duration::from_secs(2);
@@ -88,6 +91,7 @@ fn begin<A: Actor<Context = Context<A>>>(handle: &ActorHandle<A>) -> Arc<Tenure<
             arbiter.spawn_fn(move || {
                 actix_rt::spawn(async move {
                     whole().await;
+                    sleep(AFTERWARDS).await;
                     thread.stop();
                 });
             });

@@ -1,38 +1,47 @@
 //! The actor that owns one Asterisk: its REST connections, its event socket, and what is known of its calls.
 
+mod requests;
+
 use std::time::Duration;
 
 use actix::fut::WrapFuture as _;
-use actix::{
-    Actor, ActorFutureExt as _, AsyncContext as _, Context, Handler, Message, ResponseFuture, StreamHandler,
-};
+use actix::{Actor, ActorFutureExt as _, AsyncContext as _, Context, SpawnHandle, StreamHandler};
+use actix_rt::task::JoinHandle;
+use futures_util::FutureExt as _;
+use futures_util::future::{Either, ready, select};
 use jiff::Timestamp;
-use tokio::time::Instant;
+use tokio::sync::mpsc::WeakSender;
+use tokio::time::{Instant, sleep};
 use tokio_stream::wrappers::ReceiverStream;
 
+use super::calls::Calls;
 use super::client::AriClient;
 use super::connection::{self, Connection, Detail, Opened, Snapshot};
 use super::error::AriError;
-use super::event::{Channel, Event};
-use super::messages::{Originate, Originated};
+use super::event::Event;
+use super::live_calls::LiveCalls;
 use super::recollect;
 use super::socket::Received;
-use super::tracker::{CallTracker, Outcome};
-use crate::actor::{
-    self, ActorHandle, Ask, AskError, Backoff, Class, Health, Placement, Reply, RestartPolicy, Spawn,
-};
-use crate::ledger::{Call, CallId, Journal, LedgerHandle};
+use super::tracker::CallTracker;
+use crate::actor::{self, ActorHandle, Backoff, Class, Health, Placement, RestartPolicy, Spawn};
+use crate::ledger::{Journal, LedgerHandle};
 use crate::metric;
 use crate::settings::AsteriskSettings;
 
 /// Between two looks for calls of which Asterisk has shown nothing yet, and for a trunk it did not know.
 const REVIEW: Duration = Duration::from_secs(10);
 
+/// Between two reports of how it stands.
+const REPORT: Duration = Duration::from_secs(1);
+
 /// Between two resynchronisations without a cause.
 const RESYNCHRONISE: Duration = Duration::from_secs(300);
 
 /// How long events that were sent before a snapshot may be on their way when it has arrived.
 const CATCH_UP: Duration = Duration::from_millis(500);
+
+/// How long a connection waits for the ledger to tell of the calls that live already.
+const HEAD_START: Duration = Duration::from_secs(1);
 
 /// How soon to ask Asterisk about a call whose request was not answered.
 const ASK_ABOUT_UNKNOWN: Duration = Duration::from_secs(1);
@@ -60,13 +69,15 @@ pub struct AriSettings {
     pub passing_instance: String,
     /// Where what becomes of calls is put.
     pub journal: Journal,
+    /// Which calls live: those of the actor's earlier lives too.
+    pub live_calls: LiveCalls,
 }
 
 /// Owns one Asterisk.
 pub struct AriActor {
     settings: AriSettings,
     client: AriClient,
-    calls: CallTracker,
+    calls: Calls,
     connection: Connection,
     since: Timestamp,
     /// The Stasis application, once the instance is known.
@@ -75,6 +86,10 @@ pub struct AriActor {
     attempt: u32,
     connects: u64,
     connected_at: Option<Instant>,
+    /// What the actor hears of the socket, and what holds it.
+    socket: Option<(SpawnHandle, JoinHandle<()>)>,
+    /// The queue of the event socket, to see how full it is.
+    queue: Option<WeakSender<Received>>,
     /// Whether Asterisk is being asked what lives on it.
     reviewing: bool,
     /// Whether something may have been missed since Asterisk was last asked.
@@ -95,7 +110,10 @@ impl std::fmt::Debug for AriActor {
 pub fn spawn(settings: AriSettings, placement: Placement) -> AriHandle {
     let spawn = Spawn {
         name: settings.name.clone(),
-        limits: vec![(Class::Originate, settings.asterisk.limits)],
+        limits: vec![
+            (Class::Originate, settings.asterisk.limits),
+            (Class::Hangup, settings.asterisk.hangup_limits()),
+        ],
         placement,
         restart: RestartPolicy::default(),
         depends_on: Vec::new(),
@@ -109,7 +127,11 @@ impl AriActor {
     fn new(settings: AriSettings, health: Health) -> Self {
         Self {
             client: AriClient::new(&settings.asterisk),
-            calls: CallTracker::new(&settings.name, settings.asterisk.ring_timeout()),
+            calls: Calls::new(
+                CallTracker::new(&settings.name, settings.asterisk.ring_timeout()),
+                settings.live_calls.clone(),
+                settings.journal.clone(),
+            ),
             connection: Connection::Connecting,
             since: Timestamp::now(),
             app: None,
@@ -117,6 +139,8 @@ impl AriActor {
             attempt: 0,
             connects: 0,
             connected_at: None,
+            socket: None,
+            queue: None,
             reviewing: false,
             stale: false,
             settings,
@@ -130,15 +154,12 @@ impl AriActor {
         self.trunk.clone().unwrap_or(Ok(()))
     }
 
-    fn record(&self, calls: impl IntoIterator<Item = Call>) {
-        for call in calls {
-            self.settings.journal.record(&call);
-        }
-    }
-
     /// `→ Connecting`
     fn connect(&mut self, ctx: &mut Context<Self>) {
         let Some(app) = self.app.clone() else { return };
+        if self.has_left() {
+            return;
+        }
         self.enter(Connection::Connecting);
         let opening = connection::open(
             self.client.clone(),
@@ -154,16 +175,25 @@ impl AriActor {
 
     /// `Connecting → Connected`: the events since the socket was opened first, then what lives on Asterisk.
     fn connected(&mut self, opened: Opened, ctx: &mut Context<Self>) {
+        if self.has_left() {
+            return;
+        }
         self.connects += 1;
+        self.count(metric::ARI_CONNECTS);
+        self.queue = Some(opened.queue);
         self.connected_at = Some(Instant::now());
         self.trunk = Some(opened.trunk);
         self.reconcile_later(opened.snapshot, ctx);
-        ctx.add_stream(ReceiverStream::new(opened.frames));
+        let heard = ctx.add_stream(ReceiverStream::new(opened.frames));
+        self.socket = Some((heard, opened.pump));
         self.enter(Connection::Connected);
     }
 
     /// `Connecting | Connected | Replaced → Waiting`
     fn wait(&mut self, error: AriError, ctx: &mut Context<Self>) {
+        if self.has_left() {
+            return;
+        }
         tracing::warn!(actor = self.health.name(), %error, "no connection to Asterisk");
         let lasted = self.connected_at.take().map(|since| since.elapsed());
         if lasted.is_some_and(|lasted| lasted >= STABLE) {
@@ -175,13 +205,25 @@ impl AriActor {
         ctx.run_later(delay, |actor, ctx| actor.connect(ctx));
     }
 
+    fn has_left(&self) -> bool {
+        matches!(self.connection, Connection::Left)
+    }
+
     fn enter(&mut self, connection: Connection) {
         self.connection = connection;
         self.since = Timestamp::now();
         self.publish();
     }
 
+    fn count(&self, name: &'static str) {
+        metrics::counter!(name, "actor" => self.health.name().to_owned()).increment(1);
+    }
+
     fn publish(&self) {
+        let queue = self.queue.as_ref().and_then(WeakSender::upgrade);
+        let frames = queue.map_or(0, |queue| queue.max_capacity() - queue.capacity());
+        metrics::gauge!(metric::ARI_QUEUE_FRAMES, "actor" => self.health.name().to_owned())
+            .set(frames as f64);
         let ready = self.ready();
         let detail = Detail {
             connection: self.connection.name(),
@@ -190,6 +232,7 @@ impl AriActor {
             trunk: self.settings.asterisk.trunk.to_string(),
             trunk_known: self.trunk.as_ref().map(Result::is_ok),
             open_calls: self.calls.len(),
+            live_calls: self.calls.live(),
             connects: self.connects,
             error: ready.as_ref().err().map(ToString::to_string),
         };
@@ -210,15 +253,14 @@ impl AriActor {
     }
 
     fn reconcile(&mut self, snapshot: &Snapshot) {
-        let Snapshot {
-            channels,
-            bridges,
-            asked_at,
-        } = snapshot;
-        let changed = self
-            .calls
-            .reconcile(channels, bridges, *asked_at, Timestamp::now());
-        self.record(changed);
+        let freed = self.calls.reconcile(snapshot, Timestamp::now());
+        if freed > 0 {
+            tracing::info!(
+                actor = self.health.name(),
+                freed,
+                "calls that nobody followed are over"
+            );
+        }
     }
 
     /// Something may have been missed: what is under way may have been asked too early to show it.
@@ -253,15 +295,13 @@ impl AriActor {
     /// The slow, regular look at what no event tells.
     fn review(&mut self, ctx: &mut Context<Self>) {
         let blind = matches!(self.connection, Connection::Replaced);
-        if self.stale || blind || self.calls.has_unseen() {
+        if self.stale || blind || self.calls.are_in_doubt() {
             self.resynchronise(ctx);
         }
-        let expired = self.calls.expire(Instant::now(), Timestamp::now());
-        self.record(expired);
+        self.calls.expire(Instant::now(), Timestamp::now());
         if matches!(self.trunk, Some(Err(_))) && matches!(self.connection, Connection::Connected) {
             self.look_for_trunk(ctx);
         }
-        self.publish();
     }
 
     /// A trunk that was not there may have been configured since.
@@ -285,14 +325,8 @@ impl AriActor {
                 );
                 self.enter(Connection::Replaced);
             }
-            Ok(event) => {
-                let changed = self.calls.apply(&event, Timestamp::now(), Instant::now());
-                self.record(changed);
-            }
-            Err(_) => {
-                let actor = self.health.name().to_owned();
-                metrics::counter!(metric::ARI_BAD_FRAMES, "actor" => actor).increment(1);
-            }
+            Ok(event) => self.calls.apply(&event, Timestamp::now(), Instant::now()),
+            Err(_) => self.count(metric::ARI_BAD_FRAMES),
         }
     }
 }
@@ -309,11 +343,20 @@ impl Actor for AriActor {
         let (name, born) = (self.settings.name.clone(), Timestamp::now());
         let instance =
             recollect::instance(ledger.clone(), self.settings.passing_instance.clone()).into_actor(self);
-        let recollection = instance.then(move |instance, actor, ctx| {
+        // The calls that live come before those that are placed once there is a connection; but not for long.
+        let early = instance.then(move |instance, actor, _| {
             actor.calls.name_instance(&instance);
             actor.app = Some(format!("{prefix}-{instance}"));
+            let open_calls = Box::pin(recollect::open_calls(ledger, name, instance));
+            select(open_calls, Box::pin(sleep(HEAD_START))).into_actor(actor)
+        });
+        let recollection = early.then(|early, actor, ctx| {
             actor.connect(ctx);
-            recollect::open_calls(ledger, name, instance).into_actor(actor)
+            let calls = match early {
+                Either::Left((calls, _)) => ready(calls).left_future(),
+                Either::Right(((), later)) => later.right_future(),
+            };
+            calls.into_actor(actor)
         });
         ctx.spawn(recollection.map(move |mut calls, actor, ctx| {
             // What this life began it knows better.
@@ -322,79 +365,9 @@ impl Actor for AriActor {
             actor.calls.adopt(calls, Instant::now(), settled_at);
             actor.missed(ctx);
         }));
+        ctx.run_interval(REPORT, |actor, _| actor.publish());
         ctx.run_interval(REVIEW, Self::review);
         ctx.run_interval(RESYNCHRONISE, Self::resynchronise);
-    }
-}
-
-impl Handler<Ask<Originate>> for AriActor {
-    type Result = ResponseFuture<Reply<Originate>>;
-
-    fn handle(&mut self, ask: Ask<Originate>, ctx: &mut Self::Context) -> Self::Result {
-        let ask = match ask.begin() {
-            Ok(ask) => ask,
-            Err(reply) => return reply,
-        };
-        let begun = self.ready().map(|()| {
-            let Originate { extension, number } = ask.message();
-            let call = self.calls.begin(extension, number, Timestamp::now());
-            self.settings.journal.record(&call);
-            call.id
-        });
-        let (client, address) = (self.client.clone(), ctx.address());
-        ask.run_to_end(move |message, deadline| async move {
-            let id = begun.map_err(AskError::Reply)?;
-            let placed = client.originate(id, &message, deadline).await;
-            actor::notify(
-                &address,
-                Settle {
-                    id,
-                    outcome: outcome(&placed),
-                },
-            );
-            placed
-                .map(|_| Originated { call_id: id })
-                .map_err(AskError::Reply)
-        })
-    }
-}
-
-fn outcome(placed: &Result<Option<Channel>, AriError>) -> Outcome {
-    match placed {
-        Ok(channel) => Outcome::Accepted(channel.clone()),
-        Err(error @ AriError::OutcomeUnknown(_)) => Outcome::Unknown(error.to_string()),
-        Err(error @ (AriError::RequestNotSent(_) | AriError::NotConnected(_))) => {
-            Outcome::NotSent(error.to_string())
-        }
-        Err(
-            error @ (AriError::Unauthorized
-            | AriError::UnknownTrunk(_)
-            | AriError::Rejected { .. }
-            | AriError::Decode(_)),
-        ) => Outcome::Rejected(error.to_string()),
-    }
-}
-
-/// Note to self: a request to originate has ended.
-#[derive(Debug)]
-struct Settle {
-    id: CallId,
-    outcome: Outcome,
-}
-
-impl Message for Settle {
-    type Result = ();
-}
-
-impl Handler<Settle> for AriActor {
-    type Result = ();
-
-    fn handle(&mut self, Settle { id, outcome }: Settle, ctx: &mut Self::Context) {
-        if matches!(outcome, Outcome::Unknown(_)) {
-            ctx.run_later(ASK_ABOUT_UNKNOWN, Self::missed);
-        }
-        let changed = self.calls.settle(id, outcome, Timestamp::now(), Instant::now());
-        self.record(changed);
     }
 }
 
@@ -404,6 +377,7 @@ impl StreamHandler<Received> for AriActor {
             Received::Frame(frame) => self.event(&frame),
             Received::Gap(missed) => {
                 tracing::warn!(actor = self.health.name(), missed, "events were dropped");
+                self.count(metric::ARI_GAPS);
                 self.missed(ctx);
             }
             Received::Closed(reason) => self.wait(AriError::NotConnected(reason), ctx),

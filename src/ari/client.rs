@@ -5,6 +5,7 @@ use std::time::Duration;
 use awc::error::{ConnectError, SendRequestError};
 use awc::http::{Method, StatusCode};
 use awc::{Client, ClientRequest, Connector};
+use bytes::Bytes;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use secrecy::ExposeSecret as _;
 use serde::de::DeserializeOwned;
@@ -29,9 +30,6 @@ const LEAST: Duration = Duration::from_millis(50);
 
 /// The largest answer that is read. A channel takes about 1 kB.
 const MAX_ANSWER: usize = 16 * 1024 * 1024;
-
-/// Connections beside those of the permits, for resynchronisation.
-const OWN_CONNECTIONS: usize = 2;
 
 /// What a path segment may hold as it is.
 const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC
@@ -65,7 +63,8 @@ impl AriClient {
         let connector = Connector::new()
             .timeout(CONNECT.min(settings.request_timeout() / 2))
             .conn_keep_alive(IDLE)
-            .limit(settings.limits.in_flight + OWN_CONNECTIONS);
+            // One of them is the event socket, which has a client of its own.
+            .limit(settings.connections() - 1);
         let client = Client::builder()
             .connector(connector)
             .disable_timeout()
@@ -130,6 +129,18 @@ impl AriClient {
                 message,
             }),
             _ => Err(AriError::OutcomeUnknown(format!("answered {status}"))),
+        }
+    }
+
+    /// Ends a channel, and so the call that it is part of: the dialplan ends its other leg.
+    ///
+    /// # Errors
+    /// [`AriError::NoSuchCall`] where Asterisk has no such channel. After any other it may be sent again.
+    pub(super) async fn hang_up(&self, channel: &str, deadline: Instant) -> Result<(), AriError> {
+        let request = self.request(Method::DELETE, &["channels", channel]);
+        match self.exchange(request, None, self.limit(deadline)).await {
+            Err(AriError::Rejected { status: 404, .. }) => Err(AriError::NoSuchCall),
+            ended => ended.map(drop),
         }
     }
 
@@ -198,6 +209,18 @@ impl AriClient {
         request: ClientRequest,
         body: Option<Value>,
     ) -> Result<T, AriError> {
+        let limit = Instant::now() + self.settings.request_timeout();
+        let body = self.exchange(request, body, limit).await?;
+        serde_json::from_slice(&body).map_err(|error| AriError::Decode(error.to_string()))
+    }
+
+    /// Sends what may be sent twice, and reads the body of a success.
+    async fn exchange(
+        &self,
+        request: ClientRequest,
+        body: Option<Value>,
+        limit: Instant,
+    ) -> Result<Bytes, AriError> {
         let exchange = async {
             let sent = match body {
                 Some(body) => request.send_json(&body).await,
@@ -211,17 +234,14 @@ impl AriClient {
                 .map_err(|error| AriError::Decode(error.to_string()))?;
             match answer.status() {
                 StatusCode::UNAUTHORIZED => Err(AriError::Unauthorized),
-                status if status.is_success() => {
-                    serde_json::from_slice(&body).map_err(|error| AriError::Decode(error.to_string()))
-                }
+                status if status.is_success() => Ok(body),
                 status => Err(AriError::Rejected {
                     status: status.as_u16(),
                     message: words(&body),
                 }),
             }
         };
-        let deadline = Instant::now() + self.settings.request_timeout();
-        timeout_at(deadline, exchange)
+        timeout_at(limit, exchange)
             .await
             .unwrap_or_else(|_| Err(AriError::OutcomeUnknown("no answer in time".to_owned())))
     }

@@ -1,5 +1,6 @@
 //! The connection to one Asterisk: opening it, and where it stands.
 
+use actix_rt::task::JoinHandle;
 use jiff::Timestamp;
 use serde::Serialize;
 use tokio::sync::mpsc;
@@ -8,6 +9,7 @@ use tokio::time::Instant;
 use super::client::{AriClient, UNWANTED};
 use super::error::AriError;
 use super::event::{Application, Bridge, Channel};
+use super::live_calls::LiveCount;
 use super::socket::{self, Received};
 use crate::actor::{Health, spawn_detached};
 use crate::settings::AsteriskSettings;
@@ -17,7 +19,7 @@ const ALL_BRIDGES: &str = "__AST_BRIDGE_ALL_TOPIC";
 
 /// Where the connection stands.
 ///
-/// `Connecting → Connected → Waiting → Connecting`, and `Connected → Replaced` until that socket closes.
+/// `Connecting → Connected → Waiting → Connecting`, and `Connected → Replaced` until that socket closes. From each of them `→ Left`.
 #[derive(Debug, Clone)]
 pub(super) enum Connection {
     /// The socket is being opened, subscribed and resynchronised.
@@ -28,6 +30,8 @@ pub(super) enum Connection {
     Waiting(AriError),
     /// Another gateway took our application over. We do not fight for it.
     Replaced,
+    /// The gateway stops: nothing is opened any more.
+    Left,
 }
 
 impl Connection {
@@ -41,6 +45,7 @@ impl Connection {
             Self::Replaced => Err(AriError::NotConnected(
                 "another gateway took our application over".to_owned(),
             )),
+            Self::Left => Err(AriError::NotConnected("the gateway stops".to_owned())),
         }
     }
 
@@ -51,6 +56,7 @@ impl Connection {
             Self::Connected => "connected",
             Self::Waiting(_) => "waiting",
             Self::Replaced => "replaced",
+            Self::Left => "left",
         }
     }
 }
@@ -67,6 +73,7 @@ pub(super) struct Detail {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) trunk_known: Option<bool>,
     pub(super) open_calls: usize,
+    pub(super) live_calls: LiveCount,
     pub(super) connects: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) error: Option<String>,
@@ -76,6 +83,10 @@ pub(super) struct Detail {
 #[derive(Debug)]
 pub(super) struct Opened {
     pub(super) frames: mpsc::Receiver<Received>,
+    /// What fills it. It ends when the socket has.
+    pub(super) pump: JoinHandle<()>,
+    /// The same queue, to see how full it is.
+    pub(super) queue: mpsc::WeakSender<Received>,
     pub(super) trunk: Result<(), AriError>,
     pub(super) snapshot: Snapshot,
 }
@@ -99,8 +110,9 @@ pub(super) async fn open(
 ) -> Result<Opened, AriError> {
     let socket = socket::open(&settings, &app).await?;
     let (sender, frames) = socket::queue();
+    let queue = sender.downgrade();
     // Given up half-way, `frames` is dropped, and the pump closes the socket.
-    spawn_detached(
+    let pump = spawn_detached(
         &health,
         "event socket",
         socket::pump(socket, sender, health.name().to_owned()),
@@ -118,6 +130,8 @@ pub(super) async fn open(
     let snapshot = snapshot(client).await?;
     Ok(Opened {
         frames,
+        pump,
+        queue,
         trunk,
         snapshot,
     })

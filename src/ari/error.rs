@@ -1,5 +1,8 @@
 //! What can go wrong with ARI.
 
+use std::time::Duration;
+
+use super::live_calls::Full;
 use crate::actor::{Judge, Verdict};
 
 /// Why Asterisk did not do what it was asked.
@@ -14,6 +17,18 @@ pub enum AriError {
     /// Asterisk has no such trunk. Nothing was sent.
     #[error("Asterisk does not know the trunk {0}")]
     UnknownTrunk(String),
+    /// As many calls live as may. Nothing was sent.
+    #[error("{0}")]
+    TooManyCalls(Full),
+    /// More calls were asked for than the trunk may be given. Nothing was sent.
+    #[error("more calls are asked for than the trunk may be given")]
+    TrunkRate {
+        /// When a new try is worthwhile.
+        retry_after: Duration,
+    },
+    /// Asterisk has no such channel, or not any more.
+    #[error("there is no such call")]
+    NoSuchCall,
     /// No connection could be made. Nothing was sent.
     #[error("the request did not reach Asterisk: {0}")]
     RequestNotSent(String),
@@ -36,9 +51,11 @@ pub enum AriError {
 impl Judge for AriError {
     fn verdict(&self) -> Verdict {
         match self {
-            Self::NotConnected(_) => Verdict::Unasked,
+            Self::NotConnected(_) | Self::TooManyCalls(_) | Self::TrunkRate { .. } => Verdict::Unasked,
             // It answered; what it said is about us or about the call.
-            Self::Unauthorized | Self::UnknownTrunk(_) | Self::Rejected { .. } => Verdict::Well,
+            Self::Unauthorized | Self::UnknownTrunk(_) | Self::Rejected { .. } | Self::NoSuchCall => {
+                Verdict::Well
+            }
             Self::RequestNotSent(_) | Self::OutcomeUnknown(_) | Self::Decode(_) => Verdict::Unwell,
         }
     }

@@ -23,9 +23,34 @@ impl Request for Originate {
     const CLASS: Class = Class::Originate;
 }
 
+/// Request: end a call, whether it rings or is talked on. It may be sent again.
+#[derive(Debug, Clone, Copy)]
+pub struct Hangup {
+    /// The call.
+    pub call_id: CallId,
+}
+
+impl Request for Hangup {
+    type Reply = ();
+    type Error = AriError;
+    const OPERATION: &'static str = "hangup";
+    const CLASS: Class = Class::Hangup;
+}
+
 /// Asterisk accepted an originate: the first party is being called. Busy or no answer come later, on the call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Originated {
     /// The call, and the id of its first channel.
     pub call_id: CallId,
+}
+
+/// Request: close the event socket in order and open no other, because the gateway stops.
+#[derive(Debug, Clone, Copy)]
+pub struct Leave;
+
+impl Request for Leave {
+    type Reply = ();
+    type Error = AriError;
+    const OPERATION: &'static str = "leave";
+    const CLASS: Class = Class::Write;
 }

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use actix_codec::Framed;
 use awc::http::StatusCode;
-use awc::ws::{Codec, Frame, Message};
+use awc::ws::{CloseCode, CloseReason, Codec, Frame, Message};
 use awc::{BoxedSocket, Client};
 use bytes::Bytes;
 use futures_util::stream::{SplitSink, SplitStream};
@@ -37,6 +37,9 @@ const SILENCE: Duration = Duration::from_secs(10);
 
 /// How long the handshake, or the writing of a ping, may take.
 const PATIENCE: Duration = Duration::from_secs(5);
+
+/// How long the farewell may take: writing the close frame, and Asterisk's own.
+pub(super) const FAREWELL: Duration = Duration::from_secs(1);
 
 /// What the reader hands to the actor.
 #[derive(Debug)]
@@ -83,22 +86,46 @@ pub(super) fn queue() -> (mpsc::Sender<Received>, mpsc::Receiver<Received>) {
     mpsc::channel(QUEUE)
 }
 
-/// Moves frames into the queue until the socket ends, and says why it did.
+/// Moves frames into the queue until the socket ends, and says why it did. Once nobody takes them from the queue any more, it
+/// closes the socket in order.
 pub(super) async fn pump(socket: Socket, queue: mpsc::Sender<Received>, actor: String) {
-    let (sink, stream) = socket.split();
+    let (mut sink, mut stream) = socket.split();
     let heard = Rc::new(Cell::new(Instant::now()));
     let (pongs, owed) = mpsc::channel(1);
     let reason = tokio::select! {
-        reason = read(stream, &queue, &heard, pongs, &actor) => reason,
-        reason = keep_alive(sink, &heard, owed) => reason,
-        () = queue.closed() => return,
+        reason = read(&mut stream, &queue, &heard, pongs, &actor) => reason,
+        reason = keep_alive(&mut sink, &heard, owed) => reason,
+        () = queue.closed() => return farewell(&mut sink, &mut stream, &actor).await,
     };
     // The one place where the end may wait for room: nothing is read any more.
     let _ = queue.send(Received::Closed(reason)).await;
 }
 
+/// Closes the socket with a reason, and waits until the other side has read that.
+async fn farewell(sink: &mut SplitSink<Socket, Message>, stream: &mut SplitStream<Socket>, actor: &str) {
+    let closing = async {
+        let reason = CloseReason {
+            code: CloseCode::Away,
+            description: Some("the gateway leaves".to_owned()),
+        };
+        sink.send(Message::Close(Some(reason))).await?;
+        // What comes before its close frame was on its way.
+        while let Some(frame) = stream.next().await {
+            if matches!(frame?, Frame::Close(_)) {
+                break;
+            }
+        }
+        Ok::<_, awc::error::WsProtocolError>(())
+    };
+    match timeout(FAREWELL, closing).await {
+        Ok(Ok(())) => tracing::debug!(actor, "the event socket is closed"),
+        Ok(Err(error)) => tracing::debug!(actor, %error, "the event socket broke at its end"),
+        Err(_) => tracing::debug!(actor, "the event socket's end was not answered"),
+    }
+}
+
 async fn read(
-    mut stream: SplitStream<Socket>,
+    stream: &mut SplitStream<Socket>,
     queue: &mpsc::Sender<Received>,
     heard: &Cell<Instant>,
     pongs: mpsc::Sender<Bytes>,
@@ -141,7 +168,7 @@ fn close_words(reason: awc::ws::CloseReason) -> String {
 }
 
 async fn keep_alive(
-    mut sink: SplitSink<Socket, Message>,
+    sink: &mut SplitSink<Socket, Message>,
     heard: &Cell<Instant>,
     mut owed: mpsc::Receiver<Bytes>,
 ) -> String {

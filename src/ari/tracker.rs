@@ -76,6 +76,19 @@ impl CallTracker {
         self.calls.len()
     }
 
+    /// Whether it is one of them.
+    pub(super) fn follows(&self, id: CallId) -> bool {
+        self.calls.contains_key(&id)
+    }
+
+    /// The channel whose end is the call's: the first one that lives.
+    pub(super) fn channel_to_end(&self, id: CallId) -> String {
+        let tracked = self.calls.get(&id);
+        let legs = tracked.map_or(&[][..], |tracked| &tracked.call.legs);
+        let living = legs.iter().find(|leg| leg.ended_at.is_none());
+        living.map_or_else(|| id.to_string(), |leg| leg.channel_id.clone())
+    }
+
     /// Whether there is a call of which Asterisk has shown nothing yet.
     pub(super) fn has_unseen(&self) -> bool {
         self.calls.values().any(|tracked| tracked.call.legs.is_empty())
@@ -98,9 +111,15 @@ impl CallTracker {
     }
 
     /// A request is about to leave.
-    pub(super) fn begin(&mut self, extension: &Extension, number: &PhoneNumber, at: Timestamp) -> Call {
+    pub(super) fn begin(
+        &mut self,
+        id: CallId,
+        extension: &Extension,
+        number: &PhoneNumber,
+        at: Timestamp,
+    ) -> Call {
         let call = Call {
-            id: CallId::mint(),
+            id,
             integration: self.integration.clone(),
             instance: self.instance.clone(),
             extension: extension.to_string(),

@@ -145,6 +145,8 @@ fn simulated_pbx(
     settings.http.public_url = None;
     settings.http.scheme = Scheme::Http;
     settings.http.address = Ipv4Addr::LOCALHOST.into();
+    // Nobody asks whether to send requests here.
+    settings.http.drain_ms = 0;
     settings.auth.trust.clear();
     settings.store.url = StoreUrl::Sqlite(folder.join("mege.sqlite"));
     let asterisk = json!({

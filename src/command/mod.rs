@@ -10,11 +10,10 @@ mod migrate;
 mod openapi;
 mod serve;
 mod simulate;
+mod stop;
 
 use std::io::{self, Write as _};
 use std::path::PathBuf;
-
-use tokio::signal::unix::{SignalKind, signal};
 
 pub use backfill::{BackfillArguments, BackfillError, backfill};
 pub use check::check;
@@ -27,6 +26,7 @@ pub use openapi::openapi;
 pub use serve::serve;
 pub use simulate::simulate;
 
+use self::stop::stop;
 use crate::actor::AskError;
 use crate::ledger::key::{InvalidKey, KeyError};
 use crate::settings::{Settings, SettingsError, Sources};
@@ -73,25 +73,6 @@ pub enum CommandError {
 
 fn settings(file: Option<PathBuf>) -> Result<Settings, CommandError> {
     Ok(Settings::load(&Sources::of_process(file)?)?)
-}
-
-/// Waits for the wish to stop: SIGTERM, or Ctrl-C.
-async fn stop_requested() -> io::Result<()> {
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
-    }
-    Ok(())
-}
-
-/// As [`stop_requested`]. Without signals to listen to, the program could not be stopped in order: better that it
-/// stops at once.
-async fn stop() {
-    if let Err(error) = stop_requested().await {
-        tracing::error!(%error, "cannot listen for signals");
-    }
 }
 
 /// Prints for people and scripts, on standard output.

@@ -9,6 +9,7 @@ use uuid::Uuid;
 use super::error::Failure;
 use crate::ari::{Originate, Originated};
 use crate::cdr::{CdrPages, ClientId};
+use crate::ledger::CallId;
 use crate::ledger::key::{
     ApiKey, AuditEntry, CreateKey, CreatedKey, LinkKey, ListAudit, RevokeKey, RotateLinkKey,
 };
@@ -23,6 +24,15 @@ pub trait Gateway: fmt::Debug + Send + Sync {
     /// # Cancel safety
     /// As [`ActorHandle::ask`](crate::actor::ActorHandle::ask): once begun, the call goes on without its caller.
     async fn originate(&self, request: Originate, deadline: Instant) -> Result<Originated, Failure>;
+
+    /// The name of the PBX that carries a call of this gateway, while the call lives. Asks nobody.
+    fn pbx_of_call(&self, call: CallId) -> Option<&str>;
+
+    /// Ends a call that lives. It may be asked for again.
+    ///
+    /// # Cancel safety
+    /// As [`ActorHandle::ask`](crate::actor::ActorHandle::ask): once begun, it is hung up all the same.
+    async fn hang_up(&self, call: CallId, deadline: Instant) -> Result<(), Failure>;
 
     /// The greatest `call_history_id` that is stored; it is remembered that the client was handed it out.
     ///

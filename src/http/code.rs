@@ -81,9 +81,13 @@ codes! {
     Failed "failed" SERVICE_UNAVAILABLE retryable
         "The integration failed too often, or hangs, and stays down until an operator restarts it; /status says why."
     Interrupted "interrupted" SERVICE_UNAVAILABLE retryable
-        "A read was lost half-way to a failure of ours. It may be repeated at once."
+        "A read or a hang-up was lost half-way to a failure of ours. It may be repeated at once."
     DeadlineExceeded "deadline_exceeded" GATEWAY_TIMEOUT retryable
-        "The deadline passed. It was a read, or nothing was sent: it may be repeated."
+        "The deadline passed. It was a read or a hang-up, or nothing was sent: it may be repeated."
+    TooManyCalls "too_many_calls" SERVICE_UNAVAILABLE retryable
+        "As many calls live on the PBX or its trunk as may at once; no call was placed. One has to end first."
+    TrunkRate "trunk_rate" SERVICE_UNAVAILABLE retryable
+        "More calls are asked for than the trunk may be given in a second; no call was placed. Wait as long as Retry-After says."
     NotConnected "not_connected" SERVICE_UNAVAILABLE retryable
         "The gateway is not connected to Asterisk at the moment; no call was placed."
     RequestNotSent "request_not_sent" SERVICE_UNAVAILABLE retryable
@@ -93,7 +97,7 @@ codes! {
     UnknownTrunk "unknown_trunk" BAD_GATEWAY retryable
         "Asterisk does not know the trunk of the settings; no call was placed. An operator has to mend one of the two."
     Rejected "rejected" BAD_GATEWAY retryable
-        "Asterisk refused the call; none was placed."
+        "Asterisk refused the call, and none was placed; or it refused to hang up."
     OriginateOutcomeUnknown "originate_outcome_unknown" BAD_GATEWAY final
         "The request left and no answer came: there may be a call. Never repeat it blindly; look at the call first."
     StoreUnavailable "store_unavailable" SERVICE_UNAVAILABLE retryable

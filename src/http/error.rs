@@ -1,5 +1,6 @@
 //! What a caller is told when an actor did not do what it was asked.
 
+mod hangup;
 mod recordings;
 
 use std::time::Duration;
@@ -167,6 +168,12 @@ impl From<AriError> for Failure {
             AriError::NotConnected(_) => Self::new(Code::NotConnected, "not connected to Asterisk")
                 .retry_in(AWAY)
                 .not_placed(),
+            AriError::TooManyCalls(full) => Self::new(Code::TooManyCalls, full.to_string())
+                .retry_in(AWAY)
+                .not_placed(),
+            AriError::TrunkRate { retry_after } => Self::new(Code::TrunkRate, error.to_string())
+                .retry_in(retry_after)
+                .not_placed(),
             AriError::RequestNotSent(_) => {
                 Self::new(Code::RequestNotSent, "the request did not reach Asterisk")
                     .retry_in(AWAY)
@@ -176,6 +183,8 @@ impl From<AriError> for Failure {
             AriError::UnknownTrunk(_) => {
                 refused(Code::UnknownTrunk, "Asterisk does not know the trunk".to_owned())
             }
+            // Never an originate's.
+            AriError::NoSuchCall => Self::no_such_call(),
             AriError::Rejected { .. } => refused(Code::Rejected, error.to_string()),
             // An answer to an originate that cannot be read may well be its success.
             AriError::OutcomeUnknown(_) | AriError::Decode(_) => Self::outcome_unknown(),
@@ -255,6 +264,7 @@ impl From<StoreError> for Failure {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ari::Full;
 
     const SECOND: Duration = Duration::from_secs(1);
 
@@ -286,7 +296,7 @@ mod tests {
             status: 500,
             message: "Allocation failed".to_owned(),
         };
-        let table: [(AskError<AriError>, Row); 15] = [
+        let table: [(AskError<AriError>, Row); 18] = [
             (
                 AskError::Saturated { retry_after: SECOND },
                 (503, "saturated", true, placed_not, Some(1)),
@@ -316,6 +326,20 @@ mod tests {
             (
                 AskError::Reply(AriError::NotConnected(words())),
                 (503, "not_connected", true, placed_not, Some(5)),
+            ),
+            (
+                AskError::Reply(AriError::TooManyCalls(Full::Node)),
+                (503, "too_many_calls", true, placed_not, Some(5)),
+            ),
+            (
+                AskError::Reply(AriError::TooManyCalls(Full::Trunk)),
+                (503, "too_many_calls", true, placed_not, Some(5)),
+            ),
+            (
+                AskError::Reply(AriError::TrunkRate {
+                    retry_after: SECOND * 3 / 2,
+                }),
+                (503, "trunk_rate", true, placed_not, Some(2)),
             ),
             (
                 AskError::Reply(AriError::RequestNotSent(words())),

@@ -147,6 +147,7 @@ fn configure(base: &str, config: &mut ServiceConfig<'_>) {
                 .service(routes::last_call_id::last_call_id)
                 .service(routes::cdr::cdr)
                 .service(routes::make_call::make_call)
+                .service(routes::calls::hang_up)
                 .service(routes::media::media)
                 .service(routes::media::media_head)
                 .service(routes::keys::list_keys)

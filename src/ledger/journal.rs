@@ -58,7 +58,7 @@ impl Journal {
     }
 
     /// What it knows of an integration's calls, the newest state of each last.
-    pub(super) fn of_integration(&self, integration: &str) -> Vec<Call> {
+    pub(crate) fn of_integration(&self, integration: &str) -> Vec<Call> {
         let calls = self.calls();
         let all = calls.writing.values().chain(calls.waiting.values());
         all.filter(|call| call.integration == integration)

@@ -1,5 +1,6 @@
 //! One Asterisk.
 
+use std::num::NonZeroU32;
 use std::time::Duration;
 
 use secrecy::SecretString;
@@ -7,6 +8,12 @@ use serde::Deserialize;
 
 use crate::actor::Limits;
 use crate::telephony::{DialplanContext, TrunkName};
+
+/// Connections to ARI beside those of the requests: the event socket, and two for resynchronisation.
+const OWN_CONNECTIONS: usize = 3;
+
+/// Hang-ups at once: they have permits and connections of their own.
+const HANGUPS: usize = 8;
 
 /// One Asterisk and the way through it.
 #[derive(Debug, Clone, Deserialize)]
@@ -34,9 +41,25 @@ pub struct AsteriskSettings {
     /// How long a request to ARI may take, in milliseconds.
     #[serde(default = "default_request_timeout_ms")]
     pub request_timeout_ms: u64,
-    /// How many requests at once.
+    /// How many calls may live on the node at once: all that this gateway placed there.
+    #[serde(default = "default_max_live_calls")]
+    pub max_live_calls: usize,
+    /// What the trunk itself allows.
+    #[serde(default)]
+    pub trunk_limits: TrunkLimits,
+    /// How many originates at once.
     #[serde(default)]
     pub limits: Limits,
+}
+
+/// What a trunk allows, where that is less than Asterisk does.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct TrunkLimits {
+    /// How many calls may live at once; none: as many as on the node.
+    pub live_calls: Option<usize>,
+    /// How many calls may be placed in a second; none: as many as come.
+    pub calls_per_s: Option<NonZeroU32>,
 }
 
 impl AsteriskSettings {
@@ -49,6 +72,27 @@ impl AsteriskSettings {
         } else {
             format!("http://{}:{}/ari", self.host, self.port)
         }
+    }
+
+    /// What tells this node from others: its address. Several sections may lead to one.
+    #[must_use]
+    pub fn node(&self) -> (String, u16) {
+        (self.host.to_ascii_lowercase(), self.port)
+    }
+
+    /// How many hang-ups at once, and which wait.
+    #[must_use]
+    pub fn hangup_limits(&self) -> Limits {
+        Limits {
+            in_flight: HANGUPS,
+            ..self.limits
+        }
+    }
+
+    /// How many connections to ARI this section takes at most, its event socket included.
+    #[must_use]
+    pub fn connections(&self) -> usize {
+        self.limits.in_flight + HANGUPS + OWN_CONNECTIONS
     }
 
     /// How long the first party may ring.
@@ -72,6 +116,10 @@ impl AsteriskSettings {
 
 fn default_port() -> u16 {
     8088
+}
+
+fn default_max_live_calls() -> usize {
+    1_000
 }
 
 fn default_ring_timeout_s() -> u32 {

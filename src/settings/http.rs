@@ -29,7 +29,9 @@ pub struct HttpSettings {
     pub allowed_origins: Vec<String>,
     /// How long a request may take, in milliseconds.
     pub timeout_ms: u64,
-    /// How long open requests get at a shutdown, in milliseconds.
+    /// How long requests are still taken at a shutdown, while `/readyz` says not to send any, in milliseconds.
+    pub drain_ms: u64,
+    /// How long open requests get at a shutdown after that, in milliseconds.
     pub shutdown_ms: u64,
     /// Where clients reach the gateway, before its prefix.
     #[serde(default)]
@@ -87,7 +89,13 @@ impl HttpSettings {
         Duration::from_millis(self.timeout_ms)
     }
 
-    /// How long open requests get at a shutdown.
+    /// How long requests are still taken at a shutdown, while `/readyz` says not to send any.
+    #[must_use]
+    pub fn drain_time(&self) -> Duration {
+        Duration::from_millis(self.drain_ms)
+    }
+
+    /// How long open requests get at a shutdown after that.
     #[must_use]
     pub fn shutdown_timeout(&self) -> Duration {
         Duration::from_millis(self.shutdown_ms)

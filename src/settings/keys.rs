@@ -172,6 +172,7 @@ pub(super) static KEYS: &[Key] = &[
     Key::text("http.prefix", PREFIX, is_prefix),
     Key::new("http.allowed_origins", Rule::Texts(ORIGINS, is_origin)),
     Key::whole("http.timeout_ms", 100..=600_000),
+    Key::whole("http.drain_ms", 0..=600_000),
     Key::whole("http.shutdown_ms", 100..=600_000),
     Key::text("http.public_url", URL, |text| {
         HttpUrl::try_from(text.to_owned()).is_ok()
@@ -214,6 +215,9 @@ pub(super) static KEYS: &[Key] = &[
     .required(),
     Key::whole("asterisk.*.ring_timeout_s", 1..=600),
     Key::whole("asterisk.*.request_timeout_ms", 100..=60_000),
+    Key::whole("asterisk.*.max_live_calls", 1..=100_000),
+    Key::whole("asterisk.*.trunk_limits.live_calls", 1..=100_000),
+    Key::whole("asterisk.*.trunk_limits.calls_per_s", 1..=1_000),
     Key::whole("asterisk.*.limits.in_flight", 1..=64),
     Key::whole("asterisk.*.limits.waiting", 0..=10_000),
     Key::whole("asterisk.*.limits.wait_ms", 0..=60_000),

@@ -19,7 +19,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Deserialize;
 
-pub use asterisk::AsteriskSettings;
+pub use asterisk::{AsteriskSettings, TrunkLimits};
 pub use auth::{AuditSettings, AuthSettings, RateSettings, TrustEntry};
 pub use cdr::CdrSettings;
 pub use error::{Problem, SettingsError};

@@ -356,6 +356,11 @@ fn values_out_of_range_stop_the_start() {
         ("ASTERISK__MAIN__TRUNK", "a&b"),
         ("ASTERISK__MAIN__RING_TIMEOUT_S", "0"),
         ("ASTERISK__MAIN__RING_TIMEOUT_S", "-1"),
+        ("ASTERISK__MAIN__MAX_LIVE_CALLS", "0"),
+        ("ASTERISK__MAIN__MAX_LIVE_CALLS", "100001"),
+        ("ASTERISK__MAIN__TRUNK_LIMITS__LIVE_CALLS", "0"),
+        ("ASTERISK__MAIN__TRUNK_LIMITS__CALLS_PER_S", "0"),
+        ("ASTERISK__MAIN__TRUNK_LIMITS__CALLS_PER_S", "1001"),
         ("ASTERISK__MAIN__LIMITS__IN_FLIGHT", "65"),
         ("ASTERISK__MAIN__LIMITS__IN_FLIGHT", "0"),
         ("PAC__MAIN__ADDRESS", "pbx.example"),
@@ -395,6 +400,55 @@ fn of_several_integrations_one_is_main() {
     let errors = Place::new().file("config/local.toml", &none).errors();
     assert!(errors[0].starts_with("asterisk: one of several must be named main"));
     assert!(errors[1].starts_with("pac: one of several must be named main"));
+}
+
+#[test]
+fn sections_of_one_node_agree_on_what_they_share() {
+    let section = |name: &str, host: &str, own: &str| {
+        format!("[asterisk.{name}]\nhost='{host}'\nuser='u'\npassword='p'\ntrunk='t'\ncontext='c'\n{own}\n")
+    };
+    let errors = |first: &str, second: &str, host: &str| {
+        let text = section("branch", "PBX", first) + &section("main", host, second);
+        let place = Place::new().file("config/local.toml", &text);
+        place.load().err().map(|_| place.errors())
+    };
+    assert_eq!(errors("max_live_calls=5", "max_live_calls=5", "pbx"), None);
+    assert_eq!(errors("max_live_calls=5", "max_live_calls=6", "elsewhere"), None);
+    let table = [
+        (
+            "max_live_calls=5",
+            "",
+            "asterisk.main.max_live_calls: is 1000, must be as in asterisk.branch, which is 5",
+        ),
+        (
+            "",
+            "trunk_limits={calls_per_s=3}",
+            "asterisk.main.trunk_limits: must be as in asterisk.branch",
+        ),
+        (
+            "limits={in_flight=64}",
+            "limits={in_flight=12}",
+            "asterisk.main.limits.in_flight: is too much",
+        ),
+    ];
+    for (first, second, expected) in table {
+        let errors = errors(first, second, "pbx").unwrap();
+        assert!(errors.len() == 1 && errors[0].starts_with(expected), "{errors:?}");
+    }
+    // Another trunk has limits of its own.
+    assert_eq!(
+        errors("trunk_limits={live_calls=1}\n", "", "pbx").map(|e| e.len()),
+        Some(1)
+    );
+    let other = "[asterisk.branch]\nhost='pbx'\nuser='u'\npassword='p'\ntrunk='o'\ncontext='c'\n\
+        trunk_limits={live_calls=1}\n";
+    Place::new()
+        .file(
+            "config/local.toml",
+            &(other.to_owned() + &section("main", "pbx", "")),
+        )
+        .load()
+        .unwrap();
 }
 
 #[test]

@@ -3,6 +3,9 @@
 use super::error::{Problem, SettingsError};
 use super::{MAIN, RecordingPath, Scheme, Settings};
 
+/// Connections to one ARI: below Asterisk's `sessionlimit` of 100 by default, with room for a browser or a `curl`.
+const MAX_SESSIONS: usize = 96;
+
 impl Settings {
     /// Checks what no key can say by itself.
     pub(super) fn validate(&self) -> Result<(), SettingsError> {
@@ -34,6 +37,7 @@ impl Settings {
                 complain(section.to_owned(), complaint);
             }
         }
+        self.validate_nodes(&mut complain);
         let http = &self.http;
         if http.address.is_unspecified() && http.public_url.is_none() {
             for (name, pac) in &self.pac {
@@ -64,6 +68,45 @@ impl Settings {
             Ok(())
         } else {
             Err(SettingsError { problems })
+        }
+    }
+
+    /// What sections that lead to one node must say together: they share its calls and its sessions.
+    fn validate_nodes(&self, complain: &mut impl FnMut(String, String)) {
+        for (name, section) in &self.asterisk {
+            let before = self
+                .asterisk
+                .iter()
+                .take_while(|(other, _)| *other != name)
+                .filter(|(_, other)| other.node() == section.node());
+            let mut sessions = section.connections();
+            for (other_name, other) in before {
+                sessions += other.connections();
+                if section.max_live_calls != other.max_live_calls {
+                    complain(
+                        format!("asterisk.{name}.max_live_calls"),
+                        format!(
+                            "is {}, must be as in asterisk.{other_name}, which is {}: they are one node",
+                            section.max_live_calls, other.max_live_calls
+                        ),
+                    );
+                }
+                if section.trunk == other.trunk && section.trunk_limits != other.trunk_limits {
+                    complain(
+                        format!("asterisk.{name}.trunk_limits"),
+                        format!("must be as in asterisk.{other_name}: they are one trunk"),
+                    );
+                }
+            }
+            if sessions > MAX_SESSIONS {
+                complain(
+                    format!("asterisk.{name}.limits.in_flight"),
+                    format!(
+                        "is too much: with the other sections of that host and port it makes {sessions} connections, and \
+                         Asterisk takes {MAX_SESSIONS} beside its own"
+                    ),
+                );
+            }
         }
     }
 }

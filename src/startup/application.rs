@@ -3,11 +3,12 @@
 use std::io;
 use std::net::TcpListener;
 use std::sync::Arc;
-use std::time::Duration;
 
 use metrics_exporter_prometheus::PrometheusHandle;
+use tokio::time::Instant;
 
 use super::StartError;
+use super::drain::drain;
 use super::integrations::Integrations;
 use crate::actor::Placement;
 use crate::http::{self, AppState, Doors, Lifecycle, Tls};
@@ -19,7 +20,6 @@ use crate::telemetry;
 #[derive(Debug)]
 pub struct Application {
     port: u16,
-    shutdown: Duration,
     listener: TcpListener,
     tls: Option<Tls>,
     settings: Settings,
@@ -54,7 +54,6 @@ impl Application {
         }
         Ok(Self {
             port,
-            shutdown: settings.http.shutdown_timeout(),
             listener,
             tls,
             settings,
@@ -76,14 +75,13 @@ impl Application {
         &self.integrations
     }
 
-    /// Serves until `stop`, then lets open requests end and stops the actors.
+    /// Serves until `stop`, then drains: requests first, then the actors.
     ///
     /// # Errors
     /// When the server cannot be started or dies.
     pub async fn run_until(self, stop: impl Future<Output = ()>) -> io::Result<()> {
         let Self {
             port,
-            shutdown,
             listener,
             tls,
             mut settings,
@@ -109,6 +107,7 @@ impl Application {
                 integrations.stores.audit.clone(),
             ),
         );
+        let listening = listener.try_clone()?;
         let server = http::serve(&settings.http, tls, state, listener)?;
         let handle = server.handle();
         lifecycle.started();
@@ -117,14 +116,17 @@ impl Application {
         let ended = tokio::select! {
             ended = &mut served => ended.unwrap_or_else(|error| Err(io::Error::other(error))),
             () = stop => {
-                tracing::info!("stopping");
-                lifecycle.draining();
-                service_manager::stopping().await;
-                handle.stop(true).await;
+                drain(&handle, listening, &lifecycle, &settings.http).await;
                 Ok(())
             }
         };
-        integrations.stop(shutdown).await;
+        let closed = Instant::now();
+        integrations.stop(settings.http.shutdown_timeout()).await;
+        tracing::info!(
+            ms = lifecycle.drained_for().as_millis(),
+            integrations_ms = closed.elapsed().as_millis(),
+            "stopped"
+        );
         ended
     }
 }

@@ -9,6 +9,7 @@ use crate::actor::AskError;
 use crate::ari::{Originate, Originated};
 use crate::cdr::{CdrPages, ClientId, GetLastCallId, GetRecording, SearchAfterCallId};
 use crate::http::{Failure, Gateway};
+use crate::ledger::CallId;
 use crate::ledger::key::{
     ApiKey, AuditEntry, CreateKey, CreatedKey, LinkKey, ListAudit, ListKeys, RevokeKey, RotateLinkKey,
 };
@@ -18,10 +19,23 @@ use crate::recordings::{OpenRecording, OpenedRecording, RecordingError, Recordin
 impl Gateway for Integrations {
     async fn originate(&self, request: Originate, deadline: Instant) -> Result<Originated, Failure> {
         let name = self.default_asterisk.as_ref();
-        let Some(asterisk) = name.and_then(|name| self.asterisk.get(name)) else {
+        let Some(trunk) = name.and_then(|name| self.trunks.get(name)) else {
             return Err(Failure::not_configured("Asterisk").not_placed());
         };
-        Ok(asterisk.ask(request, deadline).await?)
+        Ok(trunk.originate(request, deadline).await?)
+    }
+
+    fn pbx_of_call(&self, call: CallId) -> Option<&str> {
+        let mut trunks = self.trunks.iter();
+        let carrier = trunks.find(|(_, trunk)| trunk.carries(call));
+        carrier.map(|(name, _)| name.as_str())
+    }
+
+    async fn hang_up(&self, call: CallId, deadline: Instant) -> Result<(), Failure> {
+        let Some(trunk) = self.trunks.values().find(|trunk| trunk.carries(call)) else {
+            return Err(Failure::no_such_call());
+        };
+        trunk.hang_up(call, deadline).await.map_err(Failure::of_hangup)
     }
 
     async fn last_call_id(&self, client: ClientId, deadline: Instant) -> Result<Option<Uuid>, Failure> {

@@ -11,7 +11,7 @@ use tokio::time::{Instant, timeout};
 use super::stores::{Stores, host};
 use super::{BUILD_PATIENCE, StartError};
 use crate::actor::{Board, Operate, Placement, State};
-use crate::ari::{self, AriHandle, AriSettings};
+use crate::ari::{self, AriHandle, AriSettings, Leave, Nodes, Trunk};
 use crate::cdr::collector::{self, CollectorHandle};
 use crate::cdr::digest;
 use crate::ledger::Flush;
@@ -22,6 +22,9 @@ use crate::settings::{RecordingPath, Settings};
 /// How long the stores may take to write what is left.
 const STORE_PATIENCE: Duration = Duration::from_secs(5);
 
+/// How long the event socket of an Asterisk may take to be closed; a little more than the actor takes at most.
+const LEAVE_PATIENCE: Duration = Duration::from_secs(2);
+
 /// Every actor of the gateway.
 #[derive(Debug, Clone)]
 pub struct Integrations {
@@ -29,6 +32,8 @@ pub struct Integrations {
     pub stores: Stores,
     /// Each Asterisk by its configured name.
     pub asterisk: BTreeMap<String, AriHandle>,
+    /// The trunk of each Asterisk.
+    pub(super) trunks: BTreeMap<String, Trunk>,
     /// Each 3CX by its configured name.
     pub pac: BTreeMap<String, PacHandle>,
     /// The collector of each 3CX.
@@ -50,15 +55,22 @@ impl Integrations {
     pub fn spawn(settings: &Settings, placement: Placement) -> Result<Self, StartError> {
         let stores = Stores::spawn(settings, placement);
         let mut asterisk = BTreeMap::new();
-        for (name, node) in &settings.asterisk {
-            let node = AriSettings {
-                name: format!("asterisk.{name}"),
-                asterisk: node.clone(),
+        let mut trunks = BTreeMap::new();
+        let mut nodes = Nodes::default();
+        for (name, section) in &settings.asterisk {
+            let actor = format!("asterisk.{name}");
+            let live_calls = nodes.live_calls(&actor, section);
+            let ari_settings = AriSettings {
+                name: actor,
+                asterisk: section.clone(),
                 ledger: stores.ledger.clone(),
                 passing_instance: format!("p{}", &digest(&host(settings))[..8]),
                 journal: stores.journal.clone(),
+                live_calls: live_calls.clone(),
             };
-            asterisk.insert(name.clone(), ari::spawn(node, placement));
+            let handle = ari::spawn(ari_settings, placement);
+            trunks.insert(name.clone(), nodes.trunk(handle.clone(), live_calls, section));
+            asterisk.insert(name.clone(), handle);
         }
         let mut pacs = BTreeMap::new();
         let mut collectors = BTreeMap::new();
@@ -79,6 +91,7 @@ impl Integrations {
         Ok(Self {
             stores,
             asterisk,
+            trunks,
             pac: pacs,
             collectors,
             recordings,
@@ -123,7 +136,7 @@ impl Integrations {
         let deadline = Instant::now() + patience;
         join!(
             join_all(self.collectors.values().map(|handle| handle.stop(deadline))),
-            join_all(self.asterisk.values().map(|handle| handle.stop(deadline))),
+            join_all(self.asterisk.values().map(|handle| leave(handle, deadline))),
             join_all(self.pac.values().map(|handle| handle.stop(deadline))),
             join_all(self.recordings.values().map(|handle| handle.stop(deadline))),
         );
@@ -133,4 +146,13 @@ impl Integrations {
         }
         join!(self.stores.ledger.stop(deadline), self.stores.cdr.stop(deadline));
     }
+}
+
+/// Stops the actor of an Asterisk, its event socket in order: with the actor's thread it would just break off.
+async fn leave(asterisk: &AriHandle, deadline: Instant) {
+    let soon = deadline.min(Instant::now() + LEAVE_PATIENCE);
+    if let Err(error) = asterisk.control(Leave, soon).await {
+        tracing::debug!(actor = asterisk.name(), %error, "the event socket was not closed in order");
+    }
+    asterisk.stop(deadline).await;
 }

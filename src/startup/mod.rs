@@ -1,6 +1,7 @@
 //! The whole gateway: its actors, and the server before them.
 
 mod application;
+mod drain;
 mod gateway;
 mod integrations;
 mod stores;

@@ -16,15 +16,15 @@ use crate::support::calls::detail;
 use crate::support::eventually;
 
 /// A call lasts as long as the test lets it.
-const LONG: Duration = Duration::from_secs(120);
+pub(crate) const LONG: Duration = Duration::from_secs(120);
 
 /// A simulator whose calls are answered in a moment and then last until somebody hangs up.
-async fn patient() -> Simulator {
+pub(crate) async fn patient() -> Simulator {
     talking(LONG).await
 }
 
 /// A simulator whose calls last so long.
-async fn talking(talk: Duration) -> Simulator {
+pub(crate) async fn talking(talk: Duration) -> Simulator {
     let settings = SimulatorSettings {
         pace: Pace {
             ring: Duration::from_millis(10),
@@ -39,7 +39,7 @@ async fn talking(talk: Duration) -> Simulator {
 }
 
 /// Hangs up behind the gateway's back.
-async fn hang_up(simulator: &Simulator, id: CallId) {
+pub(crate) async fn hang_up(simulator: &Simulator, id: CallId) {
     let settings = SimulatorSettings::default();
     let url = format!("http://{}/ari/channels/{id}", simulator.ari_address());
     let request = Client::new()
@@ -56,7 +56,7 @@ fn count(simulator: &Simulator, request: &str) -> u64 {
 }
 
 /// Waits for the connection number `connects`.
-async fn connected(app: &TestApp, connects: u64) {
+pub(crate) async fn connected(app: &TestApp, connects: u64) {
     eventually("connected again", LIMIT, async || {
         let detail = detail(app);
         (detail["connects"] == connects && detail["connection"] == "connected").then_some(())
@@ -64,7 +64,7 @@ async fn connected(app: &TestApp, connects: u64) {
     .await;
 }
 
-async fn no_channels(simulator: &Simulator) {
+pub(crate) async fn no_channels(simulator: &Simulator) {
     eventually("no channel is left", LIMIT, async || {
         (simulator.asterisk().live_channels() == 0).then_some(())
     })

@@ -152,3 +152,28 @@ async fn hang_up(asterisk: &Asterisk, channel: &str) {
     let reply = asterisk.ari(Method::DELETE, &path, &[]).await;
     assert_eq!(reply.expect("a reply").0.as_u16(), 204);
 }
+
+#[actix_rt::test]
+async fn asterisk_answers_the_close_frame_of_a_gateway_that_stops() {
+    let sipp = Sipp::start().await;
+    let asterisk = Asterisk::start(sipp.port()).await;
+    let mut variables = through(&asterisk);
+    variables.push(("MEGE__LOG__FILTER", "info,mege_gateway=debug".to_owned()));
+    let mut program = Program::serve(&variables);
+    let origin = program.origin().await;
+    let client = awc::Client::new();
+    eventually("connected to Asterisk", LIMIT, async || {
+        let status = client.get(format!("{origin}/status")).send().await;
+        let status: serde_json::Value = status.ok()?.json().await.ok()?;
+        (status["actors"]["asterisk.main"]["usable"] == true).then_some(())
+    })
+    .await;
+    program.signal("TERM");
+    let ended = program.ended().await;
+    assert_eq!(ended.code, Some(0), "{}", ended.said);
+    assert!(
+        ended.said.contains("the event socket is closed"),
+        "{}",
+        ended.said
+    );
+}

@@ -110,7 +110,9 @@ fn the_unit_starts_the_program_where_its_files_may_be() {
 #[test]
 fn a_stop_is_given_the_time_that_it_takes() {
     let stores = Duration::from_secs(5);
-    let takes = 2 * defaults().http.shutdown_timeout() + stores;
+    let http = defaults().http;
+    let takes = http.drain_time() + 2 * http.shutdown_timeout() + stores;
+    assert!(takes <= Duration::from_secs(30), "{takes:?}");
     let unit: u64 = unit("TimeoutStopSec")[0].parse().expect("seconds");
     assert!(Duration::from_secs(unit) > takes, "{unit} s");
     assert!(COMPOSE.contains(&format!("stop_grace_period: {unit}s")));

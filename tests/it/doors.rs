@@ -65,7 +65,7 @@ async fn status(app: &TestApp, path: &str, key: &CreatedKey) -> u16 {
         .as_u16()
 }
 
-fn header<'a>(reply: &'a Reply, name: &str) -> Option<&'a str> {
+pub(crate) fn header<'a>(reply: &'a Reply, name: &str) -> Option<&'a str> {
     reply.headers.get(name).and_then(|value| value.to_str().ok())
 }
 

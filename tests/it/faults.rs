@@ -19,7 +19,7 @@
 //! | three times the load there is room for | [`overload`] |
 //! | 500 requests wait for what is a black hole | [`bulkhead`], `isolation` |
 //! | slow request heads | `hostile::slow_heads` |
-//! | SIGTERM under load | `start` |
+//! | SIGTERM under load | `drain` |
 //! | the disk is full | [`disk_full`] |
 //! | no descriptors are left | `hostile::descriptors` |
 

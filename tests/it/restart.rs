@@ -174,13 +174,14 @@ async fn restart_under_load(rate_per_s: u32, duration_s: u32) {
     };
     assert_eq!((of_a.ended(), of_b.ended()), (of_a.sent(), of_b.sent()));
     assert!(count.get() >= duration_s / 2 - 1, "{} restarts", count.get());
-    // One may be under way.
+    // One restart may be under way.
     eventually("all runs, and no call is left", LIMIT, async || {
         let over = |name: &str| {
             let report = app.integrations.asterisk[name].health().report();
             report.is_usable() && report.detail["open_calls"] == 0
         };
-        (over("main") && over("b")).then_some(())
+        let live = app.metric("mege_live_calls", &[]).await;
+        (over("main") && over("b") && live == 0.0).then_some(())
     })
     .await;
 

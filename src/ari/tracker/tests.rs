@@ -21,7 +21,7 @@ fn tracker() -> CallTracker {
 fn begin(tracker: &mut CallTracker) -> (CallId, String) {
     let extension = Extension::parse("102", None).unwrap();
     let number = PhoneNumber::parse("79102223311").unwrap();
-    let call = tracker.begin(&extension, &number, at(0));
+    let call = tracker.begin(CallId::mint(), &extension, &number, at(0));
     (call.id, call.id.to_string())
 }
 

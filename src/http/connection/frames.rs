@@ -5,20 +5,16 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::heads::{CONTINUATION, HEADERS, Head, Heads};
 use super::watch::Cut;
 
 /// The client's preface, before the first frame.
 const PREFACE: usize = 24;
-/// A frame's own head: three bytes of length, type, flags, four of the stream.
-const FRAME_HEAD: usize = 9;
 
-const HEADERS: u8 = 1;
 const PRIORITY: u8 = 2;
 const RST_STREAM: u8 = 3;
 const SETTINGS: u8 = 4;
 const PING: u8 = 6;
-const CONTINUATION: u8 = 9;
-const END_HEADERS: u8 = 4;
 
 /// The largest header block, compressed, and the most frames that it may come in.
 const MAX_BLOCK: usize = 32 * 1024;
@@ -32,10 +28,7 @@ const SPAN: Duration = Duration::from_secs(1);
 /// Follows the frames of one connection as their bytes come.
 #[derive(Debug)]
 pub(super) struct Frames {
-    /// Bytes to pass over before the next frame's head.
-    skip: usize,
-    head: [u8; FRAME_HEAD],
-    head_read: usize,
+    heads: Heads,
     /// The open header block: its bytes and frames so far.
     block: Option<(usize, usize)>,
     control: usize,
@@ -47,9 +40,7 @@ pub(super) struct Frames {
 impl Frames {
     pub(super) fn new() -> Self {
         Self {
-            skip: PREFACE,
-            head: [0; FRAME_HEAD],
-            head_read: 0,
+            heads: Heads::after(PREFACE),
             block: None,
             control: 0,
             span: Instant::now(),
@@ -64,7 +55,7 @@ impl Frames {
 
     /// Whether a header block or a frame's head is open: a request that has begun to come.
     pub(super) fn in_head(&self) -> bool {
-        self.block.is_some() || self.head_read > 0
+        self.block.is_some() || self.heads.in_head()
     }
 
     /// Follows the next bytes.
@@ -72,28 +63,14 @@ impl Frames {
     /// # Errors
     /// When the client asks for too much; the connection must end.
     pub(super) fn follow(&mut self, mut bytes: &[u8]) -> Result<(), Cut> {
-        loop {
-            let passed = self.skip.min(bytes.len());
-            self.skip -= passed;
-            bytes = &bytes[passed..];
-            if bytes.is_empty() {
-                return Ok(());
-            }
-            let wanted = (FRAME_HEAD - self.head_read).min(bytes.len());
-            self.head[self.head_read..self.head_read + wanted].copy_from_slice(&bytes[..wanted]);
-            self.head_read += wanted;
-            bytes = &bytes[wanted..];
-            if self.head_read == FRAME_HEAD {
-                self.head_read = 0;
-                self.frame()?;
-            }
+        while let Some(head) = self.heads.next(&mut bytes) {
+            self.frame(head)?;
         }
+        Ok(())
     }
 
-    fn frame(&mut self) -> Result<(), Cut> {
-        let [a, b, c, kind, flags, ..] = self.head;
-        let length = usize::from(a) << 16 | usize::from(b) << 8 | usize::from(c);
-        self.skip = length;
+    fn frame(&mut self, head: Head) -> Result<(), Cut> {
+        let Head { length, kind, .. } = head;
         match kind {
             HEADERS | CONTINUATION => {
                 let (bytes, frames) = self.block.unwrap_or_default();
@@ -101,7 +78,7 @@ impl Frames {
                 if bytes > MAX_BLOCK || frames > MAX_BLOCK_FRAMES {
                     return Err(Cut::HeadTooLarge);
                 }
-                let ended = flags & END_HEADERS != 0;
+                let ended = head.ends_block();
                 self.block = (!ended).then_some((bytes, frames));
                 self.requested |= ended;
                 Ok(())
@@ -127,12 +104,13 @@ impl Frames {
 
 #[cfg(test)]
 mod tests {
+    use super::super::heads::END_HEADERS;
     use super::*;
 
     fn frame(kind: u8, flags: u8, length: usize) -> Vec<u8> {
         let [.., a, b, c] = length.to_be_bytes();
         let mut frame = vec![a, b, c, kind, flags, 0, 0, 0, 1];
-        frame.resize(FRAME_HEAD + length, 0xff);
+        frame.resize(9 + length, 0xff);
         frame
     }
 

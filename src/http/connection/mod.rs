@@ -5,6 +5,8 @@
 
 mod descriptors;
 mod frames;
+mod goaway;
+mod heads;
 mod requests;
 mod socket;
 mod watch;

@@ -4,13 +4,16 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 
+use actix_http::ConnectionType;
 use actix_web::body::{BodySize, EitherBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::header;
 use actix_web::middleware::Next;
-use actix_web::{Error, HttpResponse};
+use actix_web::{Error, HttpResponse, web};
 use bytes::Bytes;
 
+use super::super::AppState;
+use super::super::lifecycle::{Lifecycle, OpenRequest, Phase};
 use super::watch::{InFlight, Watch};
 
 /// The most requests under way on one connection. HTTP/1 has one; for HTTP/2 the server below announces no bound, and
@@ -33,11 +36,21 @@ pub(in crate::http) async fn count_requests(
         Some(watch) => Some(InFlight::begin(watch)),
         None => None,
     };
-    let response = next.call(request).await?;
+    let lifecycle = request
+        .app_data::<web::Data<AppState>>()
+        .map(|state| state.lifecycle.clone());
+    let open = lifecycle.as_ref().map(Lifecycle::open_request);
+    let mut response = next.call(request).await?;
+    // On HTTP/1; an HTTP/2 client is told by its socket.
+    if lifecycle.is_some_and(|lifecycle| lifecycle.phase() >= Phase::Draining) {
+        let head = response.response_mut().head_mut();
+        head.set_connection_type(ConnectionType::Close);
+    }
     Ok(response.map_body(|_, body| {
         EitherBody::left(Answer {
             body: Box::pin(body),
             in_flight,
+            _open: open,
         })
     }))
 }
@@ -47,6 +60,7 @@ pub(in crate::http) async fn count_requests(
 pub(in crate::http) struct Answer<B> {
     body: Pin<Box<B>>,
     in_flight: Option<InFlight>,
+    _open: Option<OpenRequest>,
 }
 
 impl<B: MessageBody> MessageBody for Answer<B> {

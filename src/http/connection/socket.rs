@@ -3,11 +3,12 @@
 use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::rc::Rc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::frames::Frames;
+use super::goaway::Goaway;
 use super::watch::Watch;
 use crate::metric;
 
@@ -21,13 +22,21 @@ pub(super) struct Socket<T> {
     watch: Rc<Watch>,
     /// None on HTTP/1.
     frames: Option<Frames>,
+    /// None on HTTP/1.
+    goaway: Option<Goaway>,
 }
 
 impl<T> Socket<T> {
     pub(super) fn new(io: T, watch: Rc<Watch>, http2: bool) -> Self {
         metrics::gauge!(metric::HTTP_CONNECTIONS).increment(1.0);
         let frames = http2.then(Frames::new);
-        Self { io, watch, frames }
+        let goaway = http2.then(Goaway::new);
+        Self {
+            io,
+            watch,
+            frames,
+            goaway,
+        }
     }
 
     pub(super) fn watch(&self) -> Rc<Watch> {
@@ -70,13 +79,52 @@ impl<T> Socket<T> {
     }
 }
 
+impl<T: AsyncWrite + Unpin> Socket<T> {
+    /// Tells an HTTP/2 client that the gateway stops, once it does and where that may be said.
+    fn poll_goaway(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let Some(goaway) = self.goaway.as_mut().filter(|_| self.watch.is_leaving()) else {
+            return Poll::Ready(Ok(()));
+        };
+        while !goaway.unsent().is_empty() {
+            match ready!(Pin::new(&mut self.io).poll_write(context, goaway.unsent()))? {
+                0 => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
+                count => goaway.sent(count),
+            }
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    /// Writes with `write` what may be written.
+    fn poll_out(
+        &mut self,
+        context: &mut Context<'_>,
+        slices: &[IoSlice<'_>],
+        write: impl FnOnce(Pin<&mut T>, &mut Context<'_>) -> Poll<io::Result<usize>>,
+    ) -> Poll<io::Result<usize>> {
+        self.alive()?;
+        let poll = match self.poll_goaway(context)? {
+            Poll::Ready(()) => write(Pin::new(&mut self.io), context),
+            Poll::Pending => Poll::Pending,
+        };
+        if let (Some(goaway), Poll::Ready(Ok(count))) = (&mut self.goaway, &poll) {
+            let mut left = *count;
+            for slice in slices {
+                let written = left.min(slice.len());
+                goaway.wrote(&slice[..written]);
+                left -= written;
+            }
+        }
+        self.note(context, poll)
+    }
+}
+
 impl<T> Drop for Socket<T> {
     fn drop(&mut self) {
         metrics::gauge!(metric::HTTP_CONNECTIONS).decrement(1.0);
     }
 }
 
-impl<T: AsyncRead + Unpin> AsyncRead for Socket<T> {
+impl<T: AsyncRead + AsyncWrite + Unpin> AsyncRead for Socket<T> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -87,6 +135,10 @@ impl<T: AsyncRead + Unpin> AsyncRead for Socket<T> {
         if self.watch.is_blocked() {
             self.watch.park_reader(context);
             return Poll::Pending;
+        }
+        // The server below writes nothing where it has nothing to say. Pending, it is said with the next that is written.
+        if let Poll::Ready(Err(error)) = self.poll_goaway(context) {
+            return Poll::Ready(Err(error));
         }
         // The server below takes all requests that it can read before it works on the first. So those of one read go
         // first, and are refused where they are too many, and a read is short.
@@ -121,9 +173,9 @@ impl<T: AsyncWrite + Unpin> AsyncWrite for Socket<T> {
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        self.alive()?;
-        let poll = Pin::new(&mut self.io).poll_write(context, bytes);
-        self.note(context, poll)
+        self.poll_out(context, &[IoSlice::new(bytes)], |io, context| {
+            io.poll_write(context, bytes)
+        })
     }
 
     fn poll_write_vectored(
@@ -131,9 +183,9 @@ impl<T: AsyncWrite + Unpin> AsyncWrite for Socket<T> {
         context: &mut Context<'_>,
         slices: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        self.alive()?;
-        let poll = Pin::new(&mut self.io).poll_write_vectored(context, slices);
-        self.note(context, poll)
+        self.poll_out(context, slices, |io, context| {
+            io.poll_write_vectored(context, slices)
+        })
     }
 
     fn is_write_vectored(&self) -> bool {

@@ -64,6 +64,8 @@ pub(super) struct Watch {
     offered: RefCell<BTreeMap<u64, Instant>>,
     requests: Cell<u64>,
     cut: Cell<Option<Cut>>,
+    /// Whether the client is to be told that the gateway stops.
+    leaving: Cell<bool>,
     reader: RefCell<Option<Waker>>,
     writer: RefCell<Option<Waker>>,
 }
@@ -79,6 +81,7 @@ impl Watch {
             offered: RefCell::default(),
             requests: Cell::new(0),
             cut: Cell::new(None),
+            leaving: Cell::new(false),
             reader: RefCell::default(),
             writer: RefCell::default(),
         }
@@ -97,6 +100,19 @@ impl Watch {
         for waker in [self.reader.take(), self.writer.take()].into_iter().flatten() {
             waker.wake();
         }
+    }
+
+    /// The gateway stops: the client is told, where there is a way to.
+    fn leave(&self) {
+        if !self.leaving.replace(true)
+            && let Some(reader) = self.reader.take()
+        {
+            reader.wake();
+        }
+    }
+
+    pub(super) fn is_leaving(&self) -> bool {
+        self.leaving.get()
     }
 
     pub(super) fn park_reader(&self, context: &Context<'_>) {
@@ -142,7 +158,10 @@ impl Watch {
         self.in_flight.get()
     }
 
-    fn look(&self, now: Instant, draining: bool) {
+    fn look(&self, now: Instant, phase: Phase) {
+        if phase >= Phase::Draining {
+            self.leave();
+        }
         let older = |since: Option<Instant>, limit| since.is_some_and(|since| now - since >= limit);
         let idle = (self.in_flight.get() == 0).then(|| self.idle_since.get());
         let patience = if self.requested.get() {
@@ -151,6 +170,7 @@ impl Watch {
             HEAD_TIMEOUT
         };
         let waiting = self.waiting(now);
+        let coming = self.head_since.get().is_some();
         // The timeouts of the server below come first, where it has them: it says why.
         let cut = if older(self.head_since.get(), HEAD_TIMEOUT + LOOK) && !self.is_blocked() {
             Cut::SlowHead
@@ -158,7 +178,7 @@ impl Watch {
             Cut::AnswerNotRead
         } else if older(idle, patience + LOOK) {
             Cut::Idle
-        } else if draining && older(idle, LOOK) && !self.is_blocked() {
+        } else if phase == Phase::Stopping && older(idle, LOOK) && !coming && !self.is_blocked() {
             Cut::Stopping
         } else {
             return;
@@ -252,10 +272,10 @@ impl Watches {
                 return;
             };
             let now = Instant::now();
-            let draining = lifecycle.phase() == Phase::Draining;
+            let phase = lifecycle.phase();
             watches.0.borrow_mut().retain(|watch| match watch.upgrade() {
                 Some(watch) => {
-                    watch.look(now, draining);
+                    watch.look(now, phase);
                     true
                 }
                 None => false,
@@ -273,7 +293,7 @@ mod tests {
         let end = Instant::now() + time;
         while Instant::now() < end {
             tokio::time::advance(LOOK).await;
-            watch.look(Instant::now(), false);
+            watch.look(Instant::now(), Phase::Started);
         }
         watch.verdict()
     }
@@ -352,18 +372,24 @@ mod tests {
     async fn at_the_end_idle_ones_go_and_others_finish() {
         let watch = Rc::new(Watch::new());
         let request = InFlight::begin(&watch);
+        let kept = Rc::new(Watch::new());
         tokio::time::advance(LOOK * 4).await;
-        watch.look(Instant::now(), true);
+        kept.look(Instant::now(), Phase::Draining);
+        assert_eq!(kept.verdict(), None, "requests are still taken");
+        watch.look(Instant::now(), Phase::Stopping);
         assert_eq!(watch.verdict(), None);
+        kept.heard(true);
+        kept.look(Instant::now(), Phase::Stopping);
+        assert_eq!(kept.verdict(), None, "a request is coming");
         drop(request);
-        watch.look(Instant::now(), true);
+        watch.look(Instant::now(), Phase::Stopping);
         assert_eq!(
             watch.verdict(),
             None,
             "its answer may be on its way to the socket"
         );
         tokio::time::advance(LOOK).await;
-        watch.look(Instant::now(), true);
+        watch.look(Instant::now(), Phase::Stopping);
         assert_eq!(watch.verdict(), Some(Cut::Stopping));
     }
 }

@@ -11,6 +11,7 @@ use crate::actor::{BreakerState, Health, HealthReport, Load};
 use crate::http::AppState;
 use crate::http::lifecycle::Phase;
 use crate::ledger::key::RingState;
+use crate::metric;
 
 /// The process runs and its HTTP server answers. Never touches a PBX.
 #[utoipa::path(
@@ -41,7 +42,7 @@ pub(in crate::http) async fn livez() -> HttpResponse {
 pub(in crate::http) async fn readyz(state: web::Data<AppState>) -> HttpResponse {
     let reason = match state.lifecycle.phase() {
         Phase::Starting => Some("starting"),
-        Phase::Draining => Some("draining"),
+        Phase::Draining | Phase::Stopping => Some("draining"),
         Phase::Started => (!state.stores.iter().all(Health::is_usable)).then_some("store"),
     };
     match reason {
@@ -118,6 +119,7 @@ pub(in crate::http) async fn status(state: web::Data<AppState>) -> HttpResponse 
 #[get("/metrics")]
 pub(in crate::http) async fn metrics(state: web::Data<AppState>) -> HttpResponse {
     state.board.record_gauges();
+    ::metrics::gauge!(metric::DRAIN_SECONDS).set(state.lifecycle.drained_for());
     HttpResponse::Ok()
         .content_type("text/plain; version=0.0.4; charset=utf-8")
         .body(state.metrics.render())

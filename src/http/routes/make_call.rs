@@ -49,7 +49,8 @@ error_responses! {
     /// What Asterisk or the way to it can do to an originate.
     OriginateErrors, legacy_responses, [
         CredentialsRefused, UnknownTrunk, Rejected, OriginateOutcomeUnknown,
-        NotConfigured, Saturated, CircuitOpen, Paused, Restarting, Failed, NotConnected, RequestNotSent, DeadlineExceeded,
+        NotConfigured, Saturated, CircuitOpen, Paused, Restarting, Failed, TooManyCalls, TrunkRate, NotConnected,
+        RequestNotSent, DeadlineExceeded,
     ]
 }
 

@@ -1,6 +1,7 @@
 //! The routes, one file each.
 
 pub(super) mod audit;
+pub(super) mod calls;
 pub(super) mod cdr;
 pub(super) mod documents;
 pub(super) mod health;

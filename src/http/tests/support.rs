@@ -98,6 +98,14 @@ impl Gateway for FakeGateway {
         self.verdict().map(|()| Originated { call_id })
     }
 
+    fn pbx_of_call(&self, _: CallId) -> Option<&str> {
+        None
+    }
+
+    async fn hang_up(&self, _: CallId, _: Instant) -> Result<(), Failure> {
+        self.verdict()
+    }
+
     async fn last_call_id(&self, _: ClientId, _: Instant) -> Result<Option<Uuid>, Failure> {
         self.verdict().map(|()| self.last_call_id)
     }

@@ -62,7 +62,15 @@ fn the_documented_examples_are_the_defaults() {
         assert_eq!(format!("{shown:?}"), format!("{defaults:?}"));
     }
     let document: Value = toml::from_str(&with_examples()).unwrap();
-    let asterisk = ["host", "user", "password", "app_prefix", "trunk", "context"];
+    let asterisk = [
+        "host",
+        "user",
+        "password",
+        "app_prefix",
+        "trunk",
+        "context",
+        "trunk_limits",
+    ];
     same::<AsteriskSettings>(&document["asterisk"]["main"], &asterisk);
     let pac = ["address", "extension_length", "recording_path", "jwt"];
     same::<PacSettings>(&document["pac"]["main"], &pac);
@@ -104,6 +112,7 @@ fn the_types_have_exactly_the_keys() {
     assert_eq!(fields::<StoreSettings>(), keys("store"));
     assert_eq!(fields::<CdrSettings>(), keys("cdr"));
     assert_eq!(fields::<AsteriskSettings>(), keys("asterisk.*"));
+    assert_eq!(fields::<TrunkLimits>(), keys("asterisk.*.trunk_limits"));
     assert_eq!(fields::<PacSettings>(), keys("pac.*"));
     assert_eq!(fields::<JwtSettings>(), keys("pac.*.jwt"));
     assert_eq!(fields::<CollectorSettings>(), keys("pac.*.collector"));

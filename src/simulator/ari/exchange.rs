@@ -1,5 +1,6 @@
 //! The simulated Asterisk itself.
 
+use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 
@@ -26,6 +27,8 @@ pub(super) struct Exchange {
     pub(super) journal: Journal,
     pub(super) sessions: Arc<SessionLimit>,
     pub(super) writes: Writes,
+    /// How event sockets ended, the last last.
+    pub(super) socket_ends: Mutex<VecDeque<Option<u16>>>,
     /// Orders to every event socket that is open.
     pub(super) sockets: broadcast::Sender<SocketOrder>,
     state: Mutex<State>,
@@ -62,6 +65,7 @@ impl Exchange {
             journal: Journal::default(),
             sessions: Arc::default(),
             writes: Writes::default(),
+            socket_ends: Mutex::default(),
             sockets: broadcast::channel(64).0,
             state: Mutex::new(state),
             serial: AtomicU64::default(),

@@ -43,7 +43,7 @@ use self::server::Server;
 use self::socket::SocketOrder;
 use super::party::{PartyBehaviour, Script};
 use super::plan::HowOften;
-use super::{SimulatorSettings, pac};
+use super::{SimulatorSettings, locked, pac};
 
 /// The simulated Asterisk, for tests: what it was asked, what its parties do, its faults.
 #[derive(Clone)]
@@ -123,6 +123,12 @@ impl SimulatedAsterisk {
     /// Configures another trunk, as a reload of Asterisk's configuration does.
     pub fn add_trunk(&self, trunk: &str) {
         self.exchange.state().trunks.insert(trunk.to_owned());
+    }
+
+    /// How the event sockets that are gone ended, in order: by the code of the client's close frame, or without one.
+    #[must_use]
+    pub fn socket_ends(&self) -> Vec<Option<u16>> {
+        locked(&self.exchange.socket_ends).iter().copied().collect()
     }
 
     /// Closes the listener and all connections; calls go on.

@@ -15,9 +15,13 @@ use tokio_util::sync::CancellationToken;
 
 use super::application::Socket;
 use super::exchange::Exchange;
+use crate::simulator::locked;
 
 /// How many events may wait for a socket.
 const MAX_WAITING: usize = 16_384;
+
+/// How many ends of sockets are remembered.
+const MAX_ENDS: usize = 10_000;
 
 /// How long a socket's orderly end may take.
 const CLOSE_LIMIT: Duration = Duration::from_millis(100);
@@ -85,6 +89,7 @@ pub(super) fn open(
         exchange: Arc::clone(exchange),
         socket,
         wire: request.conn_data::<Wire>().cloned(),
+        closed_with: None,
     };
     actix_web::rt::spawn(serving.run(session, messages, waiting, orders));
     Ok(response)
@@ -101,11 +106,13 @@ struct Serving {
     /// Also keeps the queue open when the applications are taken from it.
     socket: Socket,
     wire: Option<Wire>,
+    /// The code of the client's close frame.
+    closed_with: Option<u16>,
 }
 
 impl Serving {
     async fn run(
-        self,
+        mut self,
         mut session: Session,
         mut messages: MessageStream,
         mut waiting: mpsc::Receiver<String>,
@@ -142,6 +149,7 @@ impl Serving {
                         | Message::Nop,
                     )) => continue,
                     Some(Ok(Message::Close(reason))) => {
+                        self.closed_with = reason.as_ref().map(|reason| reason.code.into());
                         let _ = session.close(reason).await;
                         // The client closes the connection once it has read that.
                         let _ = timeout(CLOSE_LIMIT, messages.next()).await;
@@ -189,6 +197,12 @@ impl Serving {
 impl Drop for Serving {
     fn drop(&mut self) {
         self.exchange.state().disconnect(self.socket.id);
+        let mut ends = locked(&self.exchange.socket_ends);
+        if ends.len() == MAX_ENDS {
+            ends.pop_front();
+        }
+        ends.push_back(self.closed_with);
+        drop(ends);
         if let Some(wire) = &self.wire {
             wire.cut();
         }

@@ -75,6 +75,8 @@ async fn a_half_open_socket_is_found_and_what_it_did_not_say_is_read() {
         frozen.elapsed()
     );
     assert_eq!(until(&app, id, CallState::Ended).await.cause, None);
+    let actor = [r#"actor="asterisk.main""#];
+    assert_eq!(app.metric("mege_ari_connects_total", &actor).await, 2.0);
 }
 
 #[actix_rt::test]
@@ -103,6 +105,10 @@ async fn sockets_that_are_refused_or_dropped_at_once_are_tried_ever_less_often()
     assert!((1..=3).contains(&refused), "{refused} tries of a refused socket");
     assert!(all <= 4, "{all} tries in {WATCHED:?}");
     app.connected().await;
+    let opened = app
+        .metric("mege_ari_connects_total", &[r#"actor="asterisk.main""#])
+        .await;
+    assert!((2.0..=6.0).contains(&opened), "{opened} were opened");
 }
 
 #[actix_rt::test]
@@ -145,10 +151,7 @@ async fn frames_that_make_no_sense_are_counted_and_passed_over() {
     let simulator = patient().await;
     let app = TestApp::start(&simulated(&simulator)).await;
     app.connected().await;
-    let bad = async || {
-        let actor = [r#"actor="asterisk.main""#];
-        app.metric("mege_ari_bad_frames_total", &actor).await
-    };
+    let before = app.metric("mege_ari_bad_frames_total", &[]).await;
     let asterisk = simulator.asterisk();
     for text in [
         "{not json",
@@ -162,7 +165,8 @@ async fn frames_that_make_no_sense_are_counted_and_passed_over() {
     asterisk.send_binary(vec![0_u8, 255, 7]);
     let id = call_id(&app.make_call(102, NUMBER).await);
     until(&app, id, CallState::Bridged).await;
-    assert!(bad().await >= 5.0, "{} were counted", bad().await);
+    let bad = app.metric("mege_ari_bad_frames_total", &[]).await - before;
+    assert!(bad >= 5.0, "{bad} were counted");
     assert_eq!(detail(&app)["connects"], 1);
 }
 

@@ -39,6 +39,7 @@ const EXPECTED: &[(&str, &str, Expected)] = &[
     ("GET", "/api/pbx-api/last-call-id", ScopeAndPbx(CdrRead)),
     ("POST", "/api/pbx-api/cdr", ScopeAndPbx(CdrRead)),
     ("POST", "/api/pbx-api/make-call", ScopeAndPbx(CallsWrite)),
+    ("DELETE", "/api/v1/calls/{id}", ScopeAndPbx(CallsWrite)),
     ("GET", "/api/v1/keys", Expected::Scope(Admin)),
     ("POST", "/api/v1/keys", Expected::Scope(Admin)),
     ("DELETE", "/api/v1/keys/{id}", Expected::Scope(Admin)),

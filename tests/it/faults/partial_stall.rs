@@ -2,25 +2,31 @@
 
 use std::time::Duration;
 
-use awc::http::Method;
+use awc::http::{Method, StatusCode};
 use mege_gateway::actor::{AskError, BreakerState, Class};
+use mege_gateway::ledger::CallState;
 use mege_gateway::pac::{ExecuteSql, MakeCall, PacError, Statement};
 use mege_gateway::simulator::{AriFault, AriOperation, HowOften, PacFault, PacOperation};
 use mege_gateway::telephony::{Extension, PhoneNumber};
 use tokio::time::Instant;
 
 use super::{NUMBER, ORIGINATE, code, gateway, others_are_served, placed_again};
+use crate::ari::patient;
 use crate::support::app::{LIMIT, simulator};
-use crate::support::calls::{assert_refused, detail};
+use crate::support::calls::{assert_refused, call_id, detail, until};
 use crate::support::eventually;
 
 const ENOUGH: usize = 5;
 
+const HANGUP: [&str; 2] = [r#"actor="asterisk.main""#, r#"class="hangup""#];
+
 #[actix_rt::test]
-async fn an_asterisk_that_hangs_on_originates_is_watched_and_read_as_ever() {
-    let simulator = simulator().await;
+async fn an_asterisk_that_hangs_on_originates_and_hangups_is_watched_and_read_as_ever() {
+    let simulator = patient().await;
     let asterisk = simulator.asterisk();
     let app = gateway(&simulator, &[("MEGE__ASTERISK__MAIN__REQUEST_TIMEOUT_MS", "300")]).await;
+    let talking = call_id(&app.make_call(102, NUMBER).await);
+    until(&app, talking, CallState::Bridged).await;
     for operation in [AriOperation::Originate, AriOperation::Hangup] {
         asterisk.fail(operation, AriFault::Hang, HowOften::UntilCleared);
     }
@@ -46,6 +52,13 @@ async fn an_asterisk_that_hangs_on_originates_is_watched_and_read_as_ever() {
     })
     .await;
     others_are_served(&app).await;
+    // Nothing of that is held against hang-ups, until they hang as well.
+    assert_eq!(app.metric("mege_circuit_state", &HANGUP).await, 0.0);
+    for _ in 0..ENOUGH {
+        let reply = app.hang_up(talking).await;
+        assert_eq!(reply.json()["code"], "deadline_exceeded", "{}", reply.body);
+    }
+    assert_eq!(app.metric("mege_circuit_opened_total", &HANGUP).await, 1.0);
     // Whether those calls live is asked, and answered.
     eventually("Asterisk is asked", LIMIT, async || {
         (read() > before).then_some(())
@@ -58,6 +71,11 @@ async fn an_asterisk_that_hangs_on_originates_is_watched_and_read_as_ever() {
     );
 
     asterisk.clear_faults();
+    eventually("it is hung up", LIMIT, async || {
+        (app.hang_up(talking).await.status == StatusCode::NO_CONTENT).then_some(())
+    })
+    .await;
+    assert_eq!(app.metric("mege_circuit_state", &HANGUP).await, 0.0);
     placed_again(&app).await;
 }
 

@@ -59,10 +59,14 @@ async fn connections_leave_descriptors_to_the_rest_and_the_program_recovers() {
     let begun = Instant::now();
     honest(to).await;
     assert!(begun.elapsed() < LIMIT, "{:?}", begun.elapsed());
-    eventually("those that say nothing are ended, and counted", LIMIT, async || {
-        let idle = metric(to, "mege_http_connections_cut_total", "idle").await;
-        (idle >= 50.0).then_some(())
-    })
+    eventually(
+        "those that say nothing are ended, and counted",
+        LIMIT,
+        async || {
+            let idle = metric(to, "mege_http_connections_cut_total", "idle").await;
+            (idle >= 50.0).then_some(())
+        },
+    )
     .await;
     drop(crowd);
     assert!(

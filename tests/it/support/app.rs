@@ -9,6 +9,7 @@ use awc::http::header::HeaderMap;
 use awc::http::{Method, StatusCode};
 use awc::{Client, Connector};
 use mege_gateway::actor::Placement;
+use mege_gateway::ledger::CallId;
 use mege_gateway::settings::{Settings, Sources};
 use mege_gateway::simulator::{Pace, Simulator, SimulatorSettings};
 use mege_gateway::startup::{Application, Integrations};
@@ -192,6 +193,11 @@ impl TestApp {
         self.post("/pbx-api/make-call", body).await
     }
 
+    /// Hangs a call up by the route.
+    pub(crate) async fn hang_up(&self, id: CallId) -> Reply {
+        read(self.client.delete(format!("{}/v1/calls/{id}", self.root)).send()).await
+    }
+
     /// Stops it in order.
     pub(crate) async fn stop(mut self) {
         drop(self.stop.take());
@@ -215,6 +221,8 @@ fn settings(folder: &Path, variables: &[(&str, String)]) -> Settings {
     let mut environment = BTreeMap::from([
         ("APP_PORT".into(), "0".into()),
         ("DATABASE_URL".into(), store.into()),
+        // Nobody asks whether to send requests here.
+        ("MEGE__HTTP__DRAIN_MS".into(), "0".into()),
     ]);
     environment.extend(
         variables

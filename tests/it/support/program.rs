@@ -122,6 +122,8 @@ impl Program {
         let mut child = command
             .env_clear()
             .env("TMPDIR", folder.path().join("tmp"))
+            // Nobody asks whether to send requests here, unless the test does.
+            .env("MEGE__HTTP__DRAIN_MS", "0")
             .envs(variables.iter().map(|(name, value)| (name, value)))
             .current_dir(folder.path())
             .stdin(Stdio::null())

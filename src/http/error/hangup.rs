@@ -1,0 +1,122 @@
+//! What a caller is told whose call was not hung up. Whatever it is, it may be asked for again.
+
+use std::time::Duration;
+
+use super::{AWAY, Code, Failure, circuit_open, down, paused, restarting, saturated, too_late};
+use crate::actor::AskError;
+use crate::ari::AriError;
+
+impl Failure {
+    /// No call that lives has that id, or it is not for this caller: nobody can tell which.
+    #[must_use]
+    pub fn no_such_call() -> Self {
+        Self::new(Code::NotFound, "there is no such call, or it is over")
+    }
+
+    /// Of a hang-up.
+    #[must_use]
+    pub fn of_hangup(error: AskError<AriError>) -> Self {
+        let unanswered = || too_late("Asterisk did not answer in time: the call may live on, hang up again");
+        let away = |code, message: &str| Self::new(code, message).retry_in(AWAY);
+        match error {
+            AskError::Saturated { retry_after } => saturated(retry_after),
+            AskError::CircuitOpen { retry_after } => circuit_open(retry_after),
+            AskError::Paused => paused(),
+            AskError::Restarting { retry_after } => restarting(retry_after),
+            AskError::Failed => down(),
+            AskError::DeadlineExceeded { begun: _ } => unanswered(),
+            AskError::Interrupted => {
+                Self::new(Code::Interrupted, "hanging up failed half-way").retry_in(Duration::from_secs(1))
+            }
+            AskError::Reply(error) => match error {
+                AriError::NoSuchCall => Self::no_such_call(),
+                AriError::OutcomeUnknown(_) | AriError::Decode(_) => unanswered(),
+                AriError::NotConnected(_) => away(Code::NotConnected, "not connected to Asterisk"),
+                AriError::RequestNotSent(_) => {
+                    away(Code::RequestNotSent, "the request did not reach Asterisk")
+                }
+                AriError::Unauthorized => Self::new(Code::CredentialsRefused, error.to_string()),
+                // The last three are never a hang-up's.
+                AriError::Rejected { .. }
+                | AriError::UnknownTrunk(_)
+                | AriError::TooManyCalls(_)
+                | AriError::TrunkRate { .. } => Self::new(Code::Rejected, "Asterisk refused to hang up"),
+            },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_call_that_was_not_hung_up_says_nothing_of_an_originate_and_may_be_hung_up_again() {
+        let words = || "10.0.0.5: no route".to_owned();
+        let rejected = AriError::Rejected {
+            status: 500,
+            message: words(),
+        };
+        let second = Duration::from_secs(1);
+        let table: [(AskError<AriError>, u16, &str, Option<u64>); 11] = [
+            (
+                AskError::Saturated { retry_after: second },
+                503,
+                "saturated",
+                Some(1),
+            ),
+            (
+                AskError::Restarting { retry_after: second },
+                503,
+                "restarting",
+                Some(1),
+            ),
+            (AskError::Failed, 503, "failed", Some(30)),
+            (
+                AskError::DeadlineExceeded { begun: true },
+                504,
+                "deadline_exceeded",
+                None,
+            ),
+            (AskError::Interrupted, 503, "interrupted", Some(1)),
+            (
+                AskError::Reply(AriError::OutcomeUnknown(words())),
+                504,
+                "deadline_exceeded",
+                None,
+            ),
+            (
+                AskError::Reply(AriError::NotConnected(words())),
+                503,
+                "not_connected",
+                Some(5),
+            ),
+            (
+                AskError::Reply(AriError::RequestNotSent(words())),
+                503,
+                "request_not_sent",
+                Some(5),
+            ),
+            (
+                AskError::Reply(AriError::Unauthorized),
+                502,
+                "credentials_refused",
+                None,
+            ),
+            (AskError::Reply(rejected), 502, "rejected", None),
+            (AskError::Reply(AriError::NoSuchCall), 404, "not_found", None),
+        ];
+        for (error, status, code, retry_after) in table {
+            let shown = format!("{error:?}");
+            let failure = Failure::of_hangup(error);
+            assert_eq!(
+                (failure.code.status().as_u16(), failure.code.as_str()),
+                (status, code)
+            );
+            assert_eq!(failure.retry_after_s(), retry_after, "{shown}");
+            assert_eq!(failure.outcome, None, "{shown}");
+            assert!(failure.code.retryable() || status == 404, "{shown}");
+            assert!(!failure.message.contains("10.0.0.5"), "{shown}");
+        }
+    }
+}
