@@ -46,6 +46,8 @@ pub(crate) const ARI_QUEUE_FRAMES: &str = "mege_ari_queue_frames";
 pub(crate) const LIVE_CALLS: &str = "mege_live_calls";
 /// How many may live at once, by `actor`: the smaller of its node's limit and its trunk's.
 pub(crate) const LIVE_CALLS_LIMIT: &str = "mege_live_calls_limit";
+/// Requests to place a call or to end one that came to Asterisk's actor, by `actor`, `operation` and `outcome`.
+pub(crate) const ARI_REQUESTS: &str = "mege_ari_requests_total";
 /// Requests to PAC, by `pac`, `operation` and `outcome`.
 pub(crate) const PAC_REQUESTS: &str = "mege_pac_requests_total";
 /// Reads that were repeated because PAC did not answer, by `pac`.
@@ -126,6 +128,7 @@ pub(crate) fn describe() {
     );
     describe_gauge!(LIVE_CALLS, "Calls placed that live");
     describe_gauge!(LIVE_CALLS_LIMIT, "How many calls may live at once");
+    describe_counter!(ARI_REQUESTS, "Requests to place a call or to end one");
     describe_counter!(PAC_REQUESTS, "Requests to PAC");
     describe_counter!(RETRIES, "Reads repeated because PAC did not answer");
     describe_counter!(

@@ -80,6 +80,17 @@ async fn others_are_served(app: &TestApp) {
     assert_eq!(rows.status, StatusCode::OK, "{}", rows.body);
 }
 
+/// How many originates ended like this.
+async fn originates(app: &TestApp, outcome: &str) -> f64 {
+    let outcome = format!(r#"outcome="{outcome}""#);
+    let labels = [
+        r#"actor="asterisk.main""#,
+        r#"operation="originate""#,
+        outcome.as_str(),
+    ];
+    app.metric("mege_ari_requests_total", &labels).await
+}
+
 /// The code of an error in the original's shape.
 fn code(reply: &Reply) -> String {
     let code = &reply.json()["error"]["code"];

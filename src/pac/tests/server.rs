@@ -164,7 +164,12 @@ impl Script {
                 *left -= 1;
                 return Say::Status(Code::Unavailable, "starting");
             }
-            present => return present.clone(),
+            present @ (Say::Result(_)
+            | Say::Error(_)
+            | Say::Taken(..)
+            | Say::Status(..)
+            | Say::After(..)
+            | Say::Nothing) => return present.clone(),
         };
         *say = next.clone();
         next

@@ -6,7 +6,7 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use tokio::time::Instant;
 
-use super::{NUMBER, ORIGINATE, behind_proxy, code, others_are_served, placed_again};
+use super::{NUMBER, ORIGINATE, behind_proxy, code, originates, others_are_served, placed_again};
 use crate::support::app::LIMIT;
 use crate::support::calls::assert_refused;
 use crate::support::eventually;
@@ -64,6 +64,7 @@ async fn callers_are_told_at_the_deadline_that_the_outcome_is_unknown_and_few_ar
         (DEADLINE * 9 / 10..DEADLINE * 11 / 10).contains(&middle),
         "{middle:?}"
     );
+    assert_eq!(originates(&app, "unknown").await, 8.0);
     assert_eq!(app.metric("mege_circuit_opened_total", &ORIGINATE).await, 1.0);
     #[expect(clippy::cast_precision_loss, reason = "a few callers")]
     let refused = (CALLERS as usize - IN_FLIGHT) as f64;

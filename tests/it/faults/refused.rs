@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::{NUMBER, ORIGINATE, behind_proxy, code, others_are_served, placed_again};
+use super::{NUMBER, ORIGINATE, behind_proxy, code, originates, others_are_served, placed_again};
 use crate::support::app::LIMIT;
 use crate::support::calls::assert_refused;
 use crate::support::eventually;
@@ -41,6 +41,7 @@ async fn requests_that_are_refused_open_the_breaker_and_nobody_else_notices() {
         assert_refused(&reply, 503, "request_not_sent", "not_placed", true);
     }
     assert_eq!(app.metric("mege_circuit_opened_total", &ORIGINATE).await, 1.0);
+    assert_eq!(originates(&app, "not_sent").await, 5.0);
     // Now and then one of them is the probe, and opens it again.
     let middle = refusals(&app, &["circuit_open", "request_not_sent"]).await;
     assert!(middle < AT_ONCE, "{middle:?}");
@@ -65,6 +66,7 @@ async fn without_its_event_socket_nothing_is_sent_at_all() {
     .await;
     let middle = refusals(&app, &["not_connected"]).await;
     assert!(middle < AT_ONCE, "{middle:?}");
+    assert_eq!(originates(&app, "not_connected").await, 21.0);
     // Nothing was asked of it, so nothing is known against it.
     assert_eq!(app.metric("mege_circuit_state", &ORIGINATE).await, 0.0);
     others_are_served(&app).await;
