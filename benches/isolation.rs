@@ -9,6 +9,7 @@
     reason = "a benchmark prints, and ends when it cannot run"
 )]
 
+#[expect(dead_code, reason = "other benchmarks need all of it")]
 #[path = "support/fake_ari.rs"]
 mod fake_ari;
 #[expect(dead_code, reason = "other benchmarks need all of it")]
@@ -20,6 +21,7 @@ mod pairs;
 #[expect(dead_code, reason = "other benchmarks need all of it")]
 #[path = "support/process.rs"]
 mod process;
+#[expect(dead_code, reason = "other benchmarks need all of it")]
 #[path = "support/wrk.rs"]
 mod wrk;
 
@@ -106,7 +108,7 @@ fn rows_per_second(folder: &Path, asterisk: &Asterisk<'_>, pace: Pace, hanging: 
             connections: CONNECTIONS,
             seconds,
         };
-        posts.per_second(folder)
+        posts.run(folder).per_second
     };
     let hanging = hanging.then(|| hang(&gateway));
     rows(1);

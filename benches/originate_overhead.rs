@@ -23,6 +23,7 @@ mod process;
 #[path = "support/wrk.rs"]
 mod wrk;
 
+use std::cell::Cell;
 use std::path::Path;
 use std::time::Duration;
 
@@ -31,7 +32,7 @@ use pairs::{Bar, Pace, Spread, Verdict, interleaved};
 use process::{SUBJECT, Server, free_port, pinned};
 use wrk::Posts;
 
-/// Connections of the client. No more of them wait for the gateway's permits than may.
+/// Connections of the client. The gateway has a permit for each, as nginx has no bound.
 const CONNECTIONS: usize = 32;
 
 /// What a client sends, to either.
@@ -51,7 +52,11 @@ fn measure(pace: Pace) {
     let ari = fake_ari::start(Duration::ZERO, folder);
     let nginx = nginx(folder, ari.port);
     // Live calls are those of the last 5 ms: far below any bound on them.
-    let variables = [("MEGE__LOG__FILTER", "warn")];
+    let in_flight = CONNECTIONS.to_string();
+    let variables = [
+        ("MEGE__LOG__FILTER", "warn"),
+        ("MEGE__ASTERISK__MAIN__LIMITS__IN_FLIGHT", in_flight.as_str()),
+    ];
     let gateway = Gateway::start(folder, &fake_ari::as_asterisk(&ari), &variables);
     let authorization = gateway.authorization();
     let posts = |url: String| Posts {
@@ -61,36 +66,48 @@ fn measure(pace: Pace) {
         connections: CONNECTIONS,
         seconds: pace.seconds,
     };
-    let through = || posts(gateway.make_call()).per_second(folder);
+    let through = || {
+        let before = fake_ari::count(&ari);
+        let posted = posts(gateway.make_call()).run(folder);
+        gateway.until("all calls have ended", |detail| detail["open_calls"] == 0);
+        let placed = fake_ari::count(&ari) - before;
+        let sent = posted.answered..=posted.answered + CONNECTIONS as u64;
+        assert!(sent.contains(&placed), "{placed} were placed, {sent:?} were sent");
+        posted
+    };
     let path = format!("/ari/channels/{}", fake_ari::STRAIGHT);
-    let proxied = || posts(format!("http://127.0.0.1:{}{path}", nginx.port)).per_second(folder);
-    let straight = || posts(format!("http://127.0.0.1:{}{path}", ari.port)).per_second(folder);
+    let to = |port| {
+        posts(format!("http://127.0.0.1:{port}{path}"))
+            .run(folder)
+            .per_second
+    };
+    let proxied = || to(nginx.port);
 
     // To warm up, and to see that the back end is not what is measured.
     through();
     proxied();
-    let back_end = straight();
+    let back_end = to(ari.port);
     let same = interleaved(pace.pairs.div_ceil(3), proxied, proxied);
-    let (time, calls) = (gateway.server.processor_time(), std::cell::Cell::new(0.0));
+    let (time, calls) = (Cell::new(0), Cell::new(0));
     let counted = || {
-        let rate = through();
-        calls.set(calls.get() + rate * f64::from(pace.seconds));
-        rate
+        let before = gateway.server.processor_time();
+        let posted = through();
+        time.set(time.get() + gateway.server.processor_time() - before);
+        calls.set(calls.get() + posted.answered);
+        posted.per_second
     };
     let found = interleaved(pace.pairs, counted, proxied);
-    let time = gateway.server.processor_time() - time;
-    gateway.until("all calls have ended", |detail| detail["open_calls"] == 0);
 
     let ours = Spread::of(found.iter().map(|pair| pair.0));
     let nginx = Spread::of(found.iter().map(|pair| pair.1));
     println!(
         "{} pairs of {} s, {CONNECTIONS} connections; originates a second: back end {back_end:.0}, nginx {:.0}, gateway {:.0}; \
-         gateway {:.0} µs of its processor for each",
+         gateway {} µs of its processor for each",
         pace.pairs,
         pace.seconds,
         nginx.median,
         ours.median,
-        micros(time) / calls.get()
+        time.get() / calls.get()
     );
     pairs::print(&[
         Verdict {
@@ -104,11 +121,6 @@ fn measure(pace: Pace) {
             bar: Bar::AtLeast(0.5),
         },
     ]);
-}
-
-#[expect(clippy::cast_precision_loss, reason = "microseconds, far below 2^52")]
-fn micros(time: u64) -> f64 {
-    time as f64
 }
 
 /// nginx with one process, so that a kill leaves nothing, and connections to the back end that are kept.

@@ -10,6 +10,7 @@
     reason = "a benchmark prints, and ends when it cannot run"
 )]
 
+#[expect(dead_code, reason = "other benchmarks need all of it")]
 #[path = "support/fake_ari.rs"]
 mod fake_ari;
 #[expect(dead_code, reason = "other benchmarks need all of it")]
@@ -33,8 +34,8 @@ use serde_json::Value;
 const TAKES: Duration = Duration::from_millis(20);
 const IN_FLIGHT: &str = "8";
 
-/// How many may wait for one of those: as many again, so that nobody waits much longer than one originate takes.
-const WAITING: &str = "8";
+/// How many may wait for one of those: half as many, so that nobody waits longer than half an originate takes.
+const WAITING: &str = "4";
 
 /// Rates around the capacity; the peak is the most that is accepted at any of them.
 const SEARCH: [u32; 5] = [300, 340, 380, 420, 460];
@@ -111,6 +112,11 @@ fn measure(pace: Pace) {
             bar: Bar::AtMost(2.0),
         },
         Verdict {
+            what: "not sent in time at three times the capacity, %",
+            seen: storms(|storm| storm.not_sent_percent),
+            bar: Bar::AtMost(1.0),
+        },
+        Verdict {
             what: "p99 of the accepted at 0.7, ms",
             seen: Spread::of(rounds.iter().map(|(_, calm, _)| calm.accepted_p99_ms)),
             bar: Bar::None,
@@ -139,6 +145,8 @@ struct Run {
     accepted_p99_ms: f64,
     /// 0 where nothing was refused.
     refused_p99_ms: f64,
+    /// Of a hundred that became due; where there are many, the generator did not keep up.
+    not_sent_percent: f64,
 }
 
 impl Run {
@@ -147,13 +155,13 @@ impl Run {
         let done = pinned(LOAD, env!("CARGO_BIN_EXE_mege-gateway"))
             .args(["load", "--json", "--url", &gateway.url()])
             .args(numbers)
+            .args(["--max-in-flight", "1000"])
             .args(["--rate", &rate.to_string(), "--duration", &seconds.to_string()])
             .env("MEGE_KEY", &gateway.key)
             .output()
             .expect("the program");
         let said = String::from_utf8_lossy(&done.stdout);
         let report: Value = serde_json::from_str(&said).unwrap_or_else(|_| panic!("not JSON: {done:?}"));
-        assert_eq!(report["not_sent"], 0, "the generator keeps up: {report}");
         let outcomes = report["outcomes"].as_array().expect("outcomes");
         let expected = |outcome: &Value| outcome["status"] == 200 || outcome["code"] == "saturated";
         assert!(outcomes.iter().all(expected), "accepted or refused: {report}");
@@ -161,8 +169,10 @@ impl Run {
             let outcome = outcomes.iter().find(|outcome| outcome["status"] == status)?;
             outcome["latency"]["p99_ms"].as_f64()
         };
+        let number = |name: &str| report[name].as_f64().expect("a number");
         Self {
-            accepted_per_s: report["accepted_per_s"].as_f64().expect("a rate"),
+            not_sent_percent: 100.0 * number("not_sent") / number("due"),
+            accepted_per_s: number("accepted_per_s"),
             accepted_p99_ms: p99(200).expect("some were accepted"),
             refused_p99_ms: p99(503).unwrap_or_default(),
         }

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::command::{BackfillArguments, LoadArguments};
+use crate::command::{BackfillArguments, IntegrationsArguments, LoadArguments};
 
 /// One gateway between call-centre software and a company's PBXs: 3CX and Asterisk.
 ///
@@ -45,6 +45,9 @@ pub enum Command {
     ///
     /// These are calls on whatever PBX that gateway has: take numbers that are meant for it.
     Load(LoadArguments),
+    /// Show how the integrations of a running gateway do, and restart, pause or resume one: asks it over HTTP, with a key
+    /// that has the scope admin.
+    Integrations(IntegrationsArguments),
     /// Make, list and revoke API keys, in the ledger that the settings name; no gateway needs to run.
     #[command(subcommand)]
     Keys(KeysCommand),
@@ -138,6 +141,19 @@ mod tests {
             Command::Keys(KeysCommand::List)
         );
         assert_eq!(parse("mege-gateway migrate").action(), Command::Migrate);
+        for line in [
+            "",
+            " show cdr",
+            " restart pac.main --url http://127.0.0.1:3000",
+            " --json pause cdr",
+            " resume cdr --json",
+        ] {
+            let integrations = parse(&format!("mege-gateway integrations{line}"));
+            assert!(
+                matches!(integrations.action(), Command::Integrations(_)),
+                "{line}"
+            );
+        }
         let backfill =
             parse("mege-gateway backfill --pbx office --from 2026-02-01 --until 2026-02-10T08:00:00Z");
         assert!(matches!(backfill.action(), Command::Backfill(_)));
@@ -171,6 +187,8 @@ mod tests {
             "mege-gateway load --extension 102",
             "mege-gateway load --extension 102 --answer 79102223311 --busy-share 20",
             "mege-gateway load --extension 102 --answer 79102223311 --rate 0",
+            "mege-gateway integrations restart",
+            "mege-gateway integrations stop cdr",
         ] {
             assert!(Cli::try_parse_from(line.split(' ')).is_err(), "{line}");
         }

@@ -18,6 +18,7 @@ async fn main() -> ExitCode {
         Command::Check => command::check(cli.config).await,
         Command::Openapi => command::openapi(cli.config),
         Command::Keys(what) => command::keys(cli.config, what).await,
+        Command::Integrations(what) => command::integrations(cli.config, what).await,
         Command::Migrate => command::migrate(cli.config).await,
         Command::Backfill(range) => command::backfill(cli.config, range).await,
         Command::Load(what) => command::load(cli.config, what).await,
@@ -37,6 +38,7 @@ async fn main() -> ExitCode {
                 | CommandError::Telemetry(_)
                 | CommandError::Ledger(_)
                 | CommandError::Keys(_)
+                | CommandError::Integrations(_)
                 | CommandError::Check
                 | CommandError::Migrate => 1,
                 CommandError::Backfill(error) => error.exit_code(),

@@ -66,7 +66,7 @@ pub(crate) const CDR_LAG: &str = "mege_cdr_lag_seconds";
 pub(crate) const LEDGER_UNWRITTEN: &str = "mege_ledger_unwritten";
 /// States of calls given up because the ledger was down for too long.
 pub(crate) const LEDGER_LOST: &str = "mege_ledger_lost_total";
-/// Refusals that have no row of their own in the audit: there were too many kinds at once, or the ledger took none.
+/// Refusals, and acts of operators, without a row of their own in the audit: too many at once, or the ledger took none.
 pub(crate) const AUDIT_LOST: &str = "mege_audit_lost_total";
 /// Requests answered, by `route`, `method` and `status`.
 pub(crate) const HTTP_REQUESTS: &str = "mege_http_requests_total";
@@ -84,6 +84,8 @@ pub(crate) const DRAIN_SECONDS: &str = "mege_drain_seconds";
 pub(crate) const TLS_HANDSHAKES_FAILED: &str = "mege_tls_handshakes_failed_total";
 /// 1 while the certificate's files hold what cannot be used, and the one before is served; otherwise 0.
 pub(crate) const TLS_REFUSED: &str = "mege_tls_certificate_refused";
+/// Memory of the process that is resident; Prometheus' own name for it.
+pub(crate) const RESIDENT_MEMORY: &str = "process_resident_memory_bytes";
 
 /// Tells the recorder what each metric means.
 pub(crate) fn describe() {
@@ -148,7 +150,10 @@ pub(crate) fn describe() {
         LEDGER_LOST,
         "States of calls given up because the ledger was down for too long"
     );
-    describe_counter!(AUDIT_LOST, "Refusals that have no row of their own in the audit");
+    describe_counter!(
+        AUDIT_LOST,
+        "Refusals, and acts of operators, without a row of their own in the audit"
+    );
     describe_counter!(HTTP_REQUESTS, "HTTP requests answered");
     describe_histogram!(HTTP_SECONDS, Unit::Seconds, "Time to answer an HTTP request");
     describe_gauge!(HTTP_CONNECTIONS, "Open connections to the HTTP server");
@@ -169,5 +174,10 @@ pub(crate) fn describe() {
     describe_gauge!(
         TLS_REFUSED,
         "Whether the certificate's files hold what cannot be used"
+    );
+    describe_gauge!(
+        RESIDENT_MEMORY,
+        Unit::Bytes,
+        "Memory of the process that is resident"
     );
 }

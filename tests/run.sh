@@ -53,6 +53,7 @@ peers() {
   step "install: Debian packages" install_packages || { missing=$packages_missing; return 1; }
   step "install: Asterisk 22" install_asterisk || { missing=$asterisk_missing; return 1; }
   step "install: schemathesis" install_schemathesis || { missing=$schemathesis_missing; return 1; }
+  step "install: promtool" install_promtool || { missing=$promtool_missing; return 1; }
   start_postgres || { missing="PostgreSQL did not start"; return 1; }
 }
 

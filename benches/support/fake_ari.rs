@@ -1,6 +1,8 @@
 //! An Asterisk that does nothing but answer: every originate at once or after a fixed time, and each of a gateway's calls
 //! ends a moment later. It runs as a process of its own.
 
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
 use std::path::Path;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -64,8 +66,25 @@ pub(crate) fn as_asterisk(server: &Server) -> Asterisk<'static> {
     }
 }
 
+/// How many originates the fake has taken.
+pub(crate) fn count(server: &Server) -> u64 {
+    let mut stream = TcpStream::connect(("127.0.0.1", server.port)).expect("a connection");
+    stream
+        .write_all(b"GET /placed HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n")
+        .expect("a request sent");
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).expect("an answer");
+    let (_, count) = answer.rsplit_once("\r\n").expect("a body");
+    count.parse().expect("a number")
+}
+
+async fn placed(fake: web::Data<Fake>) -> String {
+    fake.serial.load(Ordering::Relaxed).to_string()
+}
+
 struct Fake {
     takes: Duration,
+    /// How many originates were taken.
     serial: AtomicU64,
     /// The latest event socket.
     socket: Mutex<Option<UnboundedSender<String>>>,
@@ -83,6 +102,7 @@ async fn serve(port: u16, takes: Duration) {
             .route("/ari/channels/{id}", web::post().to(originate))
             .route("/ari/applications/{of:.*}", web::to(application))
             .route("/ari/events", web::get().to(events))
+            .route("/placed", web::get().to(placed))
             .default_service(web::to(|| async { HttpResponse::Ok().json(json!([])) }))
     };
     let server = HttpServer::new(app).workers(1).bind(("127.0.0.1", port));

@@ -15,9 +15,17 @@ pub(crate) struct Posts<'a> {
     pub(crate) seconds: u32,
 }
 
+/// What came of it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Posted {
+    pub(crate) per_second: f64,
+    /// Requests that were answered, all of them with 2xx. As many more as there are connections may have been sent.
+    pub(crate) answered: u64,
+}
+
 impl Posts<'_> {
-    /// Posts all the time. Requests a second; every one was answered with 2xx.
-    pub(crate) fn per_second(&self, folder: &Path) -> f64 {
+    /// Posts all the time.
+    pub(crate) fn run(&self, folder: &Path) -> Posted {
         let script = folder.join("post.lua");
         let text = format!(
             "wrk.method = 'POST'\nwrk.body = [[{}]]\nwrk.headers['Content-Type'] = 'application/json'\n\
@@ -42,7 +50,13 @@ impl Posts<'_> {
             "{} was not always answered with 2xx: {report}",
             self.url
         );
-        let line = report.lines().find_map(|line| line.strip_prefix("Requests/sec:"));
-        line.expect("a rate").trim().parse().expect("a number")
+        let mut lines = report.lines().map(str::trim);
+        // "79851 requests in 4.00s, 32.75MB read", some lines before "Requests/sec:  19912.03".
+        let answered = lines.find_map(|line| line.split_once(" requests in "));
+        let rate = lines.find_map(|line| line.strip_prefix("Requests/sec:"));
+        Posted {
+            per_second: rate.expect("a rate").trim().parse().expect("a number"),
+            answered: answered.expect("a count").0.parse().expect("a number"),
+        }
     }
 }

@@ -1,7 +1,8 @@
 //! The way to an actor.
 
+use std::convert::Infallible;
 use std::fmt;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
 use actix::{Actor, Context, Handler};
@@ -38,7 +39,17 @@ struct Inner<A: Actor> {
     wishes: mpsc::Sender<Wish>,
     turn: Arc<Semaphore>,
     stop: CancellationToken,
-    drill: Notify,
+    drills: Mutex<Option<Drill>>,
+    drilled: Notify,
+}
+
+/// What goes wrong with an actor in a fire drill, at its next turn.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Drill {
+    /// It panics, as a bug in it would make it.
+    Panic,
+    /// It keeps its thread busy for so long, as a call that blocks would.
+    Block(Duration),
 }
 
 impl<A: Actor> Clone for ActorHandle<A> {
@@ -70,7 +81,8 @@ impl<A: Actor<Context = Context<A>>> ActorHandle<A> {
                 wishes,
                 turn: Arc::new(Semaphore::new(1)),
                 stop: CancellationToken::new(),
-                drill: Notify::new(),
+                drills: Mutex::new(None),
+                drilled: Notify::new(),
             }),
         }
     }
@@ -271,13 +283,28 @@ impl<A: Actor<Context = Context<A>>> ActorHandle<A> {
         &self.inner.stop
     }
 
-    /// A fire drill: the actor panics at its next turn, as a bug in it would make it.
-    pub fn drill(&self) {
-        self.inner.drill.notify_one();
+    /// A fire drill. A second one before the first has begun takes its place.
+    pub fn drill(&self, drill: Drill) {
+        *self.inner.drills.lock().unwrap_or_else(PoisonError::into_inner) = Some(drill);
+        self.inner.drilled.notify_one();
     }
 
-    pub(super) async fn drill_requested(&self) {
-        self.inner.drill.notified().await;
+    /// Has the actor's thread go through the drills that are asked for.
+    pub(super) async fn drills(&self) -> Infallible {
+        loop {
+            self.inner.drilled.notified().await;
+            let drill = self
+                .inner
+                .drills
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .take();
+            match drill {
+                Some(Drill::Panic) => panic!("a drill"),
+                Some(Drill::Block(time)) => std::thread::sleep(time),
+                None => {}
+            }
+        }
     }
 }
 

@@ -39,7 +39,7 @@ pub use breaker::BreakerState;
 pub use bulkhead::{Limits, Permit};
 pub use class::{Class, Judge, Verdict};
 pub use gate::Load;
-pub use handle::ActorHandle;
+pub use handle::{ActorHandle, Drill};
 pub use health::{Health, HealthReport, Restart, RestartReason, State};
 pub use operate::{Board, NotRestarted, Operate};
 pub use overseer::{Restarted, spawn};

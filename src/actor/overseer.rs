@@ -112,16 +112,19 @@ async fn oversee<A: Actor<Context = Context<A>>>(
     let mut dead = false;
     loop {
         tokio::select! {
+            // Before a wish: what stops is not restarted.
             biased;
-            () = tenure.ended.cancelled(), if !dead => {
-                if handle.stop_requested().is_cancelled() {
-                    return;
+            () = handle.stop_requested().cancelled() => {
+                if dead {
+                    handle.health().put(State::Stopped);
                 }
+                return;
+            }
+            () = tenure.ended.cancelled(), if !dead => {
                 dead = true;
                 handle.health().put(State::Failed);
                 tracing::error!(actor = handle.name(), "its supervisor died: down until an operator restarts it");
             }
-            () = handle.stop_requested().cancelled(), if dead => return handle.health().put(State::Stopped),
             Some(Wish { grace, turn, done }) = wishes.recv() => {
                 let restarted = replace(&handle, &tenure, grace).await;
                 tenure = handle.tenure();

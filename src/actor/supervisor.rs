@@ -113,7 +113,7 @@ async fn run_once<A: Actor<Context = Context<A>>>(
             () = handle.stop_requested().cancelled() => Ended::Stopped,
             () = tenure.retired.cancelled() => Ended::Retired,
             name = dependencies.restarted() => Ended::WithDependency(name),
-            () = handle.drill_requested() => panic!("a drill"),
+            never = handle.drills() => match never {},
         }
     };
     let ended = AssertUnwindSafe(turn).catch_unwind().await;

@@ -85,6 +85,8 @@ pub struct AriActor {
     trunk: Option<Result<(), AriError>>,
     attempt: u32,
     connects: u64,
+    /// Asterisk's, as it last told.
+    version: Option<String>,
     connected_at: Option<Instant>,
     /// What the actor hears of the socket, and what holds it.
     socket: Option<(SpawnHandle, JoinHandle<()>)>,
@@ -138,6 +140,7 @@ impl AriActor {
             trunk: None,
             attempt: 0,
             connects: 0,
+            version: None,
             connected_at: None,
             socket: None,
             queue: None,
@@ -187,6 +190,13 @@ impl AriActor {
         let heard = ctx.add_stream(ReceiverStream::new(opened.frames));
         self.socket = Some((heard, opened.pump));
         self.enter(Connection::Connected);
+        // Beside all else: nothing depends on it.
+        let client = self.client.clone();
+        let version = async move { client.version().await.ok() };
+        ctx.spawn(version.into_actor(self).map(|version, actor, _| {
+            actor.version = version;
+            actor.publish();
+        }));
     }
 
     /// `Connecting | Connected | Replaced → Waiting`
@@ -234,6 +244,7 @@ impl AriActor {
             open_calls: self.calls.len(),
             live_calls: self.calls.live(),
             connects: self.connects,
+            version: self.version.clone(),
             error: ready.as_ref().err().map(ToString::to_string),
         };
         self.health.publish(ready.is_ok(), &detail);

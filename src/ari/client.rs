@@ -154,6 +154,17 @@ impl AriClient {
         self.read(self.request(Method::GET, &["bridges"])).await
     }
 
+    /// Asterisk's version, such as `22.10.1`.
+    pub(super) async fn version(&self) -> Result<String, AriError> {
+        let info: Value = self
+            .read(self.request(Method::GET, &["asterisk", "info"]))
+            .await?;
+        let version = info.pointer("/system/version").and_then(Value::as_str);
+        let version = version.ok_or_else(|| AriError::Decode("no version in asterisk/info".to_owned()))?;
+        // It is shown: what comes from outside has a bound.
+        Ok(version.chars().filter(|c| !c.is_control()).take(64).collect())
+    }
+
     /// Our application with its subscriptions.
     pub(super) async fn application(&self, app: &str) -> Result<Application, AriError> {
         self.read(self.request(Method::GET, &["applications", app])).await
@@ -302,9 +313,7 @@ fn words(body: &[u8]) -> String {
 /// Safe: it only reads.
 pub async fn probe(settings: &AsteriskSettings) -> Result<String, AriError> {
     let client = AriClient::new(settings);
-    let info: Value = client
-        .read(client.request(Method::GET, &["asterisk", "info"]))
-        .await?;
+    let version = client.version().await?;
     let trunk = client.request(Method::GET, &["endpoints", "PJSIP", &settings.trunk.to_string()]);
     match client.read::<Value>(trunk).await {
         Err(AriError::Rejected { status: 404, .. }) => {
@@ -312,10 +321,6 @@ pub async fn probe(settings: &AsteriskSettings) -> Result<String, AriError> {
         }
         known => known?,
     };
-    let version = info
-        .pointer("/system/version")
-        .and_then(Value::as_str)
-        .unwrap_or("of an unknown version");
     Ok(format!("Asterisk {version}"))
 }
 

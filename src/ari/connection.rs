@@ -75,6 +75,9 @@ pub(super) struct Detail {
     pub(super) open_calls: usize,
     pub(super) live_calls: LiveCount,
     pub(super) connects: u64,
+    /// Asterisk's; none before it was told.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) version: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) error: Option<String>,
 }

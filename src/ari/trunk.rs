@@ -34,22 +34,23 @@ impl Nodes {
 
     /// The trunk of an Asterisk whose actor is this, and whose calls are these.
     pub fn trunk(&mut self, asterisk: AriHandle, calls: LiveCalls, settings: &AsteriskSettings) -> Trunk {
-        let paces = &mut self.0.entry(settings.node()).or_default().paces;
-        let pace = settings.trunk_limits.calls_per_s.map(|calls_per_s| {
-            let known = paces.iter().find(|(trunk, _)| *trunk == settings.trunk);
-            let known = known.map(|(_, pace)| pace.clone());
-            known.unwrap_or_else(|| {
-                let pace = Pace::new(calls_per_s);
-                paces.push((settings.trunk.clone(), pace.clone()));
-                pace
-            })
-        });
         Trunk {
             asterisk,
             calls,
-            pace,
+            pace: self.pace(settings),
             limits: settings.limits,
         }
+    }
+
+    fn pace(&mut self, settings: &AsteriskSettings) -> Option<Pace> {
+        let calls_per_s = settings.trunk_limits.calls_per_s?;
+        let paces = &mut self.0.entry(settings.node()).or_default().paces;
+        if let Some((_, pace)) = paces.iter().find(|(trunk, _)| *trunk == settings.trunk) {
+            return Some(pace.clone());
+        }
+        let pace = Pace::new(calls_per_s);
+        paces.push((settings.trunk.clone(), pace.clone()));
+        Some(pace)
     }
 }
 
@@ -99,5 +100,40 @@ impl Trunk {
     /// As [`ActorHandle::ask`](crate::actor::ActorHandle::ask): once begun, it is hung up all the same.
     pub async fn hang_up(&self, call: CallId, deadline: Instant) -> Reply<Hangup> {
         self.asterisk.ask(Hangup { call_id: call }, deadline).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use serde_json::json;
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn sections_of_one_trunk_have_one_rate_and_others_their_own() {
+        let section = |host: &str, trunk: &str, calls_per_s: Option<u32>| -> AsteriskSettings {
+            let settings = json!({
+                "host": host, "user": "mege", "password": "secret", "trunk": trunk, "context": "outgoing",
+                "trunk_limits": { "calls_per_s": calls_per_s },
+            });
+            serde_json::from_value(settings).unwrap()
+        };
+        let mut nodes = Nodes::default();
+        let mut leaves = async |host, trunk| {
+            let pace = nodes.pace(&section(host, trunk, Some(1))).unwrap();
+            let limits = Limits {
+                waiting: 0,
+                ..Limits::default()
+            };
+            let deadline = Instant::now() + Duration::from_secs(1);
+            pace.turn(limits, deadline).await.is_ok()
+        };
+        assert!(leaves("pbx", "3cx").await);
+        assert!(!leaves("PBX", "3cx").await, "the same trunk");
+        assert!(leaves("pbx", "carrier").await);
+        assert!(leaves("elsewhere", "3cx").await);
+        assert!(nodes.pace(&section("pbx", "3cx", None)).is_none());
     }
 }

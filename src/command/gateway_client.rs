@@ -29,10 +29,10 @@ pub(super) const PATIENCE: Duration = Duration::from_secs(40);
 pub struct GatewayArguments {
     /// Where the gateway is, with its prefix if it has one, such as https://mege.example:3000; where the settings have it
     /// listen when not given.
-    #[arg(long, value_name = "URL", value_parser = |text: &str| HttpUrl::try_from(text.to_owned()))]
+    #[arg(long, global = true, value_name = "URL", value_parser = |text: &str| HttpUrl::try_from(text.to_owned()))]
     url: Option<HttpUrl>,
     /// A file that holds the key. When not given, the variable MEGE_KEY holds it; without either none is sent.
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, global = true, value_name = "FILE")]
     key_file: Option<PathBuf>,
 }
 
@@ -147,10 +147,11 @@ fn listens(http: &HttpSettings) -> Result<String, GatewayClientError> {
     if http.port == 0 {
         return Err(GatewayClientError::AnyPort);
     }
+    // What listens on every address is asked on loopback.
     let address = match http.address {
-        IpAddr::V4(Ipv4Addr::UNSPECIFIED) => Ipv4Addr::LOCALHOST.into(),
-        IpAddr::V6(Ipv6Addr::UNSPECIFIED) => Ipv6Addr::LOCALHOST.into(),
-        address => address,
+        IpAddr::V4(address) if address.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(address) if address.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
+        address @ (IpAddr::V4(_) | IpAddr::V6(_)) => address,
     };
     let address = SocketAddr::new(address, http.port);
     Ok(format!("{}://{address}{}", http.scheme, http.base_path()))

@@ -4,6 +4,7 @@ mod backfill;
 mod check;
 mod demo;
 mod gateway_client;
+mod integrations;
 mod keys;
 mod load;
 mod migrate;
@@ -19,6 +20,7 @@ pub use backfill::{BackfillArguments, BackfillError, backfill};
 pub use check::check;
 pub use demo::demo;
 pub use gateway_client::{GatewayArguments, GatewayClientError};
+pub use integrations::{IntegrationsArguments, IntegrationsError, integrations};
 pub use keys::keys;
 pub use load::{LoadArguments, load};
 pub use migrate::migrate;
@@ -69,6 +71,9 @@ pub enum CommandError {
     /// A running gateway cannot be asked.
     #[error(transparent)]
     Gateway(#[from] GatewayClientError),
+    /// Something about integrations was not done.
+    #[error(transparent)]
+    Integrations(#[from] IntegrationsError),
 }
 
 fn settings(file: Option<PathBuf>) -> Result<Settings, CommandError> {

@@ -60,6 +60,8 @@ codes! {
         "A live key has that name: revoke it first, or take another name."
     TooManyKeys "too_many_keys" CONFLICT final
         "There are as many live keys as there may be: revoke those that are not used."
+    RestartUnderWay "restart_under_way" CONFLICT retryable
+        "The integration is being restarted, and another restart waits already, or the gateway itself stops."
     RequestTimeout "request_timeout" REQUEST_TIMEOUT retryable
         "The body did not arrive in time, and nothing was done."
     PayloadTooLarge "payload_too_large" PAYLOAD_TOO_LARGE final

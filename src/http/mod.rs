@@ -154,7 +154,12 @@ fn configure(base: &str, config: &mut ServiceConfig<'_>) {
                 .service(routes::keys::create_key)
                 .service(routes::keys::revoke_key)
                 .service(routes::keys::rotate_links)
-                .service(routes::audit::audit),
+                .service(routes::audit::audit)
+                .service(routes::integrations::list_integrations)
+                .service(routes::integrations::integration)
+                .service(routes::integrations::restart_integration)
+                .service(routes::integrations::pause_integration)
+                .service(routes::integrations::resume_integration),
         )
         .default_service(web::to(fallback::respond));
 }

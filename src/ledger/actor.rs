@@ -56,7 +56,7 @@ pub struct LedgerSettings {
     pub journal: Journal,
     /// The keys, for those who read them.
     pub keys: KeyRing,
-    /// The refusals that wait to be written.
+    /// What waits to be written to the audit.
     pub audit: AuditLog,
     /// How long entries of the audit are kept, in days.
     pub audit_keep_days: u32,
@@ -265,7 +265,7 @@ impl Handler<Ask<Flush>> for LedgerActor {
         ask.run(|Flush, _| async move {
             // The one writer is at work; this only waits for it.
             journal.drained().await;
-            keeper.write_refusals().await
+            keeper.write_audit().await
         })
     }
 }

@@ -18,7 +18,7 @@ pub struct Stores {
     pub cdr: CdrHandle,
     /// The keys, as the ledger last had them.
     pub keys: KeyRing,
-    /// The refusals that wait for the ledger.
+    /// What waits for the ledger to be written to the audit.
     pub audit: AuditLog,
     /// What waits for the ledger.
     pub(super) journal: Journal,

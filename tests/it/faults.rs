@@ -88,7 +88,7 @@ async fn originates(app: &TestApp, outcome: &str) -> f64 {
         r#"operation="originate""#,
         outcome.as_str(),
     ];
-    app.metric("mege_ari_requests_total", &labels).await
+    app.count("mege_ari_requests_total", &labels).await
 }
 
 /// The code of an error in the original's shape.
@@ -104,7 +104,7 @@ async fn placed_again(app: &TestApp) {
         (reply.status == StatusCode::OK).then_some(())
     })
     .await;
-    assert_eq!(app.metric("mege_circuit_state", &ORIGINATE).await, 0.0);
+    assert_eq!(app.count("mege_circuit_state", &ORIGINATE).await, 0.0);
     assert_eq!(
         app.send(Method::GET, "/status", &[], "").await.json()["status"],
         "ok"

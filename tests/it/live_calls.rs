@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use mege_gateway::actor::Drill;
 use mege_gateway::actor::{AskError, Operate as _};
 use mege_gateway::ari::{AriError, Full, Originate};
 use mege_gateway::ledger::{CallId, CallState};
@@ -73,7 +74,16 @@ async fn a_node_that_is_full_refuses_at_once_until_a_call_ends() {
             &[r#"reason="live_calls""#, r#"class="originate""#],
         )
         .await;
-    assert!(shed >= 5.0, "{shed}");
+    assert!(shed >= Some(5.0), "{shed:?}");
+    let asterisk = [r#"actor="asterisk.main""#];
+    for (name, value) in [
+        ("mege_live_calls", 3.0),
+        ("mege_live_calls_limit", 3.0),
+        ("mege_ari_connects_total", 1.0),
+        ("mege_ari_queue_frames", 0.0),
+    ] {
+        assert_eq!(app.metric(name, &asterisk).await, Some(value), "{name}");
+    }
     app.hang_up(ids[0]).await;
     until(&app, ids[0], CallState::Ended).await;
     placed(&app, 1).await;
@@ -122,7 +132,7 @@ async fn a_rebuilt_actor_finds_every_slot_taken_that_is_taken_and_lets_go_of_eac
         until(&app, *id, CallState::Bridged).await;
     }
     let asterisk = &app.integrations.asterisk["main"];
-    asterisk.drill();
+    asterisk.drill(Drill::Panic);
     eventually("rebuilt", LIMIT, async || {
         (asterisk.health().report().restarts == 1).then_some(())
     })

@@ -202,18 +202,18 @@ async fn without_a_gateway_it_fails_at_once_and_without_a_number_it_calls_nobody
     assert!(line.contains(&format!("{nowhere} cannot be reached")), "{line}");
     assert!(begun.elapsed() < LIMIT);
 
-    let wrong: [(&[&str], &[(&str, String)]); 4] = [
-        (&["load"], &[]),
-        (&["load", "--extension", "102"], &[]),
-        (&["load", "--extension", "102", "--answer", "0079102223311"], &[]),
-        (
-            &["load", "--extension", "102", "--answer", ANSWERS],
-            &[("MEGE_KEY", "mege_hidden".to_owned())],
-        ),
-    ];
-    for (arguments, variables) in wrong {
-        let ended = Program::start(arguments, variables).ended().await;
+    let variables = [("MEGE_KEY", "mege_hidden".to_owned())];
+    let whom = ["--extension", "102", "--answer"];
+    for (arguments, word) in [
+        (&[][..], "--extension"),
+        (&whom[..2], "--answer"),
+        (&[&whom[..], &["0079102223311"]].concat(), "whole numbers"),
+        (&[&whom[..], &[ANSWERS]].concat(), "MEGE_KEY holds no key"),
+    ] {
+        let arguments = [&["load"], arguments].concat();
+        let ended = Program::start(&arguments, &variables).ended().await;
         assert_eq!(ended.code, Some(2), "{arguments:?}: {}", ended.said);
+        assert!(ended.said.contains(word), "{}", ended.said);
         assert!(!ended.said.contains("hidden"), "{}", ended.said);
     }
 }

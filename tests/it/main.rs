@@ -21,10 +21,12 @@ mod fault_proxy;
 mod faults;
 mod hangup;
 mod hostile;
+mod integrations;
 mod isolation;
 mod live_calls;
 mod load;
 mod migrate;
+mod monitoring;
 mod no_leak;
 mod no_lost_cdr;
 #[cfg(feature = "peers")]

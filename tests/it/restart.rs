@@ -185,7 +185,7 @@ async fn restart_under_load(rate_per_s: u32, duration_s: u32) {
             let report = app.integrations.asterisk[name].health().report();
             report.is_usable() && report.detail["open_calls"] == 0
         };
-        let live = app.metric("mege_live_calls", &[]).await;
+        let live = app.count("mege_live_calls", &[]).await;
         (over("main") && over("b") && live == 0.0).then_some(())
     })
     .await;
@@ -206,7 +206,7 @@ async fn restart_under_load(rate_per_s: u32, duration_s: u32) {
         "the restarts were felt, and survived"
     );
     let operator = [r#"actor="asterisk.main""#, r#"reason="operator""#];
-    let restarted = app.metric("mege_actor_restarts_total", &operator).await;
+    let restarted = app.count("mege_actor_restarts_total", &operator).await;
     assert!(restarted >= f64::from(count.get()));
     let of_b = [r#"actor="asterisk.b""#];
     for name in [
@@ -214,7 +214,7 @@ async fn restart_under_load(rate_per_s: u32, duration_s: u32) {
         "mege_actor_restarts_total",
         "mege_circuit_opened_total",
     ] {
-        assert_eq!(app.metric(name, &of_b).await, 0.0, "{name}");
+        assert_eq!(app.count(name, &of_b).await, 0.0, "{name}");
     }
 }
 

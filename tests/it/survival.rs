@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use awc::http::StatusCode;
 use jiff::Timestamp;
+use mege_gateway::actor::Drill;
 use mege_gateway::ledger::GetInstance;
 use mege_gateway::simulator::Simulator;
 use serde_json::Value;
@@ -77,7 +78,7 @@ async fn survive(
         ("mege_actor_panics_total", r#"place="actor""#),
         ("mege_actor_restarts_total", r#"reason="panic""#),
     ] {
-        assert_eq!(app.metric(metric, &[&actor_label, label]).await, 1.0, "{metric}");
+        assert_eq!(app.count(metric, &[&actor_label, label]).await, 1.0, "{metric}");
     }
     for kind in Kind::ALL {
         let ill: Vec<_> = seen
@@ -127,7 +128,7 @@ fn assert_nothing_twice(simulator: &Simulator, seen: &[load::Seen]) {
 
 #[actix_rt::test]
 async fn the_actor_of_an_asterisk_survives_and_no_call_is_placed_twice() {
-    let drill = |app: &TestApp| app.integrations.asterisk["main"].drill();
+    let drill = |app: &TestApp| app.integrations.asterisk["main"].drill(Drill::Panic);
     survive("asterisk.main", &[Kind::MakeCall], drill, async |app| {
         app.make_call(102, PROBE).await.status == StatusCode::OK
     })
@@ -136,7 +137,7 @@ async fn the_actor_of_an_asterisk_survives_and_no_call_is_placed_twice() {
 
 #[actix_rt::test]
 async fn the_actor_of_a_pac_survives() {
-    let drill = |app: &TestApp| app.integrations.pac["main"].drill();
+    let drill = |app: &TestApp| app.integrations.pac["main"].drill(Drill::Panic);
     survive("pac.main", &[Kind::Pac], drill, async |app| {
         ask_pac(app).await.is_ok()
     })
@@ -145,7 +146,7 @@ async fn the_actor_of_a_pac_survives() {
 
 #[actix_rt::test]
 async fn the_actor_of_the_cdr_store_survives() {
-    let drill = |app: &TestApp| app.integrations.stores.cdr.drill();
+    let drill = |app: &TestApp| app.integrations.stores.cdr.drill(Drill::Panic);
     survive("cdr", &[Kind::LastCallId, Kind::Cdr], drill, async |app| {
         app.get("/pbx-api/last-call-id").await.status == StatusCode::OK
             && app.post("/pbx-api/cdr", r#"{"call_id":"0"}"#).await.status == StatusCode::OK
@@ -155,7 +156,7 @@ async fn the_actor_of_the_cdr_store_survives() {
 
 #[actix_rt::test]
 async fn the_ledgers_actor_survives_and_calls_do_not_need_it() {
-    let drill = |app: &TestApp| app.integrations.stores.ledger.drill();
+    let drill = |app: &TestApp| app.integrations.stores.ledger.drill(Drill::Panic);
     survive("ledger", &[], drill, async |app| {
         let ledger = &app.integrations.stores.ledger;
         ledger.ask(GetInstance, Instant::now() + LIMIT).await.is_ok()
@@ -168,7 +169,7 @@ async fn a_collector_survives() {
     let drilled = Cell::new(Timestamp::MAX);
     let drill = |app: &TestApp| {
         drilled.set(Timestamp::now());
-        app.integrations.collectors["main"].drill();
+        app.integrations.collectors["main"].drill(Drill::Panic);
     };
     survive("collector.main", &[], drill, async |app| {
         // It is asked nothing; its work is to look, and it has when a look that began after the drill ended well.

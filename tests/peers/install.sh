@@ -67,6 +67,28 @@ install_schemathesis() {
   )
 }
 
+# promtool alone, out of Debian's package `prometheus`: installed, that would start a server.
+export MEGE_TEST_PROMTOOL="${MEGE_TEST_PROMTOOL:-${XDG_CACHE_HOME:-$HOME/.cache}/mege-gateway/promtool}"
+promtool_missing='on Debian: tests/run.sh takes promtool out of the package prometheus, or MEGE_TEST_PROMTOOL names one'
+
+install_promtool() {
+  [ ! -x "$MEGE_TEST_PROMTOOL" ] || return 0
+  command -v dpkg-deb >/dev/null || return 1
+  local parent folder status=0
+  parent=$(dirname "$MEGE_TEST_PROMTOOL")
+  mkdir -p "$parent" && folder=$(mktemp -d "$parent/promtool.XXXXXX") || return 1
+  (
+    cd "$folder" || exit 1
+    # Without lists of packages nothing is found.
+    apt-get download -q prometheus 2>/dev/null || { apt-get update -q && apt-get download -q prometheus; } || exit 1
+    dpkg-deb --fsys-tarfile prometheus_*.deb | tar -x ./usr/bin/promtool || exit 1
+    # Whole when it is there, also where two install it at once.
+    mv -T usr/bin/promtool "$MEGE_TEST_PROMTOOL"
+  ) || status=1
+  rm -rf "$folder"
+  return "$status"
+}
+
 install_cargo_tools() {
   cargo deny --version >/dev/null 2>&1 || cargo install --locked cargo-deny --version 0.20.2 || return 1
   # `cargo test` does when it cannot be had.

@@ -1,7 +1,7 @@
 //! Panics of every kind, restarts, the budget, and the end.
 
 use super::*;
-use crate::actor::{AskError, State};
+use crate::actor::{AskError, Drill, State};
 
 fn is_restarting(reply: &Reply<Do>) -> bool {
     matches!(reply, Err(AskError::Restarting { .. }))
@@ -55,7 +55,7 @@ async fn work_in_flight_outlives_the_actor_that_began_it() {
         async move { ask(&handle, 1, Act::Sleep(30 * MILLI)).await }
     });
     until("begun", async || handle.in_flight(Class::Read) == 1).await;
-    handle.drill();
+    handle.drill(Drill::Panic);
     until("restarted", async || handle.health().report().restarts == 1).await;
     assert!(slow.await.unwrap().is_ok());
 }
@@ -143,7 +143,7 @@ async fn failures_outside_the_window_do_not_count_against_the_budget() {
     let (handle, _) = start_with(spawn, |_| (false, false));
     for life in 0..5 {
         answers(&handle, life).await;
-        handle.drill();
+        handle.drill(Drill::Panic);
         until("rebuilt", async || {
             handle.health().report().restarts == u64::try_from(life).unwrap() + 1
         })

@@ -6,7 +6,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
 
 use super::*;
-use crate::actor::AskError;
+use crate::actor::{AskError, Drill};
 
 fn outcomes(replies: &[Reply<Do>]) -> (usize, usize) {
     let saturated = |reply: &&Reply<Do>| matches!(reply, Err(AskError::Saturated { .. }));
@@ -206,7 +206,7 @@ async fn every_ask_is_answered_truly(placement: Placement) {
         let mut told = [0_usize; 3];
         for number in (lane..ASKS).step_by(40) {
             if number % 80 == 0 {
-                handle.drill();
+                handle.drill(Drill::Panic);
             }
             let (act, patience) = match number % 10 {
                 0 => (Act::PanicInWork, SECOND),

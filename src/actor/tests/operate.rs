@@ -1,7 +1,7 @@
 //! What operators do to an actor, and what it depends on: restarts, blocked threads, pauses.
 
 use super::*;
-use crate::actor::{AskError, NotRestarted, Operate as _, RestartReason, State};
+use crate::actor::{AskError, Drill, NotRestarted, Operate as _, RestartReason, State};
 
 /// Gives the watch over threads time to see one that hangs.
 async fn unresponsive(handle: &ActorHandle<Probe>) {
@@ -198,7 +198,7 @@ async fn what_depends_on_an_actor_restarts_with_it_and_not_the_other_way_round()
     answers(&store, 0).await;
     assert_eq!(world.built.load(Ordering::SeqCst), 1, "their first start is none");
     for life in 2..5 {
-        store.drill();
+        store.drill(Drill::Panic);
         until("both are built again", async || {
             world.built.load(Ordering::SeqCst) == life
                 && collector.health().report().state == State::Running

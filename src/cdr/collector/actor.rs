@@ -57,7 +57,8 @@ pub fn spawn(
     actor::spawn(spawn, move |health| CollectorActor::new(make.clone(), health))
 }
 
-/// Collects the CDRs of one 3CX, by looks: the next begins an interval after the end of the one before it.
+/// Collects the CDRs of one 3CX, by looks: the next begins an interval after the end of the one before it, and none while
+/// an operator has it paused.
 #[derive(Debug)]
 pub struct CollectorActor {
     make: Maker,
@@ -153,8 +154,9 @@ impl CollectorActor {
     fn look(&mut self, context: &Context<Self>) {
         let ending = Ending(context.address(), Some(LookEnded::panicked()));
         let collector = self.collector.take();
-        let make = self.make.clone();
+        let (make, health) = (self.make.clone(), self.health.clone());
         let look = async move {
+            health.resumed().await;
             make.wait_for_neighbours().await;
             let mut collector = collector.unwrap_or_else(|| make.collector());
             let looked = timeout(LOOK_TIMEOUT, collector.look()).await;

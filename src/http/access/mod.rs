@@ -3,6 +3,7 @@
 
 mod caller;
 mod credentials;
+mod page;
 mod rate;
 mod refusal;
 mod trust;
@@ -24,7 +25,7 @@ use self::trust::{Trust, client_address, site};
 use super::code::Code;
 use super::document::Access;
 use super::{AppState, fallback};
-use crate::ledger::key::{AuditLog, KeyId, KeyRing, Known, RingState};
+use crate::ledger::key::{AuditAction, AuditLog, KeyId, KeyRing, Known, RingState};
 use crate::settings::Settings;
 
 /// What tells callers apart, and holds those that ask too often.
@@ -33,6 +34,8 @@ pub struct Doors {
     ring: KeyRing,
     audit: AuditLog,
     trust: Trust,
+    /// The origins whose pages may use the gateway.
+    origins: Vec<String>,
     /// Whether everybody may do everything as long as no key was ever made: only somebody on this machine can ask.
     may_be_open: bool,
     per_key: RateLimit<KeyId>,
@@ -49,6 +52,7 @@ impl Doors {
             audit,
             may_be_open: settings.http.address.is_loopback() && trust.is_empty(),
             trust,
+            origins: settings.http.allowed_origins.clone(),
             per_key: RateLimit::new(settings.auth.rate.per_key_per_s),
             per_address: RateLimit::new(settings.auth.rate.per_address_per_s),
         }
@@ -62,6 +66,18 @@ impl Doors {
     /// Leaves for the audit that a route itself refused a request for who sent it.
     pub(super) fn note(&self, request: &HttpRequest, code: Code) {
         refusal::record(&self.audit, request, code);
+    }
+
+    /// Leaves for the audit what somebody has done to an integration, or is about to do.
+    pub(super) fn audit_act(
+        &self,
+        action: AuditAction,
+        integration: &str,
+        caller: &Caller,
+        request: &HttpRequest,
+    ) {
+        self.audit
+            .record_act(action, integration, caller.principal(request));
     }
 
     /// Who a request is from; nobody where it says nothing and its address is not trusted. On an `optional` route also
@@ -116,6 +132,12 @@ impl Doors {
         let Some(caller) = self.identify(request, address, optional)? else {
             return if optional { Ok(None) } else { Err(Refused::NoKey) };
         };
+        // Any page can have the browser of somebody whose address says enough send what has no body; it has no key to send.
+        let changes = !request.method().is_safe();
+        let authority = request.uri().authority().map(|authority| authority.as_str());
+        if changes && !caller.sent_a_key() && page::is_foreign(request.headers(), authority, &self.origins) {
+            return Err(Refused::ForeignPage(caller));
+        }
         if !caller.has(scope) {
             // Who sent nothing has shown nothing wrong: the route sees what else there is.
             return if optional && !caller.sent_a_key() {

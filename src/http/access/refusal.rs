@@ -32,6 +32,8 @@ pub(super) enum Refused {
     KeysUnavailable,
     /// Nothing says who asks.
     NoKey,
+    /// A page of an origin that is not listed asks, without a key.
+    ForeignPage(Caller),
     /// What is sent cannot be used.
     Malformed(Malformed),
     /// There is no such key.
@@ -82,6 +84,9 @@ impl Refused {
             Self::NoKey => {
                 unauthenticated("this route needs a key: send it as Authorization: Bearer or X-API-Key")
             }
+            Self::ForeignPage(_) => unauthenticated(
+                "a page of another origin needs a key for this, or its origin in http.allowed_origins",
+            ),
             Self::Malformed(malformed) => unauthenticated(&malformed.to_string()),
             Self::UnknownKey => unauthenticated("this key is not known"),
             Self::UnknownTrustedKey => unauthenticated(
@@ -110,6 +115,7 @@ impl Refused {
             Self::NoRoute
             | Self::KeysUnavailable
             | Self::NoKey
+            | Self::ForeignPage(_)
             | Self::Malformed(_)
             | Self::UnknownKey
             | Self::UnknownTrustedKey
@@ -145,9 +151,10 @@ impl Refused {
             Self::UnknownTrustedKey => nobody("a trusted address"),
             Self::TooOftenFromAddress(_) => nobody("an address"),
             Self::Revoked(key) => principal(key.name.clone(), Some(key), address, request),
-            Self::ScopeMissing(caller, _) | Self::ForeignPbx(caller) | Self::TooOftenWithKey(caller, _) => {
-                caller.principal(request)
-            }
+            Self::ForeignPage(caller)
+            | Self::ScopeMissing(caller, _)
+            | Self::ForeignPbx(caller)
+            | Self::TooOftenWithKey(caller, _) => caller.principal(request),
         };
         audit.record(key::Refused {
             by,

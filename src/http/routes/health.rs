@@ -7,11 +7,12 @@ use serde::Serialize;
 use serde_json::json;
 use utoipa::ToSchema;
 
-use crate::actor::{BreakerState, Health, HealthReport, Load};
+use crate::actor::{BreakerState, Health, HealthReport, Load, Operate};
 use crate::http::AppState;
 use crate::http::lifecycle::Phase;
 use crate::ledger::key::RingState;
 use crate::metric;
+use crate::telemetry;
 
 /// The process runs and its HTTP server answers. Never touches a PBX.
 #[utoipa::path(
@@ -67,8 +68,9 @@ struct Status {
     actors: BTreeMap<String, ActorStatus>,
 }
 
+/// An actor as it is.
 #[derive(Serialize, ToSchema)]
-struct ActorStatus {
+pub(super) struct ActorStatus {
     #[serde(flatten)]
     report: HealthReport,
     /// What each class of its operations has to do.
@@ -76,6 +78,13 @@ struct ActorStatus {
 }
 
 impl ActorStatus {
+    pub(super) fn of(actor: &dyn Operate) -> Self {
+        Self {
+            report: actor.health().report(),
+            operations: actor.load(),
+        }
+    }
+
     /// Whether it can do all of its work.
     fn is_well(&self) -> bool {
         let open = |load: &Load| load.breaker == BreakerState::Open;
@@ -95,9 +104,8 @@ pub(in crate::http) async fn status(state: web::Data<AppState>) -> HttpResponse 
         .board
         .all()
         .map(|actor| {
-            let (health, operations) = (actor.health(), actor.load());
-            let report = health.report();
-            (health.name().to_owned(), ActorStatus { report, operations })
+            let name = actor.health().name().to_owned();
+            (name, ActorStatus::of(actor.as_ref()))
         })
         .collect();
     let all_well = actors.values().all(ActorStatus::is_well);
@@ -120,6 +128,7 @@ pub(in crate::http) async fn status(state: web::Data<AppState>) -> HttpResponse 
 pub(in crate::http) async fn metrics(state: web::Data<AppState>) -> HttpResponse {
     state.board.record_gauges();
     ::metrics::gauge!(metric::DRAIN_SECONDS).set(state.lifecycle.drained_for());
+    telemetry::record_memory();
     HttpResponse::Ok()
         .content_type("text/plain; version=0.0.4; charset=utf-8")
         .body(state.metrics.render())

@@ -8,7 +8,7 @@ use jiff::SignedDuration;
 use tokio::sync::{Mutex, OnceCell};
 use tokio::time::sleep;
 
-use super::audit::AuditLog;
+use super::audit_log::AuditLog;
 use super::now;
 use super::ring::{KeyRing, Loaded};
 use super::secret::LinkKey;
@@ -26,7 +26,7 @@ const OPENING: Duration = Duration::from_millis(10);
 /// Between two writes of what was refused.
 const FLUSH: Duration = Duration::from_secs(5);
 
-/// How many flushes lie between two looks for entries that are past their time: an hour.
+/// How many flushes lie at most between two looks for entries that are past their time: an hour.
 const FLUSHES_BETWEEN_CLEANINGS: u32 = 720;
 
 /// Reads keys for the ring, and writes and clears the audit. Clones share the one place for reading.
@@ -102,10 +102,13 @@ impl Keeper {
     async fn keep_audit(&self) {
         let mut flushes: u32 = 0;
         loop {
-            sleep(FLUSH).await;
+            tokio::select! {
+                () = sleep(FLUSH) => {}
+                () = self.audit.urgent() => {}
+            }
             // What cannot be written waits for the next time; that the ledger is down is told elsewhere.
-            if let Err(error) = self.write_refusals().await {
-                tracing::debug!(%error, "refusals wait to be written");
+            if let Err(error) = self.write_audit().await {
+                tracing::debug!(%error, "entries of the audit wait to be written");
             } else if flushes.is_multiple_of(FLUSHES_BETWEEN_CLEANINGS) {
                 self.clean().await;
             }
@@ -113,11 +116,11 @@ impl Keeper {
         }
     }
 
-    /// Writes the refusals that wait.
+    /// Writes what waits.
     ///
     /// # Cancel safety
-    /// Dropped half-way, what was being written is in the audit as a whole or not at all.
-    pub(in crate::ledger) async fn write_refusals(&self) -> Result<(), StoreError> {
+    /// Dropped half-way, what was being written is in the audit as a whole or not at all, and waits again.
+    pub(in crate::ledger) async fn write_audit(&self) -> Result<(), StoreError> {
         let Some(store) = self.store.get() else {
             return Ok(());
         };
@@ -128,12 +131,14 @@ impl Keeper {
         let entries = batch.entries();
         let written = store.write_audit(entries).await;
         match &written {
-            Ok(()) => {}
+            Ok(()) => batch.settle(),
             Err(error @ StoreError::Query(_)) => {
                 tracing::error!(%error, "the ledger refuses entries of the audit: they are given up");
                 metrics::counter!(metric::AUDIT_LOST).increment(batch.count());
+                batch.settle();
             }
-            Err(_) => self.audit.put_back(batch),
+            // The batch goes back.
+            Err(_) => {}
         }
         written
     }

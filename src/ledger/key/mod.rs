@@ -2,6 +2,7 @@
 
 mod api_key;
 mod audit;
+mod audit_log;
 mod handlers;
 mod keeper;
 mod messages;
@@ -12,7 +13,8 @@ mod secret;
 #[cfg(test)]
 pub(super) use api_key::tests::api_key;
 pub use api_key::{ApiKey, InvalidKey, KeyId, NewKey, is_key_name};
-pub use audit::{AuditAction, AuditEntry, AuditId, AuditLog, Principal, Refused};
+pub use audit::{AuditAction, AuditEntry, AuditId, Principal};
+pub use audit_log::{AuditLog, Refused};
 pub(super) use keeper::Keeper;
 pub use messages::{
     CreateKey, CreatedKey, KeyError, ListAudit, ListKeys, MAX_AUDIT, MAX_KEYS, RevokeKey, RotateLinkKey,

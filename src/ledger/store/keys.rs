@@ -40,7 +40,7 @@ pub(in crate::ledger) trait KeyStore: Send + Sync {
     /// Entries of the audit, newest first.
     async fn audit(&self, before: Option<AuditId>, limit: u32) -> Result<Vec<AuditEntry>, StoreError>;
 
-    /// Writes entries of the audit in one commit.
+    /// Writes entries of the audit in one commit; those that are there already stay as they are.
     async fn write_audit(&self, entries: Vec<AuditEntry>) -> Result<(), StoreError>;
 
     /// Deletes entries from before that time, at most [`FORGET`] of them; says how many.

@@ -76,7 +76,7 @@ async fn a_half_open_socket_is_found_and_what_it_did_not_say_is_read() {
     );
     assert_eq!(until(&app, id, CallState::Ended).await.cause, None);
     let actor = [r#"actor="asterisk.main""#];
-    assert_eq!(app.metric("mege_ari_connects_total", &actor).await, 2.0);
+    assert_eq!(app.count("mege_ari_connects_total", &actor).await, 2.0);
 }
 
 #[actix_rt::test]
@@ -106,7 +106,7 @@ async fn sockets_that_are_refused_or_dropped_at_once_are_tried_ever_less_often()
     assert!(all <= 4, "{all} tries in {WATCHED:?}");
     app.connected().await;
     let opened = app
-        .metric("mege_ari_connects_total", &[r#"actor="asterisk.main""#])
+        .count("mege_ari_connects_total", &[r#"actor="asterisk.main""#])
         .await;
     assert!((2.0..=6.0).contains(&opened), "{opened} were opened");
 }
@@ -151,7 +151,7 @@ async fn frames_that_make_no_sense_are_counted_and_passed_over() {
     let simulator = patient().await;
     let app = TestApp::start(&simulated(&simulator)).await;
     app.connected().await;
-    let before = app.metric("mege_ari_bad_frames_total", &[]).await;
+    let before = app.count("mege_ari_bad_frames_total", &[]).await;
     let asterisk = simulator.asterisk();
     for text in [
         "{not json",
@@ -165,7 +165,7 @@ async fn frames_that_make_no_sense_are_counted_and_passed_over() {
     asterisk.send_binary(vec![0_u8, 255, 7]);
     let id = call_id(&app.make_call(102, NUMBER).await);
     until(&app, id, CallState::Bridged).await;
-    let bad = app.metric("mege_ari_bad_frames_total", &[]).await - before;
+    let bad = app.count("mege_ari_bad_frames_total", &[]).await - before;
     assert!(bad >= 5.0, "{bad} were counted");
     assert_eq!(detail(&app)["connects"], 1);
 }

@@ -45,6 +45,12 @@ const EXPECTED: &[(&str, &str, Expected)] = &[
     ("DELETE", "/api/v1/keys/{id}", Expected::Scope(Admin)),
     ("POST", "/api/v1/keys:rotate-links", Expected::Scope(Admin)),
     ("GET", "/api/v1/audit", Expected::Scope(Admin)),
+    // To each only what it may see: integrations/visible.rs.
+    ("GET", "/api/v1/integrations", Expected::Scope(Admin)),
+    ("GET", "/api/v1/integrations/{name}", ScopeAndPbx(Admin)),
+    ("POST", "/api/v1/integrations/{name}/restart", ScopeAndPbx(Admin)),
+    ("POST", "/api/v1/integrations/{name}/pause", ScopeAndPbx(Admin)),
+    ("POST", "/api/v1/integrations/{name}/resume", ScopeAndPbx(Admin)),
     // Without a link: what a link opens is below.
     (
         "GET",
@@ -66,6 +72,7 @@ fn filled(path: &str) -> String {
     let path = path
         .replace("{file}", "errors.css")
         .replace("recordings/{id}", "recordings/main.1")
+        .replace("integrations/{name}", "integrations/asterisk.main")
         .replace("{id}", "01970f3e-6b1c-7c1e-9d5a-3f1f0c8b7a21");
     assert!(!path.contains('{'), "say what a parameter of {path} may be");
     path

@@ -37,9 +37,9 @@ async fn callers_are_told_at_the_deadline_that_the_outcome_is_unknown_and_few_ar
             })
         })
         .collect();
-    let limit = app.metric("mege_in_flight_limit", &ORIGINATE).await;
+    let limit = app.count("mege_in_flight_limit", &ORIGINATE).await;
     eventually("all permits are out", LIMIT, async || {
-        (app.metric("mege_in_flight", &ORIGINATE).await == limit).then_some(())
+        (app.count("mege_in_flight", &ORIGINATE).await == limit).then_some(())
     })
     .await;
     others_are_served(&app).await;
@@ -65,11 +65,11 @@ async fn callers_are_told_at_the_deadline_that_the_outcome_is_unknown_and_few_ar
         "{middle:?}"
     );
     assert_eq!(originates(&app, "unknown").await, 8.0);
-    assert_eq!(app.metric("mege_circuit_opened_total", &ORIGINATE).await, 1.0);
+    assert_eq!(app.count("mege_circuit_opened_total", &ORIGINATE).await, 1.0);
     #[expect(clippy::cast_precision_loss, reason = "a few callers")]
     let refused = (CALLERS as usize - IN_FLIGHT) as f64;
-    assert_eq!(app.metric("mege_shed_total", &ORIGINATE).await, refused);
-    assert_eq!(app.metric("mege_in_flight", &ORIGINATE).await, 0.0);
+    assert_eq!(app.count("mege_shed_total", &ORIGINATE).await, refused);
+    assert_eq!(app.count("mege_in_flight", &ORIGINATE).await, 0.0);
 
     proxy.clear();
     assert!(simulator.asterisk().originates().is_empty());

@@ -38,8 +38,8 @@ async fn five_hundred_callers_of_a_black_hole_cost_its_neighbour_no_call() {
         actix_rt::spawn(async move { app.make_call(102, NUMBER + caller).await });
     }
     let full = async || {
-        let in_flight = app.metric("mege_in_flight", &ORIGINATE).await;
-        let waiting = app.metric("mege_waiting", &ORIGINATE).await;
+        let in_flight = app.count("mege_in_flight", &ORIGINATE).await;
+        let waiting = app.count("mege_waiting", &ORIGINATE).await;
         (in_flight == 64.0 && waiting == 436.0).then_some(())
     };
     eventually("all of them hang", LIMIT, full).await;
@@ -63,7 +63,7 @@ async fn five_hundred_callers_of_a_black_hole_cost_its_neighbour_no_call() {
     assert!(full().await.is_some(), "they hung all the while");
     assert_eq!(b.asterisk().originates().len() as u64, CALLS);
     let of_b = [r#"actor="asterisk.b""#];
-    assert_eq!(app.metric("mege_shed_total", &of_b).await, 0.0);
-    assert_eq!(app.metric("mege_circuit_opened_total", &of_b).await, 0.0);
+    assert_eq!(app.count("mege_shed_total", &of_b).await, 0.0);
+    assert_eq!(app.count("mege_circuit_opened_total", &of_b).await, 0.0);
     assert!(a.asterisk().originates().is_empty());
 }

@@ -1,7 +1,7 @@
 //! An actor that fails again and again is left down, loudly, until an operator restarts it.
 
 use awc::http::StatusCode;
-use mege_gateway::actor::{Operate as _, State};
+use mege_gateway::actor::{Drill, Operate as _, State};
 
 use super::{NUMBER, code, gateway, others_are_served, placed_again};
 use crate::support::app::{LIMIT, simulator};
@@ -23,7 +23,7 @@ async fn six_panics_in_thirty_seconds_leave_it_down_and_an_operator_brings_it_ba
             (asterisk.health().report().state == State::Running).then_some(())
         })
         .await;
-        asterisk.drill();
+        asterisk.drill(Drill::Panic);
         eventually("it panicked", LIMIT, async || {
             (asterisk.health().report().panics == panics).then_some(())
         })
@@ -39,13 +39,12 @@ async fn six_panics_in_thirty_seconds_leave_it_down_and_an_operator_brings_it_ba
         "{status}"
     );
     assert_eq!(
-        app.metric("mege_actor_state", &[ACTOR, r#"state="failed""#])
-            .await,
+        app.count("mege_actor_state", &[ACTOR, r#"state="failed""#]).await,
         1.0
     );
     let restarts = async |reason| {
         let labels = [ACTOR, reason];
-        app.metric("mege_actor_restarts_total", &labels).await
+        app.count("mege_actor_restarts_total", &labels).await
     };
     assert_eq!(restarts(r#"reason="panic""#).await, 5.0);
     let reply = app.make_call(102, NUMBER).await;
@@ -59,8 +58,7 @@ async fn six_panics_in_thirty_seconds_leave_it_down_and_an_operator_brings_it_ba
     placed_again(&app).await;
     assert_eq!(restarts(r#"reason="operator""#).await, 1.0);
     assert_eq!(
-        app.metric("mege_actor_state", &[ACTOR, r#"state="failed""#])
-            .await,
+        app.count("mege_actor_state", &[ACTOR, r#"state="failed""#]).await,
         0.0
     );
 }

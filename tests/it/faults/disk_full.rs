@@ -48,7 +48,7 @@ async fn calls_are_placed_without_a_disk_and_are_in_the_ledger_once_there_is_roo
         let reply = served.make_call(102, NUMBER + call).await;
         assert_eq!(reply.status, StatusCode::OK, "{}", reply.body);
     }
-    let unwritten = async || served.metric("mege_ledger_unwritten", &[]).await;
+    let unwritten = async || served.count("mege_ledger_unwritten", &[]).await;
     eventually("the ledger takes nothing", LIMIT, async || {
         let usable = actor(&served, "ledger").await["usable"].clone();
         (usable == false && unwritten().await >= 1.0).then_some(())
@@ -56,7 +56,7 @@ async fn calls_are_placed_without_a_disk_and_are_in_the_ledger_once_there_is_roo
     .await;
     let failed = [r#"pbx="main""#, r#"outcome="error""#];
     eventually("the CDR store takes nothing", LIMIT, async || {
-        (served.metric("mege_cdr_looks_total", &failed).await >= 1.0).then_some(())
+        (served.count("mege_cdr_looks_total", &failed).await >= 1.0).then_some(())
     })
     .await;
     let reply = served.make_call(102, NUMBER).await;
@@ -69,11 +69,11 @@ async fn calls_are_placed_without_a_disk_and_are_in_the_ledger_once_there_is_roo
     })
     .await;
     eventually("the CDRs are stored", LIMIT, async || {
-        (served.metric("mege_cdr_stored_total", &[r#"pbx="main""#]).await >= 1.0).then_some(())
+        (served.count("mege_cdr_stored_total", &[r#"pbx="main""#]).await >= 1.0).then_some(())
     })
     .await;
-    assert_eq!(served.metric("mege_actor_panics_total", &[]).await, 0.0);
-    assert_eq!(served.metric("mege_ledger_lost_total", &[]).await, 0.0);
+    assert_eq!(served.count("mege_actor_panics_total", &[]).await, 0.0);
+    assert_eq!(served.count("mege_ledger_lost_total", &[]).await, 0.0);
     let said = served.program.said();
     assert!(!said.contains("panicked"), "{said}");
 }

@@ -68,9 +68,9 @@ async fn storm(lasts: Duration) -> Seen {
     assert!(writes.longest_wait < Duration::from_millis(100), "{seen:?}");
     assert_eq!(writes.closed, 0, "{seen:?}");
     let actor = [r#"actor="asterisk.main""#];
-    assert_eq!(served.metric("mege_ari_bad_frames_total", &actor).await, 0.0);
+    assert_eq!(served.count("mege_ari_bad_frames_total", &actor).await, 0.0);
     // What was not worked on in time is counted, and nothing else is lost.
-    let dropped = served.metric("mege_ari_frames_dropped_total", &actor).await;
+    let dropped = served.count("mege_ari_frames_dropped_total", &actor).await;
     eprintln!("{seen:?}, {dropped} events dropped");
     seen
 }

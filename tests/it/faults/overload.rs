@@ -66,6 +66,6 @@ async fn what_there_is_room_for_succeeds_and_the_rest_is_told_at_once_when_to_co
     let saturated = [&ORIGINATE[..], &[r#"reason="saturated""#]].concat();
     #[expect(clippy::cast_precision_loss, reason = "some hundred callers")]
     let shed = refused.len() as f64;
-    assert_eq!(app.metric("mege_shed_total", &saturated).await, shed);
-    assert_eq!(app.metric("mege_circuit_opened_total", &ORIGINATE).await, 0.0);
+    assert_eq!(app.count("mege_shed_total", &saturated).await, shed);
+    assert_eq!(app.count("mege_circuit_opened_total", &ORIGINATE).await, 0.0);
 }

@@ -23,7 +23,7 @@ async fn read(pac: &PacHandle) -> Result<(), AskError<PacError>> {
 /// All reads that came to an end, probes not counted.
 async fn reads(app: &TestApp) -> f64 {
     let labels = [PAC, r#"operation="execute_sql""#];
-    app.metric("mege_pac_requests_total", &labels).await
+    app.count("mege_pac_requests_total", &labels).await
 }
 
 #[actix_rt::test]
@@ -39,7 +39,7 @@ async fn a_pac_that_says_goaway_is_asked_on_another_connection() {
     }
     read(pac).await.expect("a read");
     let unavailable = [PAC, r#"outcome="unavailable""#];
-    assert_eq!(app.metric("mege_pac_requests_total", &unavailable).await, 0.0);
+    assert_eq!(app.count("mege_pac_requests_total", &unavailable).await, 0.0);
 }
 
 #[actix_rt::test]
@@ -58,7 +58,7 @@ async fn a_moment_without_pac_is_bridged_within_a_fifth_of_the_reads() {
     fail(HowOften::Next(1));
     read(pac).await.expect("a read");
     eventually("it was met", LIMIT, async || {
-        (app.metric("mege_retries_total", &[PAC]).await == 1.0).then_some(())
+        (app.count("mege_retries_total", &[PAC]).await == 1.0).then_some(())
     })
     .await;
 
@@ -69,10 +69,10 @@ async fn a_moment_without_pac_is_bridged_within_a_fifth_of_the_reads() {
         read(pac).await.expect_err("no read");
         sleep(Duration::from_millis(2)).await;
     }
-    let (retries, all) = (app.metric("mege_retries_total", &[PAC]).await, reads(&app).await);
+    let (retries, all) = (app.count("mege_retries_total", &[PAC]).await, reads(&app).await);
     assert!(retries > 1.0 && retries <= all / 5.0, "{retries} of {all}");
     let of_pac = [r#"actor="pac.main""#, r#"class="read""#];
-    assert!(app.metric("mege_circuit_opened_total", &of_pac).await >= 1.0);
+    assert!(app.count("mege_circuit_opened_total", &of_pac).await >= 1.0);
 
     simulator.pbx().clear_faults();
     eventually("PAC is read again", LIMIT, async || read(pac).await.ok()).await;
@@ -102,5 +102,5 @@ async fn no_command_is_given_twice() {
         assert_eq!(simulator.pbx().requests(PacOperation::MakeCall).received, given);
     }
     let unknown = [PAC, r#"operation="make_call""#, r#"outcome="unknown""#];
-    assert_eq!(app.metric("mege_pac_requests_total", &unknown).await, 2.0);
+    assert_eq!(app.count("mege_pac_requests_total", &unknown).await, 2.0);
 }

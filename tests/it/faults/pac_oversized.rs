@@ -21,7 +21,7 @@ async fn a_reply_of_100_mb_is_refused_by_its_head_and_takes_no_memory() {
     let count = async |outcome: &str| {
         let outcome = format!(r#"outcome="{outcome}""#);
         let labels = [r#"pac="main""#, outcome.as_str()];
-        served.metric("mege_pac_requests_total", &labels).await
+        served.count("mege_pac_requests_total", &labels).await
     };
     eventually("PAC is read", LIMIT, async || {
         (count("ok").await > 5.0).then_some(())

@@ -38,7 +38,7 @@ async fn a_read_that_takes_too_long_ends_at_its_deadline_and_is_cancelled_at_pac
     .await;
     let deadline = [r#"pac="main""#, r#"outcome="deadline""#];
     eventually("it is counted", LIMIT, async || {
-        (app.metric("mege_pac_requests_total", &deadline).await >= 1.0).then_some(())
+        (app.count("mege_pac_requests_total", &deadline).await >= 1.0).then_some(())
     })
     .await;
     others_are_served(&app).await;

@@ -36,18 +36,18 @@ async fn requests_that_are_refused_open_the_breaker_and_nobody_else_notices() {
     let (simulator, proxy, app) = behind_proxy(&[]).await;
     proxy.set_sparing(EVENTS, Fault::Down);
     for _ in 0..ENOUGH {
-        assert_eq!(app.metric("mege_circuit_opened_total", &ORIGINATE).await, 0.0);
+        assert_eq!(app.count("mege_circuit_opened_total", &ORIGINATE).await, 0.0);
         let reply = app.make_call(102, NUMBER).await;
         assert_refused(&reply, 503, "request_not_sent", "not_placed", true);
     }
-    assert_eq!(app.metric("mege_circuit_opened_total", &ORIGINATE).await, 1.0);
+    assert_eq!(app.count("mege_circuit_opened_total", &ORIGINATE).await, 1.0);
     assert_eq!(originates(&app, "not_sent").await, 5.0);
     // Now and then one of them is the probe, and opens it again.
     let middle = refusals(&app, &["circuit_open", "request_not_sent"]).await;
     assert!(middle < AT_ONCE, "{middle:?}");
-    assert!(app.metric("mege_circuit_state", &ORIGINATE).await > 0.0);
+    assert!(app.count("mege_circuit_state", &ORIGINATE).await > 0.0);
     let shed = [&ORIGINATE[..], &[r#"reason="circuit_open""#]].concat();
-    assert!(app.metric("mege_shed_total", &shed).await > 10.0);
+    assert!(app.count("mege_shed_total", &shed).await > 10.0);
     others_are_served(&app).await;
     assert!(simulator.asterisk().originates().is_empty());
 
@@ -61,14 +61,14 @@ async fn without_its_event_socket_nothing_is_sent_at_all() {
     proxy.set(Fault::Down);
     let usable = [r#"actor="asterisk.main""#];
     eventually("the loss is known", LIMIT, async || {
-        (app.metric("mege_actor_usable", &usable).await == 0.0).then_some(())
+        (app.count("mege_actor_usable", &usable).await == 0.0).then_some(())
     })
     .await;
     let middle = refusals(&app, &["not_connected"]).await;
     assert!(middle < AT_ONCE, "{middle:?}");
     assert_eq!(originates(&app, "not_connected").await, 21.0);
     // Nothing was asked of it, so nothing is known against it.
-    assert_eq!(app.metric("mege_circuit_state", &ORIGINATE).await, 0.0);
+    assert_eq!(app.count("mege_circuit_state", &ORIGINATE).await, 0.0);
     others_are_served(&app).await;
     assert!(simulator.asterisk().originates().is_empty());
 

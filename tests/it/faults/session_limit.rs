@@ -34,7 +34,7 @@ async fn never_reached(in_flight: &str, connections: usize) {
     assert_eq!(sessions.refused, 0);
     assert!(sessions.most <= connections, "{sessions:?}");
     assert!(placed > 0 && asterisk.originates().len() == placed);
-    let limit = app.metric("mege_in_flight_limit", &ORIGINATE).await;
+    let limit = app.count("mege_in_flight_limit", &ORIGINATE).await;
     assert_eq!(limit.to_string(), in_flight);
 }
 

@@ -176,10 +176,16 @@ impl TestApp {
         reply.json()["actors"][actor].take()
     }
 
-    /// The sum of a metric's values that have all these labels, such as `actor="asterisk.main"`.
-    pub(crate) async fn metric(&self, name: &str, labels: &[&str]) -> f64 {
+    /// The sum of a metric's values that have all these labels, such as `actor="asterisk.main"`; none where there is no such
+    /// line.
+    pub(crate) async fn metric(&self, name: &str, labels: &[&str]) -> Option<f64> {
         let metrics = self.send(Method::GET, "/metrics", &[], "").await;
         metrics::sum(&metrics.body, name, labels)
+    }
+
+    /// The same of what may never have been counted: 0 where there is no such line.
+    pub(crate) async fn count(&self, name: &str, labels: &[&str]) -> f64 {
+        self.metric(name, labels).await.unwrap_or_default()
     }
 
     /// Posts a JSON text, whatever it is.

@@ -43,8 +43,10 @@ impl Served {
         read(request.content_type("application/json").send_body(body)).await
     }
 
-    pub(crate) async fn metric(&self, name: &str, labels: &[&str]) -> f64 {
-        metrics::sum(&self.get("/metrics").await.body, name, labels)
+    /// The sum of a metric's values that have all these labels; 0 where there is no such line.
+    pub(crate) async fn count(&self, name: &str, labels: &[&str]) -> f64 {
+        let metrics = self.get("/metrics").await.body;
+        metrics::sum(&metrics, name, labels).unwrap_or_default()
     }
 
     /// How much memory it has at the moment, in bytes.

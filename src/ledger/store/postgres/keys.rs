@@ -198,7 +198,7 @@ async fn write_entry(transaction: &Transaction<'_>, entry: &AuditEntry) -> Resul
     let statement = transaction
         .prepare_cached(
             "INSERT INTO ledger_audit (id, at, action, subject, code, count, who, key_id, origin, request_id) \
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) ON CONFLICT (id) DO NOTHING",
         )
         .await?;
     transaction

@@ -1,0 +1,359 @@
+//! `mege-gateway integrations`.
+
+use std::path::PathBuf;
+
+use awc::http::Method;
+use clap::{Args, Subcommand};
+use jiff::Timestamp;
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::gateway_client::{GatewayArguments, GatewayClient, GatewayClientError};
+use super::{CommandError, say};
+
+/// The most that is read of an answer: an integration takes a few kilobytes.
+const MAX_ANSWER: usize = 4 * 1024 * 1024;
+
+/// The table's columns.
+const COLUMNS: [&str; 9] = [
+    "NAME",
+    "STATE",
+    "SINCE",
+    "USABLE",
+    "IN FLIGHT",
+    "WAITING",
+    "BREAKERS",
+    "RESTARTS",
+    "LAST ERROR",
+];
+
+/// What is done about integrations, and where.
+#[derive(Debug, Clone, PartialEq, Eq, Args)]
+pub struct IntegrationsArguments {
+    #[command(flatten)]
+    gateway: GatewayArguments,
+    /// Print what the gateway answers, as JSON.
+    #[arg(long, global = true)]
+    json: bool,
+    /// A table of all integrations when nothing is said.
+    #[command(subcommand)]
+    what: Option<What>,
+}
+
+/// What is done about one integration.
+#[derive(Debug, Clone, PartialEq, Eq, Subcommand)]
+enum What {
+    /// Show everything that is known of one.
+    Show(Name),
+    /// Restart one: work in flight gets 5 s to end, and the others notice nothing.
+    Restart(Name),
+    /// Have one refuse all work until it is resumed, or the gateway restarted.
+    Pause(Name),
+    /// Let work in again.
+    Resume(Name),
+}
+
+/// Which one.
+#[derive(Debug, Clone, PartialEq, Eq, Args)]
+struct Name {
+    /// Its name, such as asterisk.main, pac.main, collector.main, recordings.main, cdr or ledger.
+    #[arg(value_name = "NAME")]
+    name: String,
+}
+
+/// Why something about integrations was not done.
+#[derive(Debug, thiserror::Error)]
+pub enum IntegrationsError {
+    /// The gateway refused.
+    #[error("{url} refused: {detail} ({code})")]
+    Refused {
+        /// The gateway.
+        url: String,
+        /// Its words.
+        detail: String,
+        /// The code of the error, or the status where there is none.
+        code: String,
+    },
+    /// What answers is no gateway of ours, or of another version.
+    #[error("{url} answered what makes no sense: {error}")]
+    Nonsense {
+        /// What answers.
+        url: String,
+        /// What is wrong with it.
+        error: serde_json::Error,
+    },
+    /// It does not run after the restart.
+    #[error("{name} was restarted and is {state}")]
+    NotRunning {
+        /// The integration.
+        name: String,
+        /// Its state.
+        state: String,
+    },
+}
+
+/// As far as the table shows it.
+#[derive(Debug, Deserialize)]
+struct Integration {
+    name: String,
+    state: String,
+    since: Timestamp,
+    usable: bool,
+    paused_since: Option<Timestamp>,
+    restarts: u64,
+    last_error: Option<String>,
+    operations: Vec<Operation>,
+    #[serde(default)]
+    detail: Value,
+}
+
+#[derive(Debug, Deserialize)]
+struct Operation {
+    class: String,
+    in_flight: usize,
+    waiting: usize,
+    limits: Limits,
+    breaker: String,
+}
+
+#[derive(Debug, Deserialize)]
+struct Limits {
+    in_flight: usize,
+}
+
+#[derive(Debug, Deserialize)]
+struct IntegrationList {
+    integrations: Vec<Integration>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Restarted {
+    unfinished: usize,
+    thread_left_behind: bool,
+    state: String,
+    took_ms: u64,
+}
+
+#[derive(Debug, Deserialize)]
+struct Problem {
+    detail: String,
+    code: String,
+}
+
+/// Asks a running gateway.
+///
+/// # Errors
+/// When the configuration or the key cannot be used, the gateway not be reached, or it refuses.
+pub async fn integrations(
+    file: Option<PathBuf>,
+    arguments: IntegrationsArguments,
+) -> Result<(), CommandError> {
+    let client = GatewayClient::new(&arguments.gateway, file, 1)?;
+    let path = |name: &Name, verb: &str| {
+        let name = utf8_percent_encode(&name.name, NON_ALPHANUMERIC);
+        format!("/v1/integrations/{name}{verb}")
+    };
+    let (method, path) = match &arguments.what {
+        None => (Method::GET, "/v1/integrations".to_owned()),
+        Some(What::Show(name)) => (Method::GET, path(name, "")),
+        Some(What::Restart(name)) => (Method::POST, path(name, "/restart")),
+        Some(What::Pause(name)) => (Method::POST, path(name, "/pause")),
+        Some(What::Resume(name)) => (Method::POST, path(name, "/resume")),
+    };
+    let answer = ask(&client, method, &path).await?;
+    let read = |error| IntegrationsError::Nonsense {
+        url: client.url().to_owned(),
+        error,
+    };
+    if arguments.json {
+        let answer: Value = serde_json::from_slice(&answer).map_err(read)?;
+        say(&format!("{answer:#}"))?;
+    }
+    let text = match &arguments.what {
+        None => {
+            let list: IntegrationList = serde_json::from_slice(&answer).map_err(read)?;
+            table(&list.integrations)
+        }
+        Some(What::Show(_)) => {
+            let shown: Integration = serde_json::from_slice(&answer).map_err(read)?;
+            format!("{}\n{:#}", table(std::slice::from_ref(&shown)), shown.detail)
+        }
+        Some(What::Restart(Name { name })) => {
+            let restarted: Restarted = serde_json::from_slice(&answer).map_err(read)?;
+            if restarted.state != "running" {
+                let (name, state) = (name.clone(), restarted.state);
+                return Err(IntegrationsError::NotRunning { name, state }.into());
+            }
+            told(name, &restarted)
+        }
+        Some(What::Pause(Name { name })) => format!("{name} is paused"),
+        Some(What::Resume(Name { name })) => format!("{name} is resumed"),
+    };
+    if !arguments.json {
+        say(&text)?;
+    }
+    Ok(())
+}
+
+async fn ask(client: &GatewayClient, method: Method, path: &str) -> Result<bytes::Bytes, CommandError> {
+    let unreachable = |error: String| -> GatewayClientError { client.unreachable(error) };
+    let sent = client.request(method, path).send().await;
+    let mut answer = sent.map_err(|error| unreachable(error.to_string()))?;
+    let body = answer.body().limit(MAX_ANSWER).await;
+    let body = body.map_err(|error| unreachable(error.to_string()))?;
+    if answer.status().is_success() {
+        return Ok(body);
+    }
+    let problem = serde_json::from_slice(&body).unwrap_or_else(|_| Problem {
+        detail: "without a word".to_owned(),
+        code: answer.status().to_string(),
+    });
+    let Problem { detail, code } = problem;
+    let url = client.url().to_owned();
+    Err(IntegrationsError::Refused { url, detail, code }.into())
+}
+
+fn told(name: &str, restarted: &Restarted) -> String {
+    let Restarted {
+        unfinished, took_ms, ..
+    } = restarted;
+    let mut text = format!("{name} runs again after {took_ms} ms");
+    if *unfinished > 0 {
+        text.push_str(&format!("; {unfinished} requests in flight were interrupted"));
+    }
+    if restarted.thread_left_behind {
+        text.push_str("; its old thread hangs and was left behind");
+    }
+    text
+}
+
+/// Each integration on a line, the columns below each other.
+fn table(integrations: &[Integration]) -> String {
+    let rows: Vec<[String; 9]> = std::iter::once(COLUMNS.map(str::to_owned))
+        .chain(integrations.iter().map(row))
+        .collect();
+    let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max();
+    let widths: [usize; 9] = std::array::from_fn(|column| width(column).unwrap_or_default());
+    let line = |row: &[String; 9]| {
+        let cells = row.iter().zip(widths);
+        let line: Vec<String> = cells.map(|(cell, width)| format!("{cell:<width$}")).collect();
+        line.join("  ").trim_end().to_owned()
+    };
+    rows.iter().map(line).collect::<Vec<_>>().join("\n")
+}
+
+fn row(integration: &Integration) -> [String; 9] {
+    let operations = &integration.operations;
+    let sum = |count: fn(&Operation) -> usize| operations.iter().map(count).sum::<usize>();
+    let in_flight = sum(|operation| operation.in_flight);
+    let limit = sum(|operation| operation.limits.in_flight);
+    let unwell = operations
+        .iter()
+        .filter(|operation| operation.breaker != "closed");
+    let unwell: Vec<String> = unwell
+        .map(|operation| format!("{} {}", operation.class, operation.breaker))
+        .collect();
+    let breakers = match (operations.is_empty(), unwell.is_empty()) {
+        (true, _) => "-".to_owned(),
+        (false, true) => "closed".to_owned(),
+        (false, false) => unwell.join(", "),
+    };
+    let paused = integration.paused_since.map_or("", |_| ", paused");
+    let usable = integration.usable && integration.state == "running" && paused.is_empty();
+    // The actor's own words on its integration come before how it last failed itself.
+    let said = ["error", "last_error"]
+        .iter()
+        .find_map(|key| integration.detail[key].as_str());
+    let error = said.or(integration.last_error.as_deref()).unwrap_or("-");
+    [
+        integration.name.clone(),
+        format!("{}{paused}", integration.state),
+        format!("{:.0}", integration.since),
+        if usable { "yes" } else { "no" }.to_owned(),
+        format!("{in_flight}/{limit}"),
+        sum(|operation| operation.waiting).to_string(),
+        breakers,
+        integration.restarts.to_string(),
+        // It may come from a peer: one line, of what a terminal can show.
+        error
+            .chars()
+            .map(|c| if c.is_control() { ' ' } else { c })
+            .collect(),
+    ]
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn integration(changes: &Value) -> Integration {
+        let mut whole = json!({
+            "name": "asterisk.main", "state": "running", "since": "2026-11-22T10:00:00.5Z", "usable": true,
+            "restarts": 0, "panics": 0, "detail": {}, "blocked_threads": 0,
+            "operations": [
+                {"class": "read", "in_flight": 1, "waiting": 0, "limits": {"in_flight": 8, "waiting": 64, "wait_ms": 1000}, "breaker": "closed"},
+                {"class": "originate", "in_flight": 8, "waiting": 3, "limits": {"in_flight": 8, "waiting": 64, "wait_ms": 1000}, "breaker": "closed"},
+            ],
+        });
+        for (key, value) in changes.as_object().unwrap() {
+            whole[key] = value.clone();
+        }
+        serde_json::from_value(whole).unwrap()
+    }
+
+    #[test]
+    fn a_row_says_at_a_glance_what_is_wrong() {
+        let well = row(&integration(&json!({})));
+        let expected = [
+            "asterisk.main",
+            "running",
+            "2026-11-22T10:00:01Z",
+            "yes",
+            "9/16",
+            "3",
+            "closed",
+            "0",
+            "-",
+        ];
+        assert_eq!(well[0], expected[0]);
+        assert_eq!(well[3..], expected[3..]);
+        let paused = row(&integration(&json!({"paused_since": "2026-11-22T10:00:00Z"})));
+        assert_eq!(
+            (paused[1].as_str(), paused[3].as_str()),
+            ("running, paused", "no")
+        );
+        let failed = row(&integration(&json!({
+            "state": "failed", "last_error": "panic in actor: a\nb", "operations": [],
+        })));
+        assert_eq!(
+            (failed[6].as_str(), failed[8].as_str()),
+            ("-", "panic in actor: a b")
+        );
+        let away = row(&integration(&json!({
+            "usable": false, "detail": {"error": "connection refused"}, "last_error": "an earlier one",
+        })));
+        assert_eq!((away[3].as_str(), away[8].as_str()), ("no", "connection refused"));
+        let mut open = integration(&json!({}));
+        open.operations[1].breaker = "open".to_owned();
+        assert_eq!(row(&open)[6], "originate open");
+    }
+
+    #[test]
+    fn the_columns_stand_below_each_other() {
+        let table = table(&[
+            integration(&json!({"name": "cdr"})),
+            integration(&json!({"name": "recordings.a-long-name"})),
+        ]);
+        let columns: Vec<_> = table
+            .lines()
+            .map(|line| line.find(" running ").or(line.find(" STATE ")))
+            .collect();
+        assert!(
+            columns[0].is_some() && columns.iter().all(|column| *column == columns[0]),
+            "{table}"
+        );
+    }
+}
