@@ -111,7 +111,7 @@ fn measure(pace: Pace) {
     );
     pairs::print(&[
         Verdict {
-            what: "nginx / nginx (A/A), 0.93 to 1.07 or the run counts for nothing",
+            what: "nginx / nginx (A/A; beyond 0.93 to 1.07: discard)",
             seen: Spread::of(same.iter().map(|pair| pair.0 / pair.1)),
             bar: Bar::None,
         },

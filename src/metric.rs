@@ -46,8 +46,14 @@ pub(crate) const ARI_QUEUE_FRAMES: &str = "mege_ari_queue_frames";
 pub(crate) const LIVE_CALLS: &str = "mege_live_calls";
 /// How many may live at once, by `actor`: the smaller of its node's limit and its trunk's.
 pub(crate) const LIVE_CALLS_LIMIT: &str = "mege_live_calls_limit";
+/// Requests to place a call or to end one that came to Asterisk's actor, by `actor`, `operation` and `outcome`.
+pub(crate) const ARI_REQUESTS: &str = "mege_ari_requests_total";
 /// Requests to PAC, by `pac`, `operation` and `outcome`.
 pub(crate) const PAC_REQUESTS: &str = "mege_pac_requests_total";
+/// Reads that were repeated because PAC did not answer, by `pac`.
+pub(crate) const RETRIES: &str = "mege_retries_total";
+/// Reads that were not repeated because too many had been, by `pac`.
+pub(crate) const RETRY_BUDGET_EXHAUSTED: &str = "mege_retry_budget_exhausted_total";
 /// Rows stored, by `pbx` and `change`.
 pub(crate) const CDR_STORED: &str = "mege_cdr_stored_total";
 /// Rows that make no sense and were set aside, by `pbx` and `reason`.
@@ -124,7 +130,13 @@ pub(crate) fn describe() {
     );
     describe_gauge!(LIVE_CALLS, "Calls placed that live");
     describe_gauge!(LIVE_CALLS_LIMIT, "How many calls may live at once");
+    describe_counter!(ARI_REQUESTS, "Requests to place a call or to end one");
     describe_counter!(PAC_REQUESTS, "Requests to PAC");
+    describe_counter!(RETRIES, "Reads repeated because PAC did not answer");
+    describe_counter!(
+        RETRY_BUDGET_EXHAUSTED,
+        "Reads not repeated because too many had been"
+    );
     describe_counter!(CDR_STORED, "Rows stored");
     describe_counter!(CDR_QUARANTINED, "Rows that make no sense and were set aside");
     describe_counter!(CDR_LOOKS, "Looks at a source of CDRs");

@@ -129,10 +129,13 @@ impl Breaker {
         self.machine.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Open only as long as requests are refused: where none comes, nothing else would ever end that.
     pub(super) fn state(&self) -> BreakerState {
-        match self.machine().phase {
+        let machine = self.machine();
+        match machine.phase {
             Phase::Closed(_) => BreakerState::Closed,
             Phase::HalfOpen { .. } => BreakerState::HalfOpen,
+            Phase::Open { .. } if machine.check().is_ok() => BreakerState::HalfOpen,
             Phase::Open { .. } => BreakerState::Open,
         }
     }
@@ -328,6 +331,7 @@ mod tests {
     async fn one_request_is_the_probe_and_its_success_closes_it() {
         let breaker = opened();
         tokio::time::advance(SECOND).await;
+        assert_eq!(breaker.state(), BreakerState::HalfOpen, "with nobody asking");
         let probe = breaker.admit().unwrap();
         assert_eq!(breaker.state(), BreakerState::HalfOpen);
         assert_eq!(breaker.check(), Err(CircuitOpen { retry_after: PROBING }));

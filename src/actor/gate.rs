@@ -88,21 +88,29 @@ impl Gates {
         Self(limits.iter().map(gate).collect())
     }
 
-    /// Waits for a permit, as long as there is a point in it.
-    ///
-    /// # Cancel safety
-    /// As [`Bulkhead::admit`].
-    pub(super) async fn pass(&self, class: Class, deadline: Instant) -> Result<Pass, Refused> {
-        let Some(gate) = self.0.iter().find(|gate| gate.class == class) else {
+    fn gate(&self, class: Class) -> Result<&Gate, Refused> {
+        self.0.iter().find(|gate| gate.class == class).ok_or_else(|| {
             tracing::error!(
                 class = class.as_str(),
                 "the actor was started without this class of operations"
             );
-            return Err(Refused::Closed);
-        };
-        // Before the wait, so that nobody waits for what is refused anyway; after it, since it may have opened meanwhile.
-        gate.breaker.check()?;
+            Refused::Closed
+        })
+    }
+
+    /// Whether a circuit is open.
+    pub(super) fn check(&self, class: Class) -> Result<(), Refused> {
+        Ok(self.gate(class)?.breaker.check()?)
+    }
+
+    /// Waits for a permit.
+    ///
+    /// # Cancel safety
+    /// As [`Bulkhead::admit`].
+    pub(super) async fn pass(&self, class: Class, deadline: Instant) -> Result<Pass, Refused> {
+        let gate = self.gate(class)?;
         let permit = gate.bulkhead.admit(deadline).await?;
+        // It may have opened meanwhile.
         let attempt = gate.breaker.admit()?;
         Ok(Pass { permit, attempt })
     }

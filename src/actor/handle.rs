@@ -131,18 +131,66 @@ impl<A: Actor<Context = Context<A>>> ActorHandle<A> {
         A: Handler<Ask<M>>,
     {
         let tenure = self.tenure();
-        let refused = match self.unfit() {
-            Some(refused) => refused,
-            None => match tenure.gates.pass(M::CLASS, deadline).await {
-                Ok(pass) => return self.send(&tenure, message, deadline, Some(pass)).await,
-                Err(Refused::Saturated { retry_after }) => AskError::Saturated { retry_after },
-                Err(Refused::CircuitOpen { retry_after }) => AskError::CircuitOpen { retry_after },
-                Err(Refused::Closed) => self.absence(),
-            },
-        };
-        let (actor, class, reason) = (self.name().to_owned(), M::CLASS.as_str(), reason(&refused));
+        match self.pass(&tenure, M::CLASS, deadline).await {
+            Ok(pass) => self.send(&tenure, message, deadline, Some(pass)).await,
+            Err(refused) => Err(self.shed(M::CLASS, refused)),
+        }
+    }
+
+    /// Whether work of a class would be let in now, for who would wait for something else first.
+    ///
+    /// # Errors
+    /// Why not, which is counted as of what was asked; never [`AskError::Saturated`]: permits come and go.
+    pub fn admits<E>(&self, class: Class) -> Result<(), AskError<E>> {
+        self.fits(&self.tenure(), class)
+            .map_err(|refused| self.shed(class, refused))
+    }
+
+    async fn pass<E>(
+        &self,
+        tenure: &Tenure<A>,
+        class: Class,
+        deadline: Instant,
+    ) -> Result<Pass, AskError<E>> {
+        // Before the wait, so that nobody waits for what is refused anyway.
+        self.fits(tenure, class)?;
+        tenure
+            .gates
+            .pass(class, deadline)
+            .await
+            .map_err(|refused| self.refusal(refused))
+    }
+
+    fn fits<E>(&self, tenure: &Tenure<A>, class: Class) -> Result<(), AskError<E>> {
+        match self.inner.health.standing() {
+            // To end a call is no work that a pause keeps away.
+            (State::Running, true) if class != Class::Hangup => Err(AskError::Paused),
+            (State::Running, _) => tenure.gates.check(class).map_err(|refused| self.refusal(refused)),
+            (
+                State::Starting
+                | State::BackingOff
+                | State::Restarting
+                | State::Unresponsive
+                | State::Failed
+                | State::Stopped,
+                _,
+            ) => Err(self.absence()),
+        }
+    }
+
+    fn refusal<E>(&self, refused: Refused) -> AskError<E> {
+        match refused {
+            Refused::Saturated { retry_after } => AskError::Saturated { retry_after },
+            Refused::CircuitOpen { retry_after } => AskError::CircuitOpen { retry_after },
+            Refused::Closed => self.absence(),
+        }
+    }
+
+    /// Counts a refusal.
+    fn shed<E>(&self, class: Class, refused: AskError<E>) -> AskError<E> {
+        let (actor, class, reason) = (self.name().to_owned(), class.as_str(), reason(&refused));
         metrics::counter!(metric::SHED, "actor" => actor, "class" => class, "reason" => reason).increment(1);
-        Err(refused)
+        refused
     }
 
     /// As [`ask`](Self::ask), past the bulkhead: for control, which must not queue behind the work it controls.
@@ -201,23 +249,6 @@ impl<A: Actor<Context = Context<A>>> ActorHandle<A> {
         metrics::histogram!(metric::ASK_SECONDS, "actor" => actor, "operation" => M::OPERATION)
             .record(started.elapsed());
         reply
-    }
-
-    /// Why nothing is let in now, whatever it is.
-    fn unfit<E>(&self) -> Option<AskError<E>> {
-        match self.inner.health.standing() {
-            (State::Running, true) => Some(AskError::Paused),
-            (State::Running, false) => None,
-            (
-                State::Starting
-                | State::BackingOff
-                | State::Restarting
-                | State::Unresponsive
-                | State::Failed
-                | State::Stopped,
-                _,
-            ) => Some(self.absence()),
-        }
     }
 
     fn absence<E>(&self) -> AskError<E> {

@@ -43,7 +43,7 @@ pub trait Operate: fmt::Debug + Send + Sync {
     /// Dropped, it leaves the restart under way, without its report.
     async fn restart(&self) -> Result<Restarted, NotRestarted>;
 
-    /// Has it refuse all work but control, until [`resume`](Self::resume); what is in flight ends as it would. Outlives the
+    /// Has it refuse all work but control and hang-ups, until [`resume`](Self::resume); what is in flight ends as it would. Outlives the
     /// actor, not the process. Says whether that is a change.
     fn pause(&self) -> bool;
 

@@ -50,8 +50,8 @@ const ASK_ABOUT_UNKNOWN: Duration = Duration::from_secs(1);
 /// not be tried several times a second.
 const STABLE: Duration = Duration::from_secs(10);
 
-/// At most about a dozen tries in a minute of an Asterisk that is down.
-const RECONNECT: Backoff = Backoff::constant(Duration::from_millis(500), Duration::from_secs(10));
+/// At most a dozen tries in a minute of an Asterisk that is down, however the jitter falls.
+const RECONNECT: Backoff = Backoff::constant(Duration::from_millis(500), Duration::from_secs(15));
 
 /// A handle to one Asterisk.
 pub type AriHandle = ActorHandle<AriActor>;
@@ -402,6 +402,23 @@ impl StreamHandler<Received> for AriActor {
                 AriError::NotConnected("the reader of events failed".to_owned()),
                 ctx,
             );
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_asterisk_that_is_down_for_a_minute_is_tried_at_most_twelve_times() {
+        for _ in 0..10_000 {
+            let mut passed = Duration::ZERO;
+            let tries = (0..).take_while(|&attempt| {
+                passed += RECONNECT.delay(attempt);
+                passed <= Duration::from_mins(1)
+            });
+            assert!((6..=12).contains(&tries.count()));
         }
     }
 }

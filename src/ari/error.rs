@@ -48,6 +48,24 @@ pub enum AriError {
     Decode(String),
 }
 
+impl AriError {
+    /// Its name in metrics.
+    pub(super) const fn outcome(&self) -> &'static str {
+        match self {
+            Self::NotConnected(_) => "not_connected",
+            Self::Unauthorized => "credentials_refused",
+            Self::UnknownTrunk(_) => "unknown_trunk",
+            Self::TooManyCalls(_) => "too_many_calls",
+            Self::TrunkRate { .. } => "trunk_rate",
+            Self::NoSuchCall => "no_such_call",
+            Self::RequestNotSent(_) => "not_sent",
+            Self::OutcomeUnknown(_) => "unknown",
+            Self::Rejected { .. } => "rejected",
+            Self::Decode(_) => "decode",
+        }
+    }
+}
+
 impl Judge for AriError {
     fn verdict(&self) -> Verdict {
         match self {

@@ -9,7 +9,7 @@ use super::error::AriError;
 use super::live_calls::{LiveCalls, NodeCalls};
 use super::messages::{Hangup, Originate};
 use super::pace::Pace;
-use crate::actor::{AskError, Limits, Reply};
+use crate::actor::{AskError, Class, Limits, Reply};
 use crate::ledger::CallId;
 use crate::metric;
 use crate::settings::AsteriskSettings;
@@ -73,9 +73,12 @@ impl Trunk {
     /// # Cancel safety
     /// As [`ActorHandle::ask`](crate::actor::ActorHandle::ask): once begun, the call goes on without its caller.
     pub async fn originate(&self, request: Originate, deadline: Instant) -> Reply<Originate> {
-        if let Some(pace) = &self.pace
-            && let Err(excess) = pace.turn(self.limits, deadline).await
-        {
+        let Some(pace) = &self.pace else {
+            return self.asterisk.ask(request, deadline).await;
+        };
+        // Nobody waits for a turn only to be refused.
+        self.asterisk.admits(Class::Originate)?;
+        if let Err(excess) = pace.turn(self.limits, deadline).await {
             let actor = self.asterisk.name().to_owned();
             metrics::counter!(metric::SHED, "actor" => actor, "class" => "originate", "reason" => "trunk_rate").increment(1);
             return Err(AskError::Reply(AriError::TrunkRate {

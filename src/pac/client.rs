@@ -16,6 +16,7 @@ use super::proto::call::call_pbx_service_client::CallPbxServiceClient;
 use super::proto::sql::sql_service_pbx_service_client::SqlServicePbxServiceClient;
 use super::proto::sql::{SqlRequest, SqlResponse};
 use super::reach::Reach;
+use super::retry::Retries;
 use super::rows;
 use super::statement::Statement;
 use super::token::Token;
@@ -40,6 +41,7 @@ struct Inner {
     timeout: Duration,
     max_reply_bytes: usize,
     reach: Reach,
+    retries: Retries,
 }
 
 impl Client {
@@ -52,6 +54,7 @@ impl Client {
             timeout: settings.request_timeout(),
             max_reply_bytes: settings.max_reply_bytes,
             reach: Reach::new(health.clone()),
+            retries: Retries::new(name),
         }))
     }
 
@@ -60,11 +63,11 @@ impl Client {
         &self.0.reach
     }
 
-    /// Runs a statement, at most until `deadline` or the request timeout.
+    /// Runs a statement, at most until `deadline` or the request timeout; where PAC did not answer, perhaps again.
     pub(super) async fn execute_sql(&self, statement: &Statement, deadline: Instant) -> Reply<ExecuteSql> {
         let until = deadline.min(Instant::now() + self.0.timeout);
-        let query = statement.text().to_owned();
-        let reply = match self.sql(query, until).await {
+        let read = async || self.sql(statement.text().to_owned(), until).await;
+        let reply = match self.0.retries.run(until, read).await {
             Ok(reply) => rows::parse(&reply).map_err(AskError::Reply),
             Err(failure) => Err(failure.of_read()),
         };

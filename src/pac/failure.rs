@@ -47,6 +47,15 @@ impl Failure {
         }
     }
 
+    /// Whether the same request may fare better in a moment: PAC did not answer it, or said that it could not right then.
+    pub(super) fn is_passing(&self) -> bool {
+        match self {
+            Self::Unsent(_) | Self::Lost(_) => true,
+            Self::Status(code, _) => *code == Code::Unavailable,
+            Self::Late | Self::TooLarge(_) => false,
+        }
+    }
+
     /// A read's error: whatever went wrong, nothing happened.
     pub(super) fn of_read(self) -> AskError<PacError> {
         AskError::Reply(match self {

@@ -4,7 +4,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use awc::http::Method;
-use mege_gateway::actor::Class;
+use mege_gateway::actor::{Class, Operate as _};
 use mege_gateway::ledger::{CallId, CallState};
 use mege_gateway::simulator::{AriFault, AriOperation, HowOften};
 use mege_gateway::telephony::HangupCause;
@@ -159,4 +159,21 @@ async fn a_hangup_waits_for_no_originate() {
     }
     assert_eq!(load().in_flight, 2, "they hang still");
     no_channels(&simulator).await;
+}
+
+#[actix_rt::test]
+async fn a_paused_asterisk_places_no_call_and_still_ends_one() {
+    let simulator = patient().await;
+    let app = TestApp::start(&simulated(&simulator)).await;
+    app.connected().await;
+    let id = call_id(&app.make_call(102, NUMBER).await);
+    until(&app, id, CallState::Bridged).await;
+    assert!(app.integrations.asterisk["main"].pause());
+    let refused = app.make_call(102, NUMBER).await;
+    assert_eq!(
+        (refused.status.as_u16(), &refused.json()["error"]["code"]),
+        (503, &"paused".into())
+    );
+    assert_eq!(app.hang_up(id).await.status.as_u16(), 204);
+    until(&app, id, CallState::Ended).await;
 }

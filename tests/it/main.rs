@@ -18,6 +18,7 @@ mod doors;
 mod drain;
 mod drop_in;
 mod fault_proxy;
+mod faults;
 mod hangup;
 mod hostile;
 mod integrations;
@@ -33,6 +34,7 @@ mod peers;
 #[cfg(feature = "peers")]
 mod real_call;
 mod recordings;
+mod restart;
 mod service_manager;
 mod start;
 mod support;

@@ -73,6 +73,13 @@ async fn survive(
         (&1.into(), &"running".into()),
         "{status}"
     );
+    let actor_label = format!(r#"actor="{actor}""#);
+    for (metric, label) in [
+        ("mege_actor_panics_total", r#"place="actor""#),
+        ("mege_actor_restarts_total", r#"reason="panic""#),
+    ] {
+        assert_eq!(app.count(metric, &[&actor_label, label]).await, 1.0, "{metric}");
+    }
     for kind in Kind::ALL {
         let ill: Vec<_> = seen
             .iter()

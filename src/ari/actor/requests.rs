@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use tokio::time::Instant;
 
 use super::{ASK_ABOUT_UNKNOWN, AriActor};
-use crate::actor::{self, Ask, AskError, Reply};
+use crate::actor::{self, Ask, AskError, Health, Reply, Request};
 use crate::ari::connection::Connection;
 use crate::ari::error::AriError;
 use crate::ari::event::Channel;
@@ -39,15 +39,21 @@ impl Handler<Ask<Originate>> for AriActor {
             id,
             outcome: Outcome::Unknown("the request was interrupted".to_owned()),
         });
-        let client = self.client.clone();
+        let (client, counted) = (self.client.clone(), self.health.clone());
         // Counted from here: a request that was not even begun by then never leaves.
         let latest = Instant::now() + self.settings.asterisk.request_timeout();
         ask.run_to_end(move |message, deadline| async move {
-            let mut settling = begun.map_err(AskError::Reply)?;
-            let call_id = settling.id;
-            let placed = client.originate(call_id, &message, deadline.min(latest)).await;
-            settling.outcome = outcome(&placed);
-            placed.map(|_| Originated { call_id }).map_err(AskError::Reply)
+            let originated = match begun {
+                Ok(mut settling) => {
+                    let call_id = settling.id;
+                    let placed = client.originate(call_id, &message, deadline.min(latest)).await;
+                    settling.outcome = outcome(&placed);
+                    placed.map(|_| Originated { call_id })
+                }
+                Err(error) => Err(error),
+            };
+            count::<Originate, _>(&counted, &originated);
+            originated.map_err(AskError::Reply)
         })
     }
 }
@@ -58,9 +64,26 @@ impl Handler<Ask<Hangup>> for AriActor {
     /// Without the event socket too: Asterisk may answer all the same.
     fn handle(&mut self, ask: Ask<Hangup>, _: &mut Self::Context) -> Self::Result {
         let channel = self.calls.channel_to_end(ask.message().call_id);
-        let client = self.client.clone();
-        ask.run(move |_, deadline| async move { client.hang_up(&channel, deadline).await })
+        let (client, counted) = (self.client.clone(), self.health.clone());
+        ask.run(move |_, deadline| async move {
+            let ended = client.hang_up(&channel, deadline).await;
+            count::<Hangup, _>(&counted, &ended);
+            ended
+        })
     }
+}
+
+/// Counts what came of a request.
+fn count<M: Request, T>(health: &Health, reply: &Result<T, AriError>) {
+    let outcome = match reply {
+        Ok(_) => "ok",
+        Err(error) => error.outcome(),
+    };
+    metrics::counter!(
+        metric::ARI_REQUESTS,
+        "actor" => health.name().to_owned(), "operation" => M::OPERATION, "outcome" => outcome
+    )
+    .increment(1);
 }
 
 fn outcome(placed: &Result<Option<Channel>, AriError>) -> Outcome {

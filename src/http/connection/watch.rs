@@ -201,6 +201,18 @@ impl Watch {
     }
 }
 
+/// The server below ends by itself what has not brought a first request in time, and says so to the client alone.
+impl Drop for Watch {
+    fn drop(&mut self) {
+        // Its clock is about as coarse as our looks.
+        let late = self.idle_since.get().elapsed() >= HEAD_TIMEOUT - LOOK;
+        if self.cut.get().is_none() && !self.requested.get() && late {
+            let begun = self.head_since.get().is_some();
+            self.end(if begun { Cut::SlowHead } else { Cut::Idle });
+        }
+    }
+}
+
 /// A request under way; its end is its drop.
 #[derive(Debug)]
 pub(super) struct InFlight {

@@ -7,7 +7,7 @@ use serde::Serialize;
 use serde_json::json;
 use utoipa::ToSchema;
 
-use crate::actor::{Health, HealthReport, Load, Operate};
+use crate::actor::{BreakerState, Health, HealthReport, Load, Operate};
 use crate::http::AppState;
 use crate::http::lifecycle::Phase;
 use crate::ledger::key::RingState;
@@ -56,7 +56,7 @@ pub(in crate::http) async fn readyz(state: web::Data<AppState>) -> HttpResponse 
 
 #[derive(Serialize, ToSchema)]
 struct Status {
-    /// `ok` where every actor can do its work, `degraded` otherwise.
+    /// `ok` where every actor can do its work and no circuit breaker is open, `degraded` otherwise.
     #[schema(example = "ok")]
     status: &'static str,
     /// The gateway's version.
@@ -84,6 +84,12 @@ impl ActorStatus {
             operations: actor.load(),
         }
     }
+
+    /// Whether it can do all of its work.
+    fn is_well(&self) -> bool {
+        let open = |load: &Load| load.breaker == BreakerState::Open;
+        self.report.is_usable() && !self.operations.iter().any(open)
+    }
 }
 
 /// Every actor as it is: state, connection, limits, in flight, restarts, last error.
@@ -102,7 +108,7 @@ pub(in crate::http) async fn status(state: web::Data<AppState>) -> HttpResponse 
             (name, ActorStatus::of(actor.as_ref()))
         })
         .collect();
-    let all_well = actors.values().all(|actor| actor.report.is_usable());
+    let all_well = actors.values().all(ActorStatus::is_well);
     HttpResponse::Ok().json(Status {
         status: if all_well { "ok" } else { "degraded" },
         version: env!("CARGO_PKG_VERSION"),

@@ -3,6 +3,7 @@
 mod commands;
 mod connection;
 mod reads;
+mod retries;
 mod server;
 
 use std::time::Duration;

@@ -29,6 +29,8 @@ pub(super) enum Say {
     Taken(bool, &'static str),
     Status(Code, &'static str),
     After(Duration, String),
+    /// UNAVAILABLE so many times, then this.
+    UnavailableFirst(usize, Box<Say>),
     Nothing,
 }
 
@@ -154,6 +156,25 @@ impl Drop for Working {
 }
 
 impl Script {
+    fn next(&self) -> Say {
+        let mut say = self.say.lock().unwrap();
+        let next = match &mut *say {
+            Say::UnavailableFirst(0, then) => (**then).clone(),
+            Say::UnavailableFirst(left, _) => {
+                *left -= 1;
+                return Say::Status(Code::Unavailable, "starting");
+            }
+            present @ (Say::Result(_)
+            | Say::Error(_)
+            | Say::Taken(..)
+            | Say::Status(..)
+            | Say::After(..)
+            | Say::Nothing) => return present.clone(),
+        };
+        *say = next.clone();
+        next
+    }
+
     async fn answer<T>(&self, request: &Request<T>) -> Result<Say, Status> {
         let header = |name| {
             let value = request.metadata().get(name)?;
@@ -165,15 +186,14 @@ impl Script {
         let now = self.seen.working.fetch_add(1, Ordering::SeqCst) + 1;
         self.seen.peak.fetch_max(now, Ordering::SeqCst);
         let mut working = Working(Arc::clone(&self.seen), false);
-        let say = self.say.lock().unwrap().clone();
-        let said = match say {
+        let said = match self.next() {
             Say::Status(code, text) => Err(Status::new(code, text)),
             Say::After(time, result) => {
                 tokio::time::sleep(time).await;
                 Ok(Say::Result(result))
             }
             Say::Nothing => std::future::pending().await,
-            Say::Result(_) | Say::Error(_) | Say::Taken(..) => Ok(say),
+            say @ (Say::Result(_) | Say::Error(_) | Say::Taken(..) | Say::UnavailableFirst(..)) => Ok(say),
         };
         working.1 = true;
         said
@@ -193,7 +213,11 @@ impl SqlServicePbxService for Script {
         let (result, error) = match self.answer(&request).await? {
             Say::Result(result) => (result, String::new()),
             Say::Error(error) => ("[]".to_owned(), error.to_owned()),
-            said @ (Say::Taken(..) | Say::Status(..) | Say::After(..) | Say::Nothing) => {
+            said @ (Say::Taken(..)
+            | Say::Status(..)
+            | Say::After(..)
+            | Say::UnavailableFirst(..)
+            | Say::Nothing) => {
                 panic!("{said:?} is no answer to SQL")
             }
         };

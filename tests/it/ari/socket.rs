@@ -75,6 +75,8 @@ async fn a_half_open_socket_is_found_and_what_it_did_not_say_is_read() {
         frozen.elapsed()
     );
     assert_eq!(until(&app, id, CallState::Ended).await.cause, None);
+    let actor = [r#"actor="asterisk.main""#];
+    assert_eq!(app.count("mege_ari_connects_total", &actor).await, 2.0);
 }
 
 #[actix_rt::test]
@@ -103,6 +105,10 @@ async fn sockets_that_are_refused_or_dropped_at_once_are_tried_ever_less_often()
     assert!((1..=3).contains(&refused), "{refused} tries of a refused socket");
     assert!(all <= 4, "{all} tries in {WATCHED:?}");
     app.connected().await;
+    let opened = app
+        .count("mege_ari_connects_total", &[r#"actor="asterisk.main""#])
+        .await;
+    assert!((2.0..=6.0).contains(&opened), "{opened} were opened");
 }
 
 #[actix_rt::test]
@@ -145,12 +151,7 @@ async fn frames_that_make_no_sense_are_counted_and_passed_over() {
     let simulator = patient().await;
     let app = TestApp::start(&simulated(&simulator)).await;
     app.connected().await;
-    let count = async || {
-        app.metric("mege_ari_bad_frames_total", &[])
-            .await
-            .unwrap_or_default()
-    };
-    let before = count().await;
+    let before = app.count("mege_ari_bad_frames_total", &[]).await;
     let asterisk = simulator.asterisk();
     for text in [
         "{not json",
@@ -164,7 +165,7 @@ async fn frames_that_make_no_sense_are_counted_and_passed_over() {
     asterisk.send_binary(vec![0_u8, 255, 7]);
     let id = call_id(&app.make_call(102, NUMBER).await);
     until(&app, id, CallState::Bridged).await;
-    let bad = count().await - before;
+    let bad = app.count("mege_ari_bad_frames_total", &[]).await - before;
     assert!(bad >= 5.0, "{bad} were counted");
     assert_eq!(detail(&app)["connects"], 1);
 }
@@ -176,7 +177,7 @@ async fn a_frame_above_every_bound_costs_the_connection_and_nothing_else() {
     app.connected().await;
     let id = call_id(&app.make_call(102, NUMBER).await);
     until(&app, id, CallState::Bridged).await;
-    simulator.asterisk().send_raw("x".repeat(2 * 1024 * 1024));
+    simulator.asterisk().send_raw("x".repeat(10 * 1024 * 1024));
     connected(&app, 2).await;
     hang_up(&simulator, id).await;
     until(&app, id, CallState::Ended).await;

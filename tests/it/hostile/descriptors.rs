@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep, timeout};
 
-use super::{address, honest};
+use super::{address, honest, metric};
 use crate::support::app::LIMIT;
 use crate::support::eventually;
 use crate::support::program::Program;
@@ -24,8 +24,9 @@ fn descriptors(pid: u32) -> usize {
         .count()
 }
 
-/// Opens connections that say nothing, again as soon as they end, for a while; how much of a processor that takes.
-async fn crowd(to: &str, pid: u32) -> f64 {
+/// Opens connections that say nothing, for a while; how much of a processor that takes. The first of them stay open.
+async fn crowd(to: &str, pid: u32) -> (f64, Vec<TcpStream>) {
+    const STAY: usize = 50;
     const WHILE: Duration = Duration::from_secs(4);
     let before = used(pid);
     let begun = Instant::now();
@@ -41,7 +42,8 @@ async fn crowd(to: &str, pid: u32) -> f64 {
     }
     #[expect(clippy::cast_precision_loss, reason = "hundredths of a second, a few")]
     let share = (used(pid) - before) as f64 / 100.0 / begun.elapsed().as_secs_f64();
-    share
+    crowd.truncate(STAY);
+    (share, crowd)
 }
 
 #[actix_rt::test]
@@ -51,12 +53,22 @@ async fn connections_leave_descriptors_to_the_rest_and_the_program_recovers() {
     let to = address(&origin);
     honest(to).await;
     let pid = program.pid();
-    let share = crowd(to, pid).await;
+    let (share, crowd) = crowd(to, pid).await;
     assert!(share < 0.3, "{share} of a processor");
     assert!(descriptors(pid) < 128, "{}", descriptors(pid));
     let begun = Instant::now();
     honest(to).await;
     assert!(begun.elapsed() < LIMIT, "{:?}", begun.elapsed());
+    eventually(
+        "those that say nothing are ended, and counted",
+        LIMIT,
+        async || {
+            let idle = metric(to, "mege_http_connections_cut_total", "idle").await;
+            (idle >= 50.0).then_some(())
+        },
+    )
+    .await;
+    drop(crowd);
     assert!(
         !program.said().contains("Too many open files"),
         "{}",
@@ -73,8 +85,9 @@ async fn without_any_descriptor_left_it_waits_and_recovers() {
     let pid = program.pid();
     let limit = descriptors(pid) + 4;
     program.limit_descriptors(limit);
-    let share = crowd(to, pid).await;
+    let (share, crowd) = crowd(to, pid).await;
     assert!(share < 0.3, "{share} of a processor");
+    drop(crowd);
     program.limit_descriptors(1_024);
     eventually("it answers again", LIMIT, async || {
         timeout(Duration::from_secs(5), honest(to)).await.ok()

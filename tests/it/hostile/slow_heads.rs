@@ -59,6 +59,11 @@ async fn a_thousand_slow_sockets_are_gone_in_ten_seconds_and_harm_nobody() {
         let lasted = lasted.expect("no panic");
         assert!(lasted < GONE, "{lasted:?}");
     }
+    eventually("each was counted", LIMIT, async || {
+        let cut = metric(to, "mege_http_connections_cut_total", "slow_head").await;
+        (cut == 1_000.0).then_some(())
+    })
+    .await;
     app.stop().await;
 }
 

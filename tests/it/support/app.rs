@@ -18,7 +18,7 @@ use tempfile::TempDir;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
-use super::eventually;
+use super::{eventually, metrics};
 
 /// How long things that come by themselves may take.
 pub(crate) const LIMIT: Duration = Duration::from_secs(20);
@@ -75,6 +75,24 @@ pub(crate) fn simulated(simulator: &Simulator) -> Vec<(&'static str, String)> {
         ("PAC_HOST", simulator.pac_address().to_string()),
         ("MEGE__PAC__MAIN__COLLECTOR__INTERVAL_MS", "200".to_owned()),
     ]
+}
+
+/// The variables of one more Asterisk, of this name in capitals.
+pub(crate) fn simulated_as(name: &str, simulator: &Simulator) -> Vec<(String, String)> {
+    let settings = SimulatorSettings::default();
+    let address = simulator.ari_address();
+    let values = [
+        ("HOST", address.ip().to_string()),
+        ("PORT", address.port().to_string()),
+        ("USER", settings.user),
+        ("PASSWORD", settings.password),
+        ("TRUNK", settings.trunks[0].clone()),
+        ("CONTEXT", "outgoing".to_owned()),
+    ];
+    values
+        .into_iter()
+        .map(|(key, value)| (format!("MEGE__ASTERISK__{name}__{key}"), value))
+        .collect()
 }
 
 impl TestApp {
@@ -158,6 +176,18 @@ impl TestApp {
         reply.json()["actors"][actor].take()
     }
 
+    /// The sum of a metric's values that have all these labels, such as `actor="asterisk.main"`; none where there is no such
+    /// line.
+    pub(crate) async fn metric(&self, name: &str, labels: &[&str]) -> Option<f64> {
+        let metrics = self.send(Method::GET, "/metrics", &[], "").await;
+        metrics::sum(&metrics.body, name, labels)
+    }
+
+    /// The same of what may never have been counted: 0 where there is no such line.
+    pub(crate) async fn count(&self, name: &str, labels: &[&str]) -> f64 {
+        self.metric(name, labels).await.unwrap_or_default()
+    }
+
     /// Posts a JSON text, whatever it is.
     pub(crate) async fn post(&self, path: &str, body: impl Into<bytes::Bytes>) -> Reply {
         let request = self.client.post(format!("{}{path}", self.root));
@@ -172,18 +202,6 @@ impl TestApp {
     /// Hangs a call up by the route.
     pub(crate) async fn hang_up(&self, id: CallId) -> Reply {
         read(self.client.delete(format!("{}/v1/calls/{id}", self.root)).send()).await
-    }
-
-    /// The sum of a counter's or gauge's lines on `/metrics` that have these labels; none where there is no such line.
-    pub(crate) async fn metric(&self, name: &str, labels: &[&str]) -> Option<f64> {
-        let text = self.send(Method::GET, "/metrics", &[], "").await.body;
-        let lines = text.lines().filter(|line| {
-            let rest = line.strip_prefix(name).unwrap_or_default();
-            rest.starts_with(['{', ' ']) && labels.iter().all(|label| rest.contains(label))
-        });
-        lines
-            .filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok())
-            .reduce(|sum, value| sum + value)
     }
 
     /// Stops it in order.
@@ -225,7 +243,7 @@ fn settings(folder: &Path, variables: &[(&str, String)]) -> Settings {
     Settings::load(&sources).expect("settings")
 }
 
-async fn read(reply: awc::SendClientRequest) -> Reply {
+pub(super) async fn read(reply: awc::SendClientRequest) -> Reply {
     let mut reply = reply.await.expect("a reply");
     let header = reply
         .headers()

@@ -11,11 +11,13 @@ pub(crate) mod calls;
 pub(crate) mod fault_proxy;
 pub(crate) mod gateway;
 pub(crate) mod http2;
+pub(crate) mod metrics;
 #[cfg(feature = "peers")]
 pub(crate) mod postgres;
 mod process;
 pub(crate) mod program;
 pub(crate) mod recorded;
+pub(crate) mod served;
 #[cfg(feature = "peers")]
 pub(crate) mod sipp;
 pub(crate) mod source;
