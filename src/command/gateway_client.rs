@@ -27,7 +27,7 @@ pub(super) const PATIENCE: Duration = Duration::from_secs(40);
 /// Which gateway is meant, and as whom it is asked.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Args)]
 pub struct GatewayArguments {
-    /// Where the gateway is, with its prefix if it has one, such as https://mege.example:3000; where the settings have it
+    /// Where the gateway is, with its prefix if it has one, such as `https://mege.example:3000`; where the settings have it
     /// listen when not given.
     #[arg(long, global = true, value_name = "URL", value_parser = |text: &str| HttpUrl::try_from(text.to_owned()))]
     url: Option<HttpUrl>,

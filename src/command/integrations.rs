@@ -48,7 +48,7 @@ enum What {
     Show(Name),
     /// Restart one: work in flight gets 5 s to end, and the others notice nothing.
     Restart(Name),
-    /// Have one refuse all work until it is resumed, or the gateway restarted.
+    /// Have one refuse all work but hang-ups until it is resumed, or the gateway restarted.
     Pause(Name),
     /// Let work in again.
     Resume(Name),

@@ -152,7 +152,7 @@ pub(in crate::http) async fn restart_integration(
     restarted.map_or_else(refused, |restarted| HttpResponse::Ok().json(restarted))
 }
 
-/// Has an integration refuse all work with 503 `paused`, until it is resumed or the gateway restarted; what is in flight
+/// Has an integration refuse all work but hang-ups with 503 `paused`, until it is resumed or the gateway restarted; what is in flight
 /// ends as it would. A collector begins no look. Pausing what is paused is as good.
 #[utoipa::path(
     tag = "integrations",

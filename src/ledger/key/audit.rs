@@ -25,7 +25,7 @@ pub enum AuditAction {
     LinksRotated,
     /// An operator had an integration restarted. It is noted as soon as the restart is begun.
     IntegrationRestarted,
-    /// An operator had an integration refuse all work.
+    /// An operator had an integration refuse all work but hang-ups.
     IntegrationPaused,
     /// An operator let work in again.
     IntegrationResumed,
