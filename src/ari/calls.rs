@@ -119,10 +119,11 @@ impl Calls {
     /// same, and keeps it until Asterisk was asked.
     fn record(&self, changed: impl IntoIterator<Item = Call>) {
         for call in changed {
-            self.journal.record(&call);
+            // First, so that whoever reads of its end finds its slot free.
             if call.closed && call.state != CallState::Unknown {
                 self.live.release(call.id);
             }
+            self.journal.record(&call);
         }
     }
 }
