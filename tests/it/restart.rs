@@ -11,7 +11,7 @@ use awc::http::StatusCode;
 use mege_gateway::actor::{Operate as _, State};
 use mege_gateway::ari::Originate;
 use mege_gateway::load::{Attempt, Outcome, Plan, Tally, generate};
-use mege_gateway::simulator::Simulator;
+use mege_gateway::simulator::{AriFault, AriOperation, HowOften, Simulator};
 use mege_gateway::telephony::{Extension, PhoneNumber};
 use tokio::time::{Instant, interval};
 
@@ -142,7 +142,8 @@ fn hold(answers: &Answers, simulator: &Simulator) -> [usize; 3] {
     counts
 }
 
-async fn restart_under_load(rate_per_s: u32, duration_s: u32) {
+/// Says how many calls were not asked for at all, since this machine did not come to it.
+async fn restart_under_load(rate_per_s: u32, duration_s: u32) -> u64 {
     let (a, b) = (simulator().await, simulator().await);
     let (another, mut variables) = (simulated_as("B", &b), simulated(&a));
     variables.extend(another.iter().map(|(name, value)| (name.as_str(), value.clone())));
@@ -150,6 +151,7 @@ async fn restart_under_load(rate_per_s: u32, duration_s: u32) {
     variables.extend([
         ("MEGE__ASTERISK__B__LIMITS__WAITING", "10000".to_owned()),
         ("MEGE__ASTERISK__B__LIMITS__WAIT_MS", "30000".to_owned()),
+        ("MEGE__ASTERISK__B__MAX_LIVE_CALLS", "10000".to_owned()),
     ]);
     let app = Rc::new(TestApp::start(&variables).await);
     app.ready().await;
@@ -159,6 +161,11 @@ async fn restart_under_load(rate_per_s: u32, duration_s: u32) {
         other.health().is_usable().then_some(())
     })
     .await;
+
+    // As of an Asterisk that is further away; on loopback hardly anybody would meet a restart.
+    let far = AriFault::Delay(Duration::from_millis(100));
+    a.asterisk()
+        .fail(AriOperation::Connect, far, HowOften::UntilCleared);
 
     let plan = Plan {
         rate_per_s: NonZeroU32::new(rate_per_s).expect("a rate"),
@@ -190,19 +197,21 @@ async fn restart_under_load(rate_per_s: u32, duration_s: u32) {
     })
     .await;
 
+    let not_sent = [of_a.not_sent(), of_b.not_sent()];
     let [placed, not_placed, unknown] = hold(&told_a, &a);
     let [placed_b, refused_b, unknown_b] = hold(&told_b, &b);
     eprintln!(
         "{} restarts; A: {placed} placed, {not_placed} not placed, {unknown} unknown, {} not sent; \
          B: {placed_b} placed, {} not sent",
         count.get(),
-        of_a.not_sent(),
-        of_b.not_sent(),
+        not_sent[0],
+        not_sent[1],
     );
     assert_eq!((refused_b, unknown_b), (0, 0), "B notices nothing");
     assert_eq!(placed_b as u64, of_b.sent());
+    let restarts = usize::try_from(count.get()).expect("a count");
     assert!(
-        placed > 0 && not_placed > 0,
+        placed > 0 && not_placed > restarts,
         "the restarts were felt, and survived"
     );
     let operator = [r#"actor="asterisk.main""#, r#"reason="operator""#];
@@ -216,6 +225,7 @@ async fn restart_under_load(rate_per_s: u32, duration_s: u32) {
     ] {
         assert_eq!(app.count(name, &of_b).await, 0.0, "{name}");
     }
+    not_sent.iter().sum()
 }
 
 #[actix_rt::test]
@@ -228,5 +238,5 @@ async fn a_restart_under_load_places_no_call_twice_tells_everybody_and_harms_nob
 #[actix_rt::test]
 #[ignore = "takes more than a minute, and the machine for itself"]
 async fn a_minute_of_restarts_with_500_calls_a_second_on_each_asterisk() {
-    restart_under_load(500, 60).await;
+    assert_eq!(restart_under_load(500, 60).await, 0, "not sent");
 }
