@@ -228,11 +228,19 @@ impl<A: Actor<Context = Context<A>>> ActorHandle<A> {
             self.inner.health.clone(),
             tenure.retired.clone(),
         );
-        let reply = match timeout_at(deadline, address.send(ask)).await {
-            Ok(Ok(reply)) => reply,
+        let answer = async {
+            tokio::select! {
+                biased;
+                answer = address.send(ask) => answer.ok(),
+                // It may hang for ever, and whoever waits has better things to do.
+                () = tenure.left_behind.cancelled() => None,
+            }
+        };
+        let reply = match timeout_at(deadline, answer).await {
+            Ok(Some(reply)) => reply,
             // actix says Closed both when the actor is gone and when the work was lost half-way.
-            Ok(Err(_)) if caller.abandon() => Err(AskError::Interrupted),
-            Ok(Err(_)) => Err(self.absence()),
+            Ok(None) if caller.abandon() => Err(AskError::Interrupted),
+            Ok(None) => Err(self.absence()),
             Err(_) => Err(AskError::DeadlineExceeded {
                 begun: caller.abandon(),
             }),

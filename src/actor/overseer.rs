@@ -204,9 +204,10 @@ async fn replace<A: Actor<Context = Context<A>>>(
     restarted
 }
 
-/// Counts a thread that hangs, until it ends after all.
+/// Tells those who wait for a thread that hangs, and counts it until it ends after all.
 fn leave_behind<A: Actor<Context = Context<A>>>(health: &Health, tenure: &Arc<Tenure<A>>) {
     tracing::error!(actor = health.name(), "its thread hangs and is left behind");
+    tenure.left_behind.cancel();
     health.count_blocked_thread();
     let (health, tenure) = (health.clone(), Arc::clone(tenure));
     actix_rt::spawn(async move {

@@ -132,6 +132,40 @@ async fn a_blocked_thread_is_seen_and_left_behind_and_the_others_notice_nothing(
 }
 
 #[actix_rt::test]
+async fn whoever_waits_for_a_thread_that_was_left_behind_is_told_and_it_does_nothing_more() {
+    let (handle, world) = start(Placement::Dedicated);
+    answers(&handle, 0).await;
+    let begun = spawn_ask(&handle, 1, Act::SleepAndAct(SECOND));
+    until("begun", async || world.effects().contains(&1)).await;
+    let blocks = spawn_ask(&handle, 2, Act::Block(9 * SECOND));
+    let in_the_mailbox = spawn_ask(&handle, 3, Act::Answer);
+    unresponsive(&handle).await;
+    handle.restart().await.unwrap();
+    let told = timeout(SECOND, async { tokio::join!(begun, blocks, in_the_mailbox) }).await;
+    let (begun, blocks, waited) = told.expect("long before their deadlines");
+    assert_eq!(begun.unwrap(), Err(AskError::Interrupted));
+    assert!(blocks.unwrap().is_err_and(|error| error.never_begun()));
+    assert!(waited.unwrap().is_err_and(|error| error.never_begun()));
+    timeout(10 * SECOND, async {
+        until("the thread comes back", async || {
+            handle.health().report().blocked_threads == 0
+        })
+        .await;
+        until("its work is dropped", async || {
+            world.working.load(Ordering::SeqCst) == 0
+        })
+        .await;
+    })
+    .await
+    .unwrap();
+    assert_eq!(
+        *world.effects(),
+        HashSet::from([0, 1]),
+        "what was given up had no end"
+    );
+}
+
+#[actix_rt::test]
 async fn a_thread_that_comes_back_is_seen_too() {
     let (handle, _) = start(Placement::Dedicated);
     answers(&handle, 0).await;
