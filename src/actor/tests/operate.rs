@@ -222,6 +222,23 @@ async fn a_paused_actor_refuses_work_and_takes_control_and_stays_so_over_a_resta
 }
 
 #[actix_rt::test]
+async fn who_waits_for_a_permit_when_the_actor_is_paused_does_not_slip_through() {
+    let spawn = how(Placement::Dedicated, limits(1, 8, 60 * SECOND));
+    let (handle, world) = start_with(spawn, |_| (false, false));
+    answers(&handle, 0).await;
+    let busy = spawn_ask(&handle, 1, Act::Sleep(300 * MILLI));
+    until("begun", async || world.effects().contains(&1)).await;
+    let waiting = spawn_ask(&handle, 2, Act::Answer);
+    until("it waits", async || handle.load()[0].waiting == 1).await;
+    assert!(handle.pause());
+    assert!(busy.await.unwrap().is_ok());
+    assert_eq!(waiting.await.unwrap(), Err(AskError::Paused));
+    assert!(!world.effects().contains(&2));
+    assert!(handle.resume());
+    assert!(ask(&handle, 3, Act::Answer).await.is_ok(), "its permit came back");
+}
+
+#[actix_rt::test]
 async fn what_depends_on_an_actor_restarts_with_it_and_not_the_other_way_round() {
     let (store, _) = start(Placement::Current);
     let mut spawn = how(Placement::Current, limits(8, 0, SECOND));
