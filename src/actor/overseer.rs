@@ -190,10 +190,14 @@ async fn replace<A: Actor<Context = Context<A>>>(
     if thread_left_behind {
         leave_behind(health, old);
     }
-    handle.begin_tenure();
-    health.count_restart(RestartReason::Operator);
-    begin(handle);
-    let _ = timeout(BUILD, health.reached(State::Running)).await;
+    if handle.stop_requested().is_cancelled() {
+        health.put(State::Stopped);
+    } else {
+        handle.begin_tenure();
+        health.count_restart(RestartReason::Operator);
+        begin(handle);
+        let _ = timeout(BUILD, health.reached(State::Running)).await;
+    }
     let restarted = Restarted {
         unfinished,
         thread_left_behind,

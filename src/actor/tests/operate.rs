@@ -239,6 +239,23 @@ async fn who_waits_for_a_permit_when_the_actor_is_paused_does_not_slip_through()
 }
 
 #[actix_rt::test]
+async fn what_is_stopped_while_it_is_restarted_is_not_built_again() {
+    let (handle, world) = start(Placement::Dedicated);
+    answers(&handle, 0).await;
+    let slow = spawn_ask(&handle, 1, Act::Sleep(300 * MILLI));
+    until("begun", async || world.effects().contains(&1)).await;
+    let stop = async {
+        handle.health().reached(State::Restarting).await;
+        handle.stop(Instant::now() + SECOND).await;
+    };
+    let (restarted, ()) = tokio::join!(handle.restart(), stop);
+    let _ = slow.await;
+    assert_eq!(restarted.unwrap().state, State::Stopped);
+    assert_eq!(handle.health().report().state, State::Stopped);
+    assert_eq!(world.built.load(Ordering::SeqCst), 1);
+}
+
+#[actix_rt::test]
 async fn what_depends_on_an_actor_restarts_with_it_and_not_the_other_way_round() {
     let (store, _) = start(Placement::Current);
     let mut spawn = how(Placement::Current, limits(8, 0, SECOND));
