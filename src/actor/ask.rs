@@ -248,7 +248,7 @@ impl<M: Request> Ask<M> {
     }
 
     /// As [`run`](Self::run), for work that must record how it ended: it is handed the deadline, keeps it itself,
-    /// and is never dropped half-way.
+    /// and is dropped half-way by nothing but a restart.
     pub fn run_to_end<W, F>(self, work: W) -> ResponseFuture<Reply<M>>
     where
         W: FnOnce(M, Instant) -> F + 'static,
@@ -286,12 +286,13 @@ impl<M: Request> Ask<M> {
             };
             let work = async move { work(message, deadline, permit).await }.instrument(span);
             let reply = tokio::select! {
+                // A thread that hung and comes back does nothing more of which its caller was told that it is over.
                 biased;
+                () = retired.cancelled() => Err(AskError::Interrupted),
                 ended = AssertUnwindSafe(work).catch_unwind() => ended.unwrap_or_else(|panic| {
                     health.count_panic(M::OPERATION, &panic_message(panic.as_ref()));
                     Err(AskError::Interrupted)
                 }),
-                () = retired.cancelled() => Err(AskError::Interrupted),
             };
             if let Some(attempt) = attempt {
                 attempt.settle(judge(&reply));

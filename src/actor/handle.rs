@@ -154,18 +154,24 @@ impl<A: Actor<Context = Context<A>>> ActorHandle<A> {
     ) -> Result<Pass, AskError<E>> {
         // Before the wait, so that nobody waits for what is refused anyway.
         self.fits(tenure, class)?;
-        tenure
-            .gates
-            .pass(class, deadline)
-            .await
-            .map_err(|refused| self.refusal(refused))
+        let pass = tenure.gates.pass(class, deadline).await;
+        let pass = pass.map_err(|refused| self.refusal(refused))?;
+        // It may have been paused meanwhile, or hang.
+        self.stands(class)?;
+        Ok(pass)
     }
 
     fn fits<E>(&self, tenure: &Tenure<A>, class: Class) -> Result<(), AskError<E>> {
+        self.stands(class)?;
+        tenure.gates.check(class).map_err(|refused| self.refusal(refused))
+    }
+
+    /// Whether the actor takes work of a class.
+    fn stands<E>(&self, class: Class) -> Result<(), AskError<E>> {
         match self.inner.health.standing() {
             // To end a call is no work that a pause keeps away.
             (State::Running, true) if class != Class::Hangup => Err(AskError::Paused),
-            (State::Running, _) => tenure.gates.check(class).map_err(|refused| self.refusal(refused)),
+            (State::Running, _) => Ok(()),
             (
                 State::Starting
                 | State::BackingOff
@@ -228,11 +234,19 @@ impl<A: Actor<Context = Context<A>>> ActorHandle<A> {
             self.inner.health.clone(),
             tenure.retired.clone(),
         );
-        let reply = match timeout_at(deadline, address.send(ask)).await {
-            Ok(Ok(reply)) => reply,
+        let answer = async {
+            tokio::select! {
+                biased;
+                answer = address.send(ask) => answer.ok(),
+                // It may hang for ever, and whoever waits has better things to do.
+                () = tenure.left_behind.cancelled() => None,
+            }
+        };
+        let reply = match timeout_at(deadline, answer).await {
+            Ok(Some(reply)) => reply,
             // actix says Closed both when the actor is gone and when the work was lost half-way.
-            Ok(Err(_)) if caller.abandon() => Err(AskError::Interrupted),
-            Ok(Err(_)) => Err(self.absence()),
+            Ok(None) if caller.abandon() => Err(AskError::Interrupted),
+            Ok(None) => Err(self.absence()),
             Err(_) => Err(AskError::DeadlineExceeded {
                 begun: caller.abandon(),
             }),

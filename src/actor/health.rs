@@ -114,7 +114,7 @@ pub struct HealthReport {
     pub detail: serde_json::Value,
     /// Whether the actor says that it can do its work; not before it says so.
     pub usable: bool,
-    /// Since when an operator has it refuse all work; absent when none does.
+    /// Since when an operator has it refuse all work but hang-ups; absent when none does.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub paused_since: Option<Timestamp>,
     /// Threads that were left behind because something in them blocks, and still does.

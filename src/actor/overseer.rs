@@ -190,10 +190,14 @@ async fn replace<A: Actor<Context = Context<A>>>(
     if thread_left_behind {
         leave_behind(health, old);
     }
-    handle.begin_tenure();
-    health.count_restart(RestartReason::Operator);
-    begin(handle);
-    let _ = timeout(BUILD, health.reached(State::Running)).await;
+    if handle.stop_requested().is_cancelled() {
+        health.put(State::Stopped);
+    } else {
+        handle.begin_tenure();
+        health.count_restart(RestartReason::Operator);
+        begin(handle);
+        let _ = timeout(BUILD, health.reached(State::Running)).await;
+    }
     let restarted = Restarted {
         unfinished,
         thread_left_behind,
@@ -204,9 +208,10 @@ async fn replace<A: Actor<Context = Context<A>>>(
     restarted
 }
 
-/// Counts a thread that hangs, until it ends after all.
+/// Tells those who wait for a thread that hangs, and counts it until it ends after all.
 fn leave_behind<A: Actor<Context = Context<A>>>(health: &Health, tenure: &Arc<Tenure<A>>) {
     tracing::error!(actor = health.name(), "its thread hangs and is left behind");
+    tenure.left_behind.cancel();
     health.count_blocked_thread();
     let (health, tenure) = (health.clone(), Arc::clone(tenure));
     actix_rt::spawn(async move {

@@ -22,6 +22,8 @@ pub(super) struct Tenure<A: Actor> {
     address: RwLock<Option<Addr<A>>>,
     /// It is over: what still runs of it ends.
     pub(super) retired: CancellationToken,
+    /// Its thread hangs, and nobody waits for it any more.
+    pub(super) left_behind: CancellationToken,
     /// Its supervisor has ended.
     pub(super) ended: CancellationToken,
     beats: AtomicU64,
@@ -33,6 +35,7 @@ impl<A: Actor> Tenure<A> {
             gates: Gates::new(health.shared_name(), &spawn.limits),
             address: RwLock::new(None),
             retired: CancellationToken::new(),
+            left_behind: CancellationToken::new(),
             ended: CancellationToken::new(),
             beats: AtomicU64::new(0),
         }

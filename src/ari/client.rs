@@ -91,7 +91,7 @@ impl AriClient {
         let limit = self.limit(deadline);
         if limit < Instant::now() + LEAST {
             // It would leave, and nobody would wait for the answer.
-            return Err(AriError::RequestNotSent("too little time was left".to_owned()));
+            return Err(AriError::TooLate);
         }
         let body = json!({
             "endpoint": format!("PJSIP/{}@{}", message.extension, self.settings.trunk),

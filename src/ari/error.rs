@@ -26,6 +26,9 @@ pub enum AriError {
         /// When a new try is worthwhile.
         retry_after: Duration,
     },
+    /// The deadline came before it could be asked. Nothing was sent.
+    #[error("too little time was left to ask Asterisk")]
+    TooLate,
     /// Asterisk has no such channel, or not any more.
     #[error("there is no such call")]
     NoSuchCall,
@@ -57,6 +60,7 @@ impl AriError {
             Self::UnknownTrunk(_) => "unknown_trunk",
             Self::TooManyCalls(_) => "too_many_calls",
             Self::TrunkRate { .. } => "trunk_rate",
+            Self::TooLate => "too_late",
             Self::NoSuchCall => "no_such_call",
             Self::RequestNotSent(_) => "not_sent",
             Self::OutcomeUnknown(_) => "unknown",
@@ -69,7 +73,9 @@ impl AriError {
 impl Judge for AriError {
     fn verdict(&self) -> Verdict {
         match self {
-            Self::NotConnected(_) | Self::TooManyCalls(_) | Self::TrunkRate { .. } => Verdict::Unasked,
+            Self::NotConnected(_) | Self::TooManyCalls(_) | Self::TrunkRate { .. } | Self::TooLate => {
+                Verdict::Unasked
+            }
             // It answered; what it said is about us or about the call.
             Self::Unauthorized | Self::UnknownTrunk(_) | Self::Rejected { .. } | Self::NoSuchCall => {
                 Verdict::Well

@@ -143,6 +143,11 @@ fn too_late(message: &str) -> Failure {
     Failure::new(Code::DeadlineExceeded, message)
 }
 
+/// Of an originate.
+fn too_late_to_send() -> Failure {
+    too_late("the deadline passed before anything was sent").not_placed()
+}
+
 /// An originate: once it has begun, only the PBX's own answer says what became of it.
 impl From<AskError<AriError>> for Failure {
     fn from(error: AskError<AriError>) -> Self {
@@ -152,9 +157,7 @@ impl From<AskError<AriError>> for Failure {
             AskError::Paused => paused().not_placed(),
             AskError::Restarting { retry_after } => restarting(retry_after).not_placed(),
             AskError::Failed => down().not_placed(),
-            AskError::DeadlineExceeded { begun: false } => {
-                too_late("the deadline passed before anything was sent").not_placed()
-            }
+            AskError::DeadlineExceeded { begun: false } => too_late_to_send(),
             AskError::DeadlineExceeded { begun: true } | AskError::Interrupted => Self::outcome_unknown(),
             AskError::Reply(error) => error.into(),
         }
@@ -174,6 +177,7 @@ impl From<AriError> for Failure {
             AriError::TrunkRate { retry_after } => Self::new(Code::TrunkRate, error.to_string())
                 .retry_in(retry_after)
                 .not_placed(),
+            AriError::TooLate => too_late_to_send(),
             AriError::RequestNotSent(_) => {
                 Self::new(Code::RequestNotSent, "the request did not reach Asterisk")
                     .retry_in(AWAY)
@@ -296,7 +300,7 @@ mod tests {
             status: 500,
             message: "Allocation failed".to_owned(),
         };
-        let table: [(AskError<AriError>, Row); 18] = [
+        let table: [(AskError<AriError>, Row); 19] = [
             (
                 AskError::Saturated { retry_after: SECOND },
                 (503, "saturated", true, placed_not, Some(1)),
@@ -340,6 +344,10 @@ mod tests {
                     retry_after: SECOND * 3 / 2,
                 }),
                 (503, "trunk_rate", true, placed_not, Some(2)),
+            ),
+            (
+                AskError::Reply(AriError::TooLate),
+                (504, "deadline_exceeded", true, placed_not, None),
             ),
             (
                 AskError::Reply(AriError::RequestNotSent(words())),

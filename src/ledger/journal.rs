@@ -38,9 +38,17 @@ impl Journal {
         self.0.calls.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes note of a call. Never waits.
+    /// Takes note of a call, unless something newer is known of it: a thread that hung and comes back is behind the one that
+    /// took its place. Never waits.
     pub fn record(&self, call: &Call) {
         let mut calls = self.calls();
+        let known = calls
+            .waiting
+            .get(&call.id)
+            .or_else(|| calls.writing.get(&call.id));
+        if known.is_some_and(|known| known.revision > call.revision) {
+            return;
+        }
         calls.waiting.insert(call.id, call.clone());
         if calls.waiting.len() > CAPACITY {
             // Ids are in the order of time: the first is the oldest.
@@ -164,6 +172,21 @@ mod tests {
         journal.record(&newer);
         assert_eq!(journal.take(10), [newer.clone()]);
         assert_eq!(journal.get(newer.id), Some(newer));
+    }
+
+    #[test]
+    fn what_is_older_takes_the_place_of_nothing() {
+        let journal = Journal::default();
+        let older = call();
+        let newer = Call {
+            revision: older.revision + 1,
+            ..older.clone()
+        };
+        journal.record(&newer);
+        journal.record(&older);
+        assert_eq!(journal.take(10), [newer.clone()]);
+        journal.record(&older);
+        assert_eq!(journal.get(newer.id), Some(newer), "also while it is written");
     }
 
     #[test]

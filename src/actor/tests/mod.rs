@@ -23,11 +23,16 @@ use super::{
 const SECOND: Duration = Duration::from_secs(1);
 const MILLI: Duration = Duration::from_millis(1);
 
+/// Added to a request's number for what it does at its end.
+const LATER: usize = 1_000;
+
 /// What the probe is to do.
 #[derive(Debug, Clone, Copy)]
 enum Act {
     Answer,
     Sleep(Duration),
+    /// Sleeps, and only then does something outside.
+    SleepAndAct(Duration),
     Block(Duration),
     PanicInHandler,
     PanicInWork,
@@ -127,13 +132,16 @@ impl Handler<Ask<Do>> for Probe {
                 panic!("in the handler");
             }
             Act::StopItself => ctx.stop(),
-            Act::Answer | Act::Sleep(_) | Act::Refuse(_) | Act::PanicInWork => {}
+            Act::Answer | Act::Sleep(_) | Act::SleepAndAct(_) | Act::Refuse(_) | Act::PanicInWork => {}
         }
         let world = Arc::clone(&self.world);
         ask.run(move |Do(number, act), _| async move {
             let _working = world.begin(number);
-            if let Act::Sleep(time) = act {
+            if let Act::Sleep(time) | Act::SleepAndAct(time) = act {
                 sleep(time).await;
+            }
+            if let Act::SleepAndAct(_) = act {
+                world.effects().insert(LATER + number);
             }
             assert!(!matches!(act, Act::PanicInWork), "in the work");
             if let Act::Refuse(verdict) = act {

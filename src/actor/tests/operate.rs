@@ -132,6 +132,40 @@ async fn a_blocked_thread_is_seen_and_left_behind_and_the_others_notice_nothing(
 }
 
 #[actix_rt::test]
+async fn whoever_waits_for_a_thread_that_was_left_behind_is_told_and_it_does_nothing_more() {
+    let (handle, world) = start(Placement::Dedicated);
+    answers(&handle, 0).await;
+    let begun = spawn_ask(&handle, 1, Act::SleepAndAct(SECOND));
+    until("begun", async || world.effects().contains(&1)).await;
+    let blocks = spawn_ask(&handle, 2, Act::Block(9 * SECOND));
+    let in_the_mailbox = spawn_ask(&handle, 3, Act::Answer);
+    unresponsive(&handle).await;
+    handle.restart().await.unwrap();
+    let told = timeout(SECOND, async { tokio::join!(begun, blocks, in_the_mailbox) }).await;
+    let (begun, blocks, waited) = told.expect("long before their deadlines");
+    assert_eq!(begun.unwrap(), Err(AskError::Interrupted));
+    assert!(blocks.unwrap().is_err_and(|error| error.never_begun()));
+    assert!(waited.unwrap().is_err_and(|error| error.never_begun()));
+    timeout(10 * SECOND, async {
+        until("the thread comes back", async || {
+            handle.health().report().blocked_threads == 0
+        })
+        .await;
+        until("its work is dropped", async || {
+            world.working.load(Ordering::SeqCst) == 0
+        })
+        .await;
+    })
+    .await
+    .unwrap();
+    assert_eq!(
+        *world.effects(),
+        HashSet::from([0, 1]),
+        "what was given up had no end"
+    );
+}
+
+#[actix_rt::test]
 async fn a_thread_that_comes_back_is_seen_too() {
     let (handle, _) = start(Placement::Dedicated);
     answers(&handle, 0).await;
@@ -185,6 +219,40 @@ async fn a_paused_actor_refuses_work_and_takes_control_and_stays_so_over_a_resta
     assert!(handle.resume() && !handle.resume());
     assert!(ask(&handle, 4, Act::Answer).await.is_ok());
     assert_eq!(*world.effects(), HashSet::from([0, 2, 4]));
+}
+
+#[actix_rt::test]
+async fn who_waits_for_a_permit_when_the_actor_is_paused_does_not_slip_through() {
+    let spawn = how(Placement::Dedicated, limits(1, 8, 60 * SECOND));
+    let (handle, world) = start_with(spawn, |_| (false, false));
+    answers(&handle, 0).await;
+    let busy = spawn_ask(&handle, 1, Act::Sleep(300 * MILLI));
+    until("begun", async || world.effects().contains(&1)).await;
+    let waiting = spawn_ask(&handle, 2, Act::Answer);
+    until("it waits", async || handle.load()[0].waiting == 1).await;
+    assert!(handle.pause());
+    assert!(busy.await.unwrap().is_ok());
+    assert_eq!(waiting.await.unwrap(), Err(AskError::Paused));
+    assert!(!world.effects().contains(&2));
+    assert!(handle.resume());
+    assert!(ask(&handle, 3, Act::Answer).await.is_ok(), "its permit came back");
+}
+
+#[actix_rt::test]
+async fn what_is_stopped_while_it_is_restarted_is_not_built_again() {
+    let (handle, world) = start(Placement::Dedicated);
+    answers(&handle, 0).await;
+    let slow = spawn_ask(&handle, 1, Act::Sleep(300 * MILLI));
+    until("begun", async || world.effects().contains(&1)).await;
+    let stop = async {
+        handle.health().reached(State::Restarting).await;
+        handle.stop(Instant::now() + SECOND).await;
+    };
+    let (restarted, ()) = tokio::join!(handle.restart(), stop);
+    let _ = slow.await;
+    assert_eq!(restarted.unwrap().state, State::Stopped);
+    assert_eq!(handle.health().report().state, State::Stopped);
+    assert_eq!(world.built.load(Ordering::SeqCst), 1);
 }
 
 #[actix_rt::test]

@@ -95,6 +95,7 @@ fn outcome(placed: &Result<Option<Channel>, AriError>) -> Outcome {
             | AriError::NotConnected(_)
             | AriError::TooManyCalls(_)
             | AriError::TrunkRate { .. }
+            | AriError::TooLate
             | AriError::NoSuchCall),
         ) => Outcome::NotSent(error.to_string()),
         Err(

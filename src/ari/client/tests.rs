@@ -5,6 +5,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 
 use super::*;
+use crate::actor::{Judge as _, Verdict};
 use crate::telephony::{Extension, PhoneNumber};
 
 /// A client of an Asterisk on this port.
@@ -121,7 +122,12 @@ async fn with_no_time_left_nothing_is_sent() {
     };
     let deadline = Instant::now() + LEAST / 2;
     let placed = client.originate(CallId::mint(), &message, deadline).await;
-    assert!(matches!(placed, Err(AriError::RequestNotSent(_))), "{placed:?}");
+    let error = placed.unwrap_err();
+    assert_eq!(
+        (&error, error.verdict()),
+        (&AriError::TooLate, Verdict::Unasked),
+        "which says nothing of Asterisk"
+    );
     let connected = tokio::time::timeout(LEAST, listener.accept()).await;
     assert!(connected.is_err(), "nobody came");
 }

@@ -36,9 +36,10 @@ impl Failure {
                     away(Code::RequestNotSent, "the request did not reach Asterisk")
                 }
                 AriError::Unauthorized => Self::new(Code::CredentialsRefused, error.to_string()),
-                // The last three are never a hang-up's.
+                // The others are never a hang-up's.
                 AriError::Rejected { .. }
                 | AriError::UnknownTrunk(_)
+                | AriError::TooLate
                 | AriError::TooManyCalls(_)
                 | AriError::TrunkRate { .. } => Self::new(Code::Rejected, "Asterisk refused to hang up"),
             },

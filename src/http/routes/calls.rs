@@ -12,7 +12,7 @@ use crate::ledger::CallId;
 error_responses! {
     /// What can become of a hang-up.
     HangupErrors, problem_responses, [
-        NotFound, CredentialsRefused, Rejected, Saturated, CircuitOpen, Paused, Restarting, Failed, Interrupted,
+        NotFound, CredentialsRefused, Rejected, Saturated, CircuitOpen, Restarting, Failed, Interrupted,
         NotConnected, RequestNotSent, DeadlineExceeded,
     ]
 }
