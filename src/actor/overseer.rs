@@ -86,7 +86,16 @@ fn begin<A: Actor<Context = Context<A>>>(handle: &ActorHandle<A>) -> Arc<Tenure<
             actix_rt::spawn(whole());
         }
         Placement::Dedicated => {
-            let arbiter = Arbiter::new();
+            let arbiter = match Arbiter::try_new() {
+                Ok(arbiter) => arbiter,
+                Err(error) => {
+                    tracing::error!(actor = handle.name(), %error, "no thread for it can be had");
+                    // As one whose supervisor died: down until an operator tries again.
+                    handle.health().put(State::Failed);
+                    tenure.ended.cancel();
+                    return tenure;
+                }
+            };
             let thread = arbiter.handle();
             arbiter.spawn_fn(move || {
                 actix_rt::spawn(async move {
