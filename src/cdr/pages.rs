@@ -43,7 +43,7 @@ pub(super) async fn search(
     let (pages, rest) = mpsc::channel(PAGES_AHEAD + 1);
     if !reading.ended() {
         let Ok(place) = long_answers.try_acquire_owned() else {
-            return Err(StoreError::PoolTimeout);
+            return Err(StoreError::TooManyAnswers);
         };
         let feed = async move {
             let _held = (permit, place);

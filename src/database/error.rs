@@ -8,6 +8,9 @@ pub enum StoreError {
     /// No connection became free in time.
     #[error("the store's connections are all in use")]
     PoolTimeout,
+    /// As many answers of more than one page wait for their readers as may.
+    #[error("too many long answers are being read")]
+    TooManyAnswers,
     /// The store is not open, so it was not asked.
     #[error("the store is not open: {0}")]
     NotOpen(String),
@@ -27,8 +30,8 @@ impl Judge for StoreError {
         match self {
             Self::NotOpen(_) => Verdict::Unasked,
             Self::PoolTimeout | Self::Unavailable(_) => Verdict::Unwell,
-            // It answered: one statement or one row that is wrong must not close it to all others.
-            Self::Query(_) | Self::Decode(_) => Verdict::Well,
+            // It answered: one statement or one row that is wrong, or readers that are slow, must not close it to all others.
+            Self::Query(_) | Self::Decode(_) | Self::TooManyAnswers => Verdict::Well,
         }
     }
 }

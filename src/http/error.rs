@@ -237,7 +237,9 @@ impl From<AskError<KeyError>> for Failure {
                 KeyError::TooMany => Self::new(Code::TooManyKeys, error.to_string()),
                 KeyError::Unknown => Self::new(Code::NotFound, error.to_string()),
                 KeyError::NoRandomness => Self::new(Code::InternalError, error.to_string()),
-                KeyError::Store(StoreError::PoolTimeout) => saturated(Duration::from_secs(1)),
+                KeyError::Store(StoreError::PoolTimeout | StoreError::TooManyAnswers) => {
+                    saturated(Duration::from_secs(1))
+                }
                 KeyError::Store(StoreError::NotOpen(_) | StoreError::Unavailable(_)) => unsure(),
                 KeyError::Store(StoreError::Query(_)) => Self::new(Code::StoreFailed, "the ledger failed"),
                 KeyError::Store(StoreError::Decode(_)) => Self::new(
@@ -252,7 +254,7 @@ impl From<AskError<KeyError>> for Failure {
 impl From<StoreError> for Failure {
     fn from(error: StoreError) -> Self {
         match error {
-            StoreError::PoolTimeout => saturated(Duration::from_secs(1)),
+            StoreError::PoolTimeout | StoreError::TooManyAnswers => saturated(Duration::from_secs(1)),
             StoreError::NotOpen(_) | StoreError::Unavailable(_) => {
                 Self::new(Code::StoreUnavailable, "the CDR store is not available").retry_in(AWAY)
             }
@@ -379,7 +381,7 @@ mod tests {
     #[test]
     fn a_read_that_failed_may_be_repeated_unless_the_store_is_broken() {
         let words = || "relation cdr does not exist".to_owned();
-        let table: [(AskError<StoreError>, Row); 12] = [
+        let table: [(AskError<StoreError>, Row); 13] = [
             (
                 AskError::Saturated { retry_after: SECOND },
                 (503, "saturated", true, None, Some(1)),
@@ -405,6 +407,10 @@ mod tests {
             (AskError::Interrupted, (503, "interrupted", true, None, Some(1))),
             (
                 AskError::Reply(StoreError::PoolTimeout),
+                (503, "saturated", true, None, Some(1)),
+            ),
+            (
+                AskError::Reply(StoreError::TooManyAnswers),
                 (503, "saturated", true, None, Some(1)),
             ),
             (

@@ -277,6 +277,30 @@ async fn a_reader_that_dawdles_is_told_that_it_got_half_an_answer() {
 }
 
 #[actix_rt::test]
+async fn long_answers_that_are_too_many_are_refused_and_keep_nobody_else_out() {
+    let database = Database::sqlite();
+    let handle = with_legs(&database, 4_000).await;
+    let places = Limits::default().in_flight / 2;
+    let mut held = Vec::new();
+    for _ in 0..places {
+        held.push(search(&handle).await);
+    }
+    for _ in 0..10 {
+        let refused = search_after(&handle, "0").await;
+        let expected = AskError::Reply(StoreError::TooManyAnswers);
+        assert_eq!(
+            refused.map(|_| ()),
+            Err(expected),
+            "the store is well all the same"
+        );
+    }
+    assert!(last_call_id(&handle).await.is_ok());
+    drop(held);
+    permits_return(&handle).await;
+    search(&handle).await;
+}
+
+#[actix_rt::test]
 async fn a_store_that_fails_half_way_ends_the_answer_with_its_error() {
     let database = Database::sqlite();
     let handle = with_legs(&database, 4_000).await;

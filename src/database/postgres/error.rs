@@ -48,7 +48,7 @@ impl From<PoolError> for StoreError {
                 Self::Query(text) | Self::NotOpen(text) | Self::Unavailable(text) | Self::Decode(text) => {
                     text
                 }
-                Self::PoolTimeout => return Self::PoolTimeout,
+                error @ (Self::PoolTimeout | Self::TooManyAnswers) => return error,
             }),
             PoolError::Timeout(TimeoutType::Create | TimeoutType::Recycle) => {
                 Self::Unavailable("no connection in time".to_owned())
