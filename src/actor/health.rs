@@ -300,10 +300,10 @@ impl Health {
         self.report.send_modify(|report| report.enter(state));
     }
 
-    /// Goes from one state to another, unless it is in a third one.
-    pub(super) fn exchange(&self, from: State, to: State) -> bool {
+    /// Goes from one of some states to another, unless it is in none of those.
+    pub(super) fn exchange(&self, from: &[State], to: State) -> bool {
         self.report.send_if_modified(|report| {
-            let fits = report.state == from;
+            let fits = from.contains(&report.state);
             if fits {
                 report.enter(to);
             }

@@ -150,13 +150,21 @@ async fn oversee<A: Actor<Context = Context<A>>>(
     }
 }
 
+/// The states in which the actor's thread has something to do for it.
+const AT_WORK: [State; 4] = [
+    State::Starting,
+    State::Running,
+    State::BackingOff,
+    State::Restarting,
+];
+
 fn look(health: &Health, hangs: bool) {
-    if hangs && health.exchange(State::Running, State::Unresponsive) {
+    if hangs && health.exchange(&AT_WORK, State::Unresponsive) {
         tracing::error!(
             actor = health.name(),
             "its thread shows no life: something in it blocks; an operator can restart it"
         );
-    } else if !hangs && health.exchange(State::Unresponsive, State::Running) {
+    } else if !hangs && health.exchange(&[State::Unresponsive], State::Running) {
         tracing::warn!(actor = health.name(), "its thread lives again");
     }
 }

@@ -99,6 +99,10 @@ async fn run_once<A: Actor<Context = Context<A>>>(
         Ok(actor) => actor,
         Err(panic) => return Ended::Panicked(panic_message(panic.as_ref())),
     };
+    // It may have taken so long that another has the place.
+    if tenure.retired.is_cancelled() {
+        return Ended::Retired;
+    }
     let mut context = Context::new();
     context.set_mailbox_capacity(tenure.gates.permits() + MAILBOX_HEADROOM);
     let address = context.address();

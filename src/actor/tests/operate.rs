@@ -166,6 +166,22 @@ async fn whoever_waits_for_a_thread_that_was_left_behind_is_told_and_it_does_not
 }
 
 #[actix_rt::test]
+async fn an_actor_whose_making_blocks_is_seen_too() {
+    let make = |life| {
+        if life == 0 {
+            std::thread::sleep(12 * SECOND);
+        }
+        (false, false)
+    };
+    let (handle, _) = start_with(how(Placement::Dedicated, limits(8, 0, SECOND)), make);
+    unresponsive(&handle).await;
+    assert_eq!(ask(&handle, 0, Act::Answer).await, Err(AskError::Failed));
+    let restarted = handle.restart().await.unwrap();
+    assert!(restarted.thread_left_behind && restarted.state == State::Running);
+    assert!(ask(&handle, 1, Act::Answer).await.is_ok());
+}
+
+#[actix_rt::test]
 async fn a_thread_that_comes_back_is_seen_too() {
     let (handle, _) = start(Placement::Dedicated);
     answers(&handle, 0).await;
