@@ -32,7 +32,7 @@ enum Act {
     Answer,
     Sleep(Duration),
     /// Sleeps, and only then does something outside.
-    SleepAndAct(Duration),
+    SleepFirst(Duration),
     Block(Duration),
     PanicInHandler,
     PanicInWork,
@@ -132,15 +132,15 @@ impl Handler<Ask<Do>> for Probe {
                 panic!("in the handler");
             }
             Act::StopItself => ctx.stop(),
-            Act::Answer | Act::Sleep(_) | Act::SleepAndAct(_) | Act::Refuse(_) | Act::PanicInWork => {}
+            Act::Answer | Act::Sleep(_) | Act::SleepFirst(_) | Act::Refuse(_) | Act::PanicInWork => {}
         }
         let world = Arc::clone(&self.world);
         ask.run(move |Do(number, act), _| async move {
             let _working = world.begin(number);
-            if let Act::Sleep(time) | Act::SleepAndAct(time) = act {
+            if let Act::Sleep(time) | Act::SleepFirst(time) = act {
                 sleep(time).await;
             }
-            if let Act::SleepAndAct(_) = act {
+            if let Act::SleepFirst(_) = act {
                 world.effects().insert(LATER + number);
             }
             assert!(!matches!(act, Act::PanicInWork), "in the work");

@@ -135,7 +135,7 @@ async fn a_blocked_thread_is_seen_and_left_behind_and_the_others_notice_nothing(
 async fn whoever_waits_for_a_thread_that_was_left_behind_is_told_and_it_does_nothing_more() {
     let (handle, world) = start(Placement::Dedicated);
     answers(&handle, 0).await;
-    let begun = spawn_ask(&handle, 1, Act::SleepAndAct(SECOND));
+    let begun = spawn_ask(&handle, 1, Act::SleepFirst(SECOND));
     until("begun", async || world.effects().contains(&1)).await;
     let blocks = spawn_ask(&handle, 2, Act::Block(9 * SECOND));
     let in_the_mailbox = spawn_ask(&handle, 3, Act::Answer);
