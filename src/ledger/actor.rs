@@ -7,7 +7,7 @@ use actix::fut::WrapFuture as _;
 use actix::{Actor, ActorFutureExt as _, AsyncContext as _, Context, Handler};
 use serde::Serialize;
 use tokio::sync::OnceCell;
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
 use uuid::Uuid;
 
 use super::call::Call;
@@ -15,7 +15,9 @@ use super::journal::{Journal, overlay};
 use super::key::{AuditLog, Keeper, KeyRing};
 use super::messages::{Flush, GetCall, GetInstance, ListOpenCalls};
 use super::store::{self, LedgerStore};
-use crate::actor::{self, ActorHandle, Ask, Backoff, Class, Health, Placement, Reply, RestartPolicy, Spawn};
+use crate::actor::{
+    self, ActorHandle, Ask, AskError, Backoff, Class, Health, Placement, Reply, RestartPolicy, Spawn,
+};
 use crate::database::StoreError;
 use crate::metric;
 use crate::settings::StoreSettings;
@@ -31,6 +33,9 @@ const RETRY: Backoff = Backoff::constant(Duration::from_millis(50), Duration::fr
 
 /// How long the ledger may lie idle before it is looked at.
 const PROBE: Duration = Duration::from_secs(5);
+
+/// Between two looks for an actor that is being built again.
+const MOMENT: Duration = Duration::from_millis(20);
 
 /// A handle to the ledger.
 pub type LedgerHandle = ActorHandle<LedgerActor>;
@@ -94,6 +99,24 @@ pub fn spawn(settings: LedgerSettings, placement: Placement) -> LedgerHandle {
             health: health.clone(),
         }
     })
+}
+
+/// Waits until everything that was recorded is on disk, also where the actor has to be built again first.
+///
+/// # Errors
+/// As [`ActorHandle::control`].
+///
+/// # Cancel safety
+/// Safe: nothing but waiting.
+pub async fn flush(ledger: &LedgerHandle, deadline: Instant) -> Result<(), AskError<StoreError>> {
+    loop {
+        match ledger.control(Flush, deadline).await {
+            Err(AskError::Restarting { .. } | AskError::Interrupted) if Instant::now() < deadline => {
+                sleep(MOMENT).await;
+            }
+            ended => return ended,
+        }
+    }
 }
 
 impl std::fmt::Debug for LedgerActor {
@@ -283,6 +306,7 @@ mod tests {
     use async_trait::async_trait;
 
     use super::*;
+    use crate::actor::{Drill, State};
     use crate::ledger::call::CallId;
     use crate::ledger::call::tests::call;
 
@@ -320,6 +344,31 @@ mod tests {
         async fn instance(&self, _: &str, proposal: &str) -> Result<String, StoreError> {
             Ok(proposal.to_owned())
         }
+    }
+
+    #[actix_rt::test]
+    async fn what_waits_is_written_also_by_a_ledger_that_just_failed() {
+        let folder = tempfile::tempdir().unwrap();
+        let url = format!("sqlite:{}", folder.path().join("mege.db").display());
+        let store = serde_json::json!({ "url": url, "connections": 2, "timeout_ms": 5_000, "limits": {} });
+        let journal = Journal::default();
+        let settings = LedgerSettings {
+            store: serde_json::from_value(store).unwrap(),
+            journal: journal.clone(),
+            keys: KeyRing::default(),
+            audit: AuditLog::default(),
+            audit_keep_days: 1,
+            host: "test".to_owned(),
+        };
+        let ledger = spawn(settings, Placement::Current);
+        ledger.health().became_usable().await;
+        ledger.drill(Drill::Panic);
+        ledger.health().reached(State::BackingOff).await;
+        journal.record(&call());
+        flush(&ledger, Instant::now() + Duration::from_secs(10))
+            .await
+            .unwrap();
+        assert_eq!(journal.len(), 0);
     }
 
     #[actix_rt::test]

@@ -47,7 +47,7 @@ impl Request for GetInstance {
 
 /// Request: answer once everything that was recorded is on disk.
 #[derive(Debug, Clone, Copy)]
-pub struct Flush;
+pub(super) struct Flush;
 
 impl Request for Flush {
     type Reply = ();

@@ -7,8 +7,8 @@ pub mod key;
 mod messages;
 mod store;
 
-pub use actor::{LedgerActor, LedgerHandle, LedgerSettings, spawn};
+pub use actor::{LedgerActor, LedgerHandle, LedgerSettings, flush, spawn};
 pub use call::{Call, CallId, CallState, Leg};
 pub use journal::Journal;
-pub use messages::{Flush, GetCall, GetInstance, ListOpenCalls};
+pub use messages::{GetCall, GetInstance, ListOpenCalls};
 pub use store::{ledger_schema, migrate_ledger};

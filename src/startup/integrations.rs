@@ -14,7 +14,7 @@ use crate::actor::{Board, Operate, Placement, State};
 use crate::ari::{self, AriHandle, AriSettings, Leave, Nodes, Trunk};
 use crate::cdr::collector::{self, CollectorHandle};
 use crate::cdr::digest;
-use crate::ledger::Flush;
+use crate::ledger;
 use crate::pac::{self, PacHandle};
 use crate::recordings::{self, RecordingHandle};
 use crate::settings::{RecordingPath, Settings};
@@ -141,7 +141,7 @@ impl Integrations {
             join_all(self.recordings.values().map(|handle| handle.stop(deadline))),
         );
         let deadline = Instant::now() + STORE_PATIENCE;
-        if let Err(error) = self.stores.ledger.control(Flush, deadline).await {
+        if let Err(error) = ledger::flush(&self.stores.ledger, deadline).await {
             tracing::warn!(%error, "what became of the latest calls is not in the ledger");
         }
         join!(self.stores.ledger.stop(deadline), self.stores.cdr.stop(deadline));
