@@ -181,6 +181,8 @@ impl Peers {
         let variables = [
             ("MEGE__LOG__FILTER", "warn"),
             ("MEGE__ASTERISK__MAIN__LIMITS__IN_FLIGHT", in_flight.as_str()),
+            // More than a run can place: how many live at once is Asterisk's part here.
+            ("MEGE__ASTERISK__MAIN__MAX_LIVE_CALLS", "100000"),
         ];
         let gateway = Gateway::start(self.folder.path(), &at, &variables);
         let (url, key) = (gateway.make_call(), gateway.key.clone());
