@@ -8,10 +8,6 @@ use mege_gateway::cli::{Cli, Command, Faults};
 use mege_gateway::command::{self, CommandError};
 use mege_gateway::startup::StartError;
 
-/// Each request makes and drops hundreds of small things, on several threads.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 #[actix_web::main]
 async fn main() -> ExitCode {
     let cli = Cli::parse();
