@@ -328,7 +328,7 @@ impl AriActor {
     }
 
     fn event(&mut self, frame: &[u8]) {
-        match serde_json::from_slice::<Event>(frame) {
+        match Event::parse(frame) {
             Ok(Event::ApplicationReplaced) => {
                 tracing::error!(
                     actor = self.health.name(),

@@ -1,6 +1,7 @@
 //! The calls of one Asterisk's actor: each with its slot among those that live, followed to its end, and told to the ledger.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use tokio::time::Instant;
@@ -67,7 +68,7 @@ impl Calls {
         self.live.take(id)?;
         let Originate { extension, number } = request;
         let call = self.tracker.begin(id, extension, number, at);
-        self.journal.record(&call);
+        self.journal.record(call);
         Ok(id)
     }
 
@@ -117,13 +118,13 @@ impl Calls {
 
     /// Takes note of what became of calls. One that is over gives its slot back; one that stayed unknown may live all the
     /// same, and keeps it until Asterisk was asked.
-    fn record(&self, changed: impl IntoIterator<Item = Call>) {
+    fn record(&self, changed: impl IntoIterator<Item = Arc<Call>>) {
         for call in changed {
             // First, so that whoever reads of its end finds its slot free.
             if call.closed && call.state != CallState::Unknown {
                 self.live.release(call.id);
             }
-            self.journal.record(&call);
+            self.journal.record(call);
         }
     }
 }

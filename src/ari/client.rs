@@ -1,5 +1,6 @@
 //! ARI's REST interface, as far as the gateway uses it.
 
+use std::rc::Rc;
 use std::time::Duration;
 
 use awc::error::{ConnectError, SendRequestError};
@@ -8,6 +9,7 @@ use awc::{Client, ClientRequest, Connector};
 use bytes::Bytes;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use secrecy::ExposeSecret as _;
+use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use tokio::time::{Instant, timeout_at};
@@ -51,11 +53,24 @@ pub(super) const UNWANTED: [&str; 9] = [
     "DeviceStateChanged",
 ];
 
+/// What Asterisk is told of a call to place. Times are in seconds.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Placing<'a> {
+    endpoint: String,
+    extension: &'a str,
+    context: String,
+    caller_id: &'a str,
+    timeout: u32,
+}
+
 /// A client of one Asterisk. It belongs to the thread it was made on.
 #[derive(Clone)]
 pub(super) struct AriClient {
     client: Client,
-    settings: AsteriskSettings,
+    settings: Rc<AsteriskSettings>,
+    /// Where ARI is, such as `http://127.0.0.1:8088/ari`.
+    url: Rc<str>,
 }
 
 impl AriClient {
@@ -73,7 +88,8 @@ impl AriClient {
             .finish();
         Self {
             client,
-            settings: settings.clone(),
+            url: settings.ari_url().into(),
+            settings: Rc::new(settings.clone()),
         }
     }
 
@@ -93,13 +109,13 @@ impl AriClient {
             // It would leave, and nobody would wait for the answer.
             return Err(AriError::TooLate);
         }
-        let body = json!({
-            "endpoint": format!("PJSIP/{}@{}", message.extension, self.settings.trunk),
-            "extension": message.number.as_str(),
-            "context": self.settings.context.to_string(),
-            "callerId": message.number.as_str(),
-            "timeout": self.settings.ring_timeout_s,
-        });
+        let body = Placing {
+            endpoint: format!("PJSIP/{}@{}", message.extension, self.settings.trunk),
+            extension: message.number.as_str(),
+            context: self.settings.context.to_string(),
+            caller_id: message.number.as_str(),
+            timeout: self.settings.ring_timeout_s,
+        };
         let request = self
             .request(Method::POST, &["channels", &call.to_string()])
             .send_json(&body);
@@ -111,9 +127,11 @@ impl AriClient {
         // The status is the answer. The body only helps to explain a refusal, and to keep the connection.
         let body = timeout_at(limit, answer.body().limit(MAX_ANSWER)).await;
         let body = body.ok().and_then(Result::ok).unwrap_or_default();
+        if status.is_success() {
+            return Ok(serde_json::from_slice(&body).ok());
+        }
         let message = words(&body);
         match status {
-            status if status.is_success() => Ok(serde_json::from_slice(&body).ok()),
             StatusCode::UNAUTHORIZED => Err(AriError::Unauthorized),
             // Asterisk's own 500 for an originate; any other may come from something in between that gave up.
             StatusCode::INTERNAL_SERVER_ERROR if message == "Allocation failed" => Err(AriError::Rejected {
@@ -258,7 +276,7 @@ impl AriClient {
     }
 
     fn request(&self, method: Method, path: &[&str]) -> ClientRequest {
-        let mut url = self.settings.ari_url();
+        let mut url = self.url.to_string();
         for segment in path {
             url.push('/');
             url.extend(utf8_percent_encode(segment, SEGMENT));

@@ -1,6 +1,7 @@
 //! ARI's events and resources, as far as the gateway looks at them (Asterisk's `rest-api/api-docs/*.json`).
 
 use serde::Deserialize;
+use serde_json::from_slice;
 
 use crate::telephony::HangupCause;
 
@@ -57,8 +58,7 @@ pub(super) enum DialStatus {
 }
 
 /// An event, by ARI's own names.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(tag = "type")]
+#[derive(Debug, Clone)]
 pub(super) enum Event {
     ChannelCreated {
         channel: Channel,
@@ -83,8 +83,89 @@ pub(super) enum Event {
     /// Another socket took our application over.
     ApplicationReplaced,
     /// Of no concern here.
+    Other,
+}
+
+#[derive(Deserialize)]
+struct Typed {
+    #[serde(rename = "type")]
+    kind: Kind,
+}
+
+#[derive(Deserialize)]
+enum Kind {
+    ChannelCreated,
+    ChannelStateChange,
+    Dial,
+    ChannelEnteredBridge,
+    ChannelDestroyed,
+    ApplicationReplaced,
     #[serde(other)]
     Other,
+}
+
+#[derive(Deserialize)]
+struct OfChannel {
+    channel: Channel,
+}
+
+#[derive(Deserialize)]
+struct OfDial {
+    caller: Option<Channel>,
+    peer: Channel,
+    dialstatus: DialStatus,
+}
+
+#[derive(Deserialize)]
+struct OfBridge {
+    bridge: Bridge,
+    channel: Channel,
+}
+
+#[derive(Deserialize)]
+struct OfEnd {
+    cause: HangupCause,
+    channel: Channel,
+}
+
+impl Event {
+    /// Reads a frame: its type first, and then only what is needed of that. An enum that serde tells apart by a field would
+    /// keep every value of every event until it has seen that field.
+    pub(super) fn parse(frame: &[u8]) -> serde_json::Result<Self> {
+        let Typed { kind } = from_slice(frame)?;
+        Ok(match kind {
+            Kind::ChannelCreated => {
+                let OfChannel { channel } = from_slice(frame)?;
+                Self::ChannelCreated { channel }
+            }
+            Kind::ChannelStateChange => {
+                let OfChannel { channel } = from_slice(frame)?;
+                Self::ChannelStateChange { channel }
+            }
+            Kind::Dial => {
+                let OfDial {
+                    caller,
+                    peer,
+                    dialstatus,
+                } = from_slice(frame)?;
+                Self::Dial {
+                    caller,
+                    peer,
+                    dialstatus,
+                }
+            }
+            Kind::ChannelEnteredBridge => {
+                let OfBridge { bridge, channel } = from_slice(frame)?;
+                Self::ChannelEnteredBridge { bridge, channel }
+            }
+            Kind::ChannelDestroyed => {
+                let OfEnd { cause, channel } = from_slice(frame)?;
+                Self::ChannelDestroyed { cause, channel }
+            }
+            Kind::ApplicationReplaced => Self::ApplicationReplaced,
+            Kind::Other => Self::Other,
+        })
+    }
 }
 
 #[cfg(test)]
@@ -92,7 +173,7 @@ mod tests {
     use super::*;
 
     fn parse(text: &str) -> Event {
-        serde_json::from_str(text).unwrap()
+        Event::parse(text.as_bytes()).unwrap()
     }
 
     #[test]

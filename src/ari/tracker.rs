@@ -7,6 +7,7 @@
 mod reconcile;
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -30,7 +31,8 @@ pub(super) struct CallTracker {
 
 #[derive(Debug)]
 struct Tracked {
-    call: Call,
+    /// The journal may hold it as it was: a change is then made to a copy.
+    call: Arc<Call>,
     /// When Asterisk, or the end of the request, last said something of the call; none while the request is under
     /// way. A snapshot that was asked for earlier says nothing about what it does not show.
     heard_at: Option<Instant>,
@@ -104,7 +106,7 @@ impl CallTracker {
             self.channels.insert(call.id.to_string(), call.id);
             let heard_at = if call.legs.is_empty() { settled_at } else { now };
             self.calls.entry(call.id).or_insert(Tracked {
-                call,
+                call: Arc::new(call),
                 heard_at: Some(heard_at),
             });
         }
@@ -117,8 +119,8 @@ impl CallTracker {
         extension: &Extension,
         number: &PhoneNumber,
         at: Timestamp,
-    ) -> Call {
-        let call = Call {
+    ) -> Arc<Call> {
+        let call = Arc::new(Call {
             id,
             integration: self.integration.clone(),
             instance: self.instance.clone(),
@@ -135,12 +137,12 @@ impl CallTracker {
             cause: None,
             error: None,
             legs: Vec::new(),
-        };
+        });
         self.channels.insert(call.id.to_string(), call.id);
         self.calls.insert(
             call.id,
             Tracked {
-                call: call.clone(),
+                call: Arc::clone(&call),
                 heard_at: None,
             },
         );
@@ -154,7 +156,7 @@ impl CallTracker {
         outcome: Outcome,
         at: Timestamp,
         now: Instant,
-    ) -> Option<Call> {
+    ) -> Option<Arc<Call>> {
         let tracked = self.calls.get_mut(&id)?;
         tracked.heard_at = Some(now);
         let seen = tracked.call.state != CallState::Sent || !tracked.call.legs.is_empty();
@@ -169,17 +171,18 @@ impl CallTracker {
             Outcome::Rejected(error) => (CallState::Rejected, error),
             Outcome::NotSent(error) => (CallState::Failed, error),
         };
-        tracked.call.state = state;
-        tracked.call.error = Some(error);
+        let call = Arc::make_mut(&mut tracked.call);
+        call.state = state;
+        call.error = Some(error);
         if state != CallState::Unknown {
-            tracked.call.ended_at = Some(at);
-            tracked.call.closed = true;
+            call.ended_at = Some(at);
+            call.closed = true;
         }
         self.changed(id)
     }
 
     /// An event. Says how the call stands that it changed.
-    pub(super) fn apply(&mut self, event: &Event, at: Timestamp, now: Instant) -> Option<Call> {
+    pub(super) fn apply(&mut self, event: &Event, at: Timestamp, now: Instant) -> Option<Arc<Call>> {
         let id = match event {
             Event::ChannelCreated { channel } | Event::ChannelStateChange { channel } => {
                 let id = *self.channels.get(&channel.id)?;
@@ -214,7 +217,7 @@ impl CallTracker {
 
     /// A channel of the call is alive and in this state.
     fn observe(&mut self, id: CallId, channel: &Channel, at: Timestamp) -> Option<CallId> {
-        let call = &mut self.calls.get_mut(&id)?.call;
+        let call = self.call_mut(id)?;
         let is_first = channel.id == id.to_string();
         let mut changed = false;
         if call.state == CallState::Unknown {
@@ -263,7 +266,7 @@ impl CallTracker {
         let id = known.or_else(|| self.channels.get(&caller?.id).copied())?;
         self.channels.insert(peer.id.clone(), id);
         let observed = self.observe(id, peer, at);
-        let call = &mut self.calls.get_mut(&id)?.call;
+        let call = self.call_mut(id)?;
         let is_first = peer.id == id.to_string();
         let changed = match status {
             DialStatus::Ringing => is_first && advance(call, CallState::Ringing, at),
@@ -285,7 +288,7 @@ impl CallTracker {
             .iter()
             .filter(|channel| self.channels.get(*channel) == Some(&id))
             .count();
-        let call = &mut self.calls.get_mut(&id)?.call;
+        let call = self.call_mut(id)?;
         (ours >= 2 && advance(call, CallState::Bridged, at)).then_some(id)
     }
 
@@ -296,7 +299,7 @@ impl CallTracker {
         cause: Option<HangupCause>,
         at: Timestamp,
     ) -> Option<CallId> {
-        let call = &mut self.calls.get_mut(&id)?.call;
+        let call = self.call_mut(id)?;
         let leg = call.legs.iter_mut().find(|leg| leg.channel_id == channel)?;
         if leg.ended_at.is_some() {
             return None;
@@ -309,11 +312,14 @@ impl CallTracker {
         Some(id)
     }
 
+    fn call_mut(&mut self, id: CallId) -> Option<&mut Call> {
+        Some(Arc::make_mut(&mut self.calls.get_mut(&id)?.call))
+    }
+
     /// Counts a change, and lets go of a call that is over.
-    fn changed(&mut self, id: CallId) -> Option<Call> {
-        let call = &mut self.calls.get_mut(&id)?.call;
-        call.revision += 1;
-        let call = call.clone();
+    fn changed(&mut self, id: CallId) -> Option<Arc<Call>> {
+        self.call_mut(id)?.revision += 1;
+        let call = Arc::clone(&self.calls.get(&id)?.call);
         if call.closed {
             self.calls.remove(&id);
             self.channels.remove(&id.to_string());

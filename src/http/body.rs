@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use actix_web::http::StatusCode;
 use actix_web::{HttpMessage as _, HttpRequest, web};
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
+use futures_util::StreamExt as _;
 use serde::de::DeserializeOwned;
 use serde_json::error::Category;
 use serde_json::value::RawValue;
@@ -36,15 +37,25 @@ pub(super) enum Field {
 
 /// Reads a body until the deadline.
 async fn read(payload: web::Payload, deadline: Instant) -> Result<Bytes, Failure> {
-    match timeout_at(deadline, payload.to_bytes_limited(MAX_BODY)).await {
-        Ok(Ok(Ok(bytes))) => Ok(bytes),
-        Ok(Ok(Err(_))) => Err(Failure::new(Code::InvalidRequest, "the body broke off")),
-        Ok(Err(_)) => Err(Failure::new(Code::PayloadTooLarge, "request entity too large")),
-        Err(_) => Err(Failure::new(
+    timeout_at(deadline, collect(payload)).await.unwrap_or_else(|_| {
+        Err(Failure::new(
             Code::RequestTimeout,
             "the body did not come in time",
-        )),
+        ))
+    })
+}
+
+/// The whole body, in as much memory as it needs: actix's own collector sets 32 KiB aside for each, and most are far smaller.
+async fn collect(mut payload: web::Payload) -> Result<Bytes, Failure> {
+    let mut body = BytesMut::new();
+    while let Some(chunk) = payload.next().await {
+        let chunk = chunk.map_err(|_| Failure::new(Code::InvalidRequest, "the body broke off"))?;
+        if body.len() + chunk.len() > MAX_BODY {
+            return Err(Failure::new(Code::PayloadTooLarge, "request entity too large"));
+        }
+        body.extend_from_slice(&chunk);
     }
+    Ok(body.freeze())
 }
 
 /// Reads the JSON body of one of the gateway's own routes until the deadline. It has to say that it is JSON: so a page of

@@ -185,10 +185,10 @@ async fn write_once(journal: &Journal, store: &dyn LedgerStore) -> Result<(), St
     let calls = journal.take(GROUP);
     let mut written = store.save(calls.clone()).await;
     if matches!(written, Err(StoreError::Query(_))) {
-        written = write_each(calls, store).await;
+        written = write_each(&calls, store).await;
     }
     match written {
-        Ok(()) => journal.written(),
+        Ok(()) => journal.written(&calls),
         Err(_) => journal.put_back(),
     }
     #[expect(clippy::cast_precision_loss, reason = "a gauge, and never near 2^52")]
@@ -196,10 +196,10 @@ async fn write_once(journal: &Journal, store: &dyn LedgerStore) -> Result<(), St
     written
 }
 
-async fn write_each(calls: Vec<Call>, store: &dyn LedgerStore) -> Result<(), StoreError> {
+async fn write_each(calls: &[Arc<Call>], store: &dyn LedgerStore) -> Result<(), StoreError> {
     for call in calls {
         let id = call.id;
-        match store.save(vec![call]).await {
+        match store.save(vec![Arc::clone(call)]).await {
             Err(error @ StoreError::Query(_)) => {
                 tracing::error!(call = %id, %error, "the ledger refuses a call: its record is given up");
                 metrics::counter!(metric::LEDGER_LOST).increment(1);
@@ -244,7 +244,7 @@ impl Handler<Ask<GetCall>> for LedgerActor {
         let (store, journal) = (self.store(), self.settings.journal.clone());
         ask.run(|GetCall(id), _| async move {
             match journal.get(id) {
-                Some(call) => Ok(Some(call)),
+                Some(call) => Ok(Some(Arc::unwrap_or_clone(call))),
                 None => store?.call(id).await,
             }
         })
@@ -318,7 +318,7 @@ mod tests {
 
     #[async_trait]
     impl LedgerStore for Picky {
-        async fn save(&self, calls: Vec<Call>) -> Result<(), StoreError> {
+        async fn save(&self, calls: Vec<Arc<Call>>) -> Result<(), StoreError> {
             if calls.iter().any(|call| call.id == self.refused) {
                 return Err(StoreError::Query("SQLSTATE 22021".to_owned()));
             }
@@ -364,7 +364,7 @@ mod tests {
         ledger.health().became_usable().await;
         ledger.drill(Drill::Panic);
         ledger.health().reached(State::BackingOff).await;
-        journal.record(&call());
+        journal.record(call().into());
         flush(&ledger, Instant::now() + Duration::from_secs(10))
             .await
             .unwrap();
@@ -379,7 +379,7 @@ mod tests {
             saved: Mutex::default(),
         };
         let journal = Journal::default();
-        calls.iter().for_each(|call| journal.record(call));
+        calls.iter().cloned().for_each(|call| journal.record(call.into()));
         assert_eq!(write_once(&journal, &store).await, Ok(()));
         assert_eq!(*store.saved.lock().unwrap(), [calls[0].id, calls[2].id]);
         assert_eq!(journal.len(), 0);

@@ -29,8 +29,8 @@ struct Inner {
 
 #[derive(Debug, Default)]
 struct Calls {
-    waiting: BTreeMap<CallId, Call>,
-    writing: BTreeMap<CallId, Call>,
+    waiting: BTreeMap<CallId, Arc<Call>>,
+    writing: BTreeMap<CallId, Arc<Call>>,
 }
 
 impl Journal {
@@ -40,7 +40,7 @@ impl Journal {
 
     /// Takes note of a call, unless something newer is known of it: a thread that hung and comes back is behind the one that
     /// took its place. Never waits.
-    pub fn record(&self, call: &Call) {
+    pub fn record(&self, call: Arc<Call>) {
         let mut calls = self.calls();
         let known = calls
             .waiting
@@ -49,7 +49,7 @@ impl Journal {
         if known.is_some_and(|known| known.revision > call.revision) {
             return;
         }
-        calls.waiting.insert(call.id, call.clone());
+        calls.waiting.insert(call.id, call);
         if calls.waiting.len() > CAPACITY {
             // Ids are in the order of time: the first is the oldest.
             calls.waiting.pop_first();
@@ -60,7 +60,7 @@ impl Journal {
     }
 
     /// What the journal itself knows of a call, where that is newer than the disk.
-    pub(super) fn get(&self, id: CallId) -> Option<Call> {
+    pub(super) fn get(&self, id: CallId) -> Option<Arc<Call>> {
         let calls = self.calls();
         calls.waiting.get(&id).or_else(|| calls.writing.get(&id)).cloned()
     }
@@ -70,7 +70,7 @@ impl Journal {
         let calls = self.calls();
         let all = calls.writing.values().chain(calls.waiting.values());
         all.filter(|call| call.integration == integration)
-            .cloned()
+            .map(|call| Call::clone(call))
             .collect()
     }
 
@@ -80,7 +80,8 @@ impl Journal {
     /// Safe: the news stay.
     pub(super) async fn news(&self) {
         loop {
-            if !self.calls().waiting.is_empty() {
+            // What a writer that died had taken, too.
+            if self.len() > 0 {
                 return;
             }
             self.0.news.notified().await;
@@ -89,7 +90,7 @@ impl Journal {
 
     /// Takes at most `limit` calls to write; they stay visible until [`written`](Self::written) or
     /// [`put_back`](Self::put_back).
-    pub(super) fn take(&self, limit: usize) -> Vec<Call> {
+    pub(super) fn take(&self, limit: usize) -> Vec<Arc<Call>> {
         let mut calls = self.calls();
         // What an earlier taker left behind when it died.
         Self::requeue(&mut calls);
@@ -102,9 +103,16 @@ impl Journal {
         calls.writing.values().cloned().collect()
     }
 
-    /// What was taken is on disk.
-    pub(super) fn written(&self) {
-        self.calls().writing.clear();
+    /// These are on disk. What else was taken has another writer: of two the one hung, and comes back.
+    pub(super) fn written(&self, saved: &[Arc<Call>]) {
+        let mut calls = self.calls();
+        for call in saved {
+            let known = calls.writing.get(&call.id);
+            if known.is_some_and(|known| known.revision <= call.revision) {
+                calls.writing.remove(&call.id);
+            }
+        }
+        drop(calls);
         self.0.empty.notify_waiters();
     }
 
@@ -160,6 +168,10 @@ pub(super) fn overlay(stored: Vec<Call>, known: Vec<Call>) -> Vec<Call> {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
+    use tokio::time::timeout;
+
     use super::*;
     use crate::ledger::call::tests::call;
 
@@ -167,11 +179,11 @@ mod tests {
     fn keeps_the_newest_state_of_a_call() {
         let journal = Journal::default();
         let mut newer = call();
-        journal.record(&newer);
+        journal.record(newer.clone().into());
         newer.revision += 1;
-        journal.record(&newer);
-        assert_eq!(journal.take(10), [newer.clone()]);
-        assert_eq!(journal.get(newer.id), Some(newer));
+        journal.record(newer.clone().into());
+        assert_eq!(journal.take(10), [Arc::new(newer.clone())]);
+        assert_eq!(journal.get(newer.id).as_deref(), Some(&newer));
     }
 
     #[test]
@@ -182,36 +194,57 @@ mod tests {
             revision: older.revision + 1,
             ..older.clone()
         };
-        journal.record(&newer);
-        journal.record(&older);
-        assert_eq!(journal.take(10), std::slice::from_ref(&newer));
-        journal.record(&older);
-        assert_eq!(journal.get(newer.id), Some(newer), "also while it is written");
+        journal.record(newer.clone().into());
+        journal.record(older.clone().into());
+        assert_eq!(journal.take(10), [Arc::new(newer.clone())]);
+        journal.record(older.clone().into());
+        assert_eq!(
+            journal.get(newer.id).as_deref(),
+            Some(&newer),
+            "also while it is written"
+        );
     }
 
     #[test]
     fn a_failed_write_does_not_hide_what_came_meanwhile() {
         let journal = Journal::default();
         let (mut first, second) = (call(), call());
-        journal.record(&first);
-        journal.record(&second);
+        journal.record(first.clone().into());
+        journal.record(second.clone().into());
         assert_eq!(journal.take(10).len(), 2);
         first.revision += 1;
-        journal.record(&first);
+        journal.record(first.clone().into());
         journal.put_back();
         let mut again = journal.take(10);
         again.sort_by_key(|call| call.id);
-        assert_eq!(again, [first, second]);
+        assert_eq!(again, [Arc::new(first), Arc::new(second)]);
+    }
+
+    #[actix_rt::test]
+    async fn what_a_dead_writer_took_is_news_and_taken_again() {
+        let journal = Journal::default();
+        journal.record(call().into());
+        assert_eq!(journal.take(10).len(), 1);
+        let at_once = timeout(Duration::ZERO, journal.news()).await;
+        assert!(at_once.is_ok(), "no other call has to come first");
+        let taken = journal.take(10);
+        assert_eq!(taken.len(), 1);
+        journal.written(&taken);
+        assert_eq!(journal.len(), 0);
     }
 
     #[test]
-    fn what_a_dead_writer_took_is_taken_again() {
+    fn a_writer_that_comes_back_hides_nothing_of_its_successor() {
         let journal = Journal::default();
-        journal.record(&call());
-        assert_eq!(journal.take(10).len(), 1);
-        assert_eq!(journal.take(10).len(), 1);
-        journal.written();
-        assert_eq!(journal.len(), 0);
+        let (mut first, second) = (call(), call());
+        journal.record(first.clone().into());
+        let before = journal.take(10);
+        first.revision += 1;
+        journal.record(first.clone().into());
+        journal.record(second.clone().into());
+        assert_eq!(journal.take(10).len(), 2);
+        journal.written(&before);
+        assert_eq!(journal.len(), 2, "the successor's write may fail still");
     }
 
     #[test]
@@ -219,7 +252,7 @@ mod tests {
         let journal = Journal::default();
         let (open, mut closed) = (call(), call());
         closed.closed = true;
-        journal.record(&closed);
+        journal.record(closed.clone().into());
         let mut stored = closed.clone();
         stored.closed = false;
         let calls = overlay(
@@ -229,7 +262,7 @@ mod tests {
         assert_eq!(calls, [open]);
         let mut elsewhere = call();
         elsewhere.integration = "asterisk.other".to_owned();
-        journal.record(&elsewhere);
+        journal.record(elsewhere.into());
         assert!(journal.of_integration("asterisk.none").is_empty());
     }
 }

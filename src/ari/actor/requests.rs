@@ -37,7 +37,7 @@ impl Handler<Ask<Originate>> for AriActor {
         let begun = self.begin(ask.message()).map(|id| Settling {
             address: ctx.address(),
             id,
-            outcome: Outcome::Unknown("the request was interrupted".to_owned()),
+            outcome: None,
         });
         let (client, counted) = (self.client.clone(), self.health.clone());
         // Counted from here: a request that was not even begun by then never leaves.
@@ -47,8 +47,12 @@ impl Handler<Ask<Originate>> for AriActor {
                 Ok(mut settling) => {
                     let call_id = settling.id;
                     let placed = client.originate(call_id, &message, deadline.min(latest)).await;
-                    settling.outcome = outcome(&placed);
-                    placed.map(|_| Originated { call_id })
+                    let reply = match &placed {
+                        Ok(_) => Ok(Originated { call_id }),
+                        Err(error) => Err(error.clone()),
+                    };
+                    settling.outcome = Some(outcome(placed));
+                    reply
                 }
                 Err(error) => Err(error),
             };
@@ -86,9 +90,9 @@ fn count<M: Request, T>(health: &Health, reply: &Result<T, AriError>) {
     .increment(1);
 }
 
-fn outcome(placed: &Result<Option<Channel>, AriError>) -> Outcome {
+fn outcome(placed: Result<Option<Channel>, AriError>) -> Outcome {
     match placed {
-        Ok(channel) => Outcome::Accepted(channel.clone()),
+        Ok(channel) => Outcome::Accepted(channel),
         Err(error @ AriError::OutcomeUnknown(_)) => Outcome::Unknown(error.to_string()),
         Err(
             error @ (AriError::RequestNotSent(_)
@@ -111,14 +115,16 @@ fn outcome(placed: &Result<Option<Channel>, AriError>) -> Outcome {
 struct Settling {
     address: Addr<AriActor>,
     id: CallId,
-    outcome: Outcome,
+    /// None until it has one.
+    outcome: Option<Outcome>,
 }
 
 impl Drop for Settling {
     fn drop(&mut self) {
+        let interrupted = || Outcome::Unknown("the request was interrupted".to_owned());
         let settle = Settle {
             id: self.id,
-            outcome: self.outcome.clone(),
+            outcome: self.outcome.take().unwrap_or_else(interrupted),
         };
         actor::notify(&self.address, settle);
     }

@@ -2,6 +2,7 @@
 //! dropped, and where a request was not answered.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -23,7 +24,7 @@ impl CallTracker {
         bridges: &[Bridge],
         asked_at: Instant,
         at: Timestamp,
-    ) -> Vec<Call> {
+    ) -> Vec<Arc<Call>> {
         let mut touched: Vec<CallId> = Vec::new();
         let live: HashMap<&str, &Channel> = channels
             .iter()
@@ -65,7 +66,7 @@ impl CallTracker {
     }
 
     /// Closes calls of which nothing can become known any more, while Asterisk cannot be asked.
-    pub(in crate::ari) fn expire(&mut self, now: Instant, at: Timestamp) -> Vec<Call> {
+    pub(in crate::ari) fn expire(&mut self, now: Instant, at: Timestamp) -> Vec<Arc<Call>> {
         let ids: Vec<CallId> = self
             .calls
             .iter()
@@ -97,13 +98,14 @@ impl CallTracker {
 
     /// Asterisk shows nothing of the call, and never has.
     fn unseen(&mut self, id: CallId, at: Timestamp) -> Option<CallId> {
-        let call = &mut self.calls.get_mut(&id)?.call;
+        let patience = self.ring_timeout + MARGIN;
+        let call = self.call_mut(id)?;
         if !call.legs.is_empty() {
             return None;
         }
         // Never false: it may have been and gone, so unknown is what it stays.
         let changed = advance(call, CallState::Unknown, at);
-        call.closed = at > call.sent_at + self.ring_timeout + MARGIN;
+        call.closed = at > call.sent_at + patience;
         (changed || call.closed).then_some(id)
     }
 
@@ -114,7 +116,7 @@ impl CallTracker {
         live: &HashMap<&str, &Channel>,
         at: Timestamp,
     ) -> Option<CallId> {
-        let call = &mut self.calls.get_mut(&id)?.call;
+        let call = self.call_mut(id)?;
         let mut changed = false;
         for leg in &mut call.legs {
             if leg.ended_at.is_none() && !live.contains_key(leg.channel_id.as_str()) {

@@ -61,7 +61,7 @@ fn changed(id: &str, state: ChannelState) -> Event {
 }
 
 /// Both legs up and in one bridge.
-fn bridge(tracker: &mut CallTracker, first: &str) -> Option<Call> {
+fn bridge(tracker: &mut CallTracker, first: &str) -> Option<Arc<Call>> {
     tracker.apply(&dial(None, first, DialStatus::Ringing), at(1), Instant::now());
     tracker.apply(&changed(first, ChannelState::Up), at(2), Instant::now());
     tracker.apply(
@@ -214,7 +214,7 @@ async fn an_unanswered_request_is_unknown_until_its_channel_shows_up() {
     assert_eq!((call.state, call.closed), (CallState::Unknown, false));
     let shown = [channel(&first, ChannelState::Ringing)];
     let call = tracker.reconcile(&shown, &[], Instant::now(), at(2)).remove(0);
-    assert_eq!((call.state, call.error), (CallState::Ringing, None));
+    assert_eq!((call.state, call.error.clone()), (CallState::Ringing, None));
 }
 
 #[actix_rt::test]
@@ -281,7 +281,7 @@ async fn calls_that_ended_while_nobody_listened_end_without_a_cause() {
 async fn a_call_of_an_earlier_life_is_found_again_by_its_bridge() {
     let mut before = tracker();
     let (id, first) = begin(&mut before);
-    let sent = before.calls.remove(&id).unwrap().call;
+    let sent = Call::clone(&before.calls.remove(&id).unwrap().call);
 
     let mut tracker = tracker();
     tracker.adopt(vec![sent], Instant::now(), Instant::now());
@@ -324,9 +324,9 @@ async fn a_call_of_an_earlier_life_whose_channel_was_seen_is_closed_by_the_first
     let mut before = tracker();
     let (id, first) = begin(&mut before);
     accept(&mut before, id, &first);
-    let seen = before.calls.remove(&id).unwrap().call;
+    let seen = Call::clone(&before.calls.remove(&id).unwrap().call);
     let (other, _) = begin(&mut before);
-    let sent = before.calls.remove(&other).unwrap().call;
+    let sent = Call::clone(&before.calls.remove(&other).unwrap().call);
 
     let mut tracker = tracker();
     let now = Instant::now();

@@ -26,7 +26,7 @@ use crate::settings::{StoreSettings, StoreUrl};
 #[async_trait]
 pub(super) trait LedgerStore: Send + Sync {
     /// Writes calls with their legs in one commit. A stored call with a greater revision stays as it is.
-    async fn save(&self, calls: Vec<Call>) -> Result<(), StoreError>;
+    async fn save(&self, calls: Vec<Arc<Call>>) -> Result<(), StoreError>;
 
     /// One call.
     async fn call(&self, id: CallId) -> Result<Option<Call>, StoreError>;

@@ -2,6 +2,7 @@
 
 mod keys;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -44,7 +45,7 @@ impl PostgresLedger {
 
 #[async_trait]
 impl LedgerStore for PostgresLedger {
-    async fn save(&self, calls: Vec<Call>) -> Result<(), StoreError> {
+    async fn save(&self, calls: Vec<Arc<Call>>) -> Result<(), StoreError> {
         self.0
             .bounded(async { save(&mut self.0.get().await?, &calls).await })
             .await
@@ -108,7 +109,7 @@ impl LedgerStore for PostgresLedger {
     }
 }
 
-async fn save(connection: &mut Object, calls: &[Call]) -> Result<(), StoreError> {
+async fn save(connection: &mut Object, calls: &[Arc<Call>]) -> Result<(), StoreError> {
     let transaction = connection.transaction().await?;
     let statement = transaction
         .prepare_cached(
@@ -135,7 +136,7 @@ async fn save(connection: &mut Object, calls: &[Call]) -> Result<(), StoreError>
     let legs: Vec<Value> = calls
         .iter()
         .filter(|call| changed.contains(&call.id))
-        .flat_map(legs)
+        .flat_map(|call| legs(call))
         .collect();
     let statement = transaction
         .prepare_cached("INSERT INTO ledger_leg SELECT * FROM jsonb_populate_recordset(NULL::ledger_leg, $1)")

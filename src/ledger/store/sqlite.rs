@@ -3,6 +3,7 @@
 mod keys;
 
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -54,12 +55,10 @@ impl SqliteLedger {
 
 #[async_trait]
 impl LedgerStore for SqliteLedger {
-    async fn save(&self, calls: Vec<Call>) -> Result<(), StoreError> {
+    async fn save(&self, calls: Vec<Arc<Call>>) -> Result<(), StoreError> {
         let write = move |connection: &mut Connection| {
             let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-            for call in &calls {
-                save_call(&transaction, call)?;
-            }
+            save(&transaction, &calls)?;
             Ok(transaction.commit()?)
         };
         self.writer.with(write).await
@@ -113,20 +112,27 @@ impl LedgerStore for SqliteLedger {
     }
 }
 
-fn save_call(transaction: &Transaction<'_>, call: &Call) -> rusqlite::Result<()> {
-    let id = call.id.to_string();
-    let changed = transaction
-        .prepare_cached(
-            "INSERT INTO ledger_call (id, integration, extension, number, state, closed, revision, sent_at, \
-             ringing_at, answered_at, bridged_at, ended_at, cause, error, instance) \
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15) \
-             ON CONFLICT (id) DO UPDATE SET state = excluded.state, closed = excluded.closed, \
-             revision = excluded.revision, ringing_at = excluded.ringing_at, answered_at = excluded.answered_at, \
-             bridged_at = excluded.bridged_at, ended_at = excluded.ended_at, cause = excluded.cause, \
-             error = excluded.error \
-             WHERE excluded.revision > ledger_call.revision",
-        )?
-        .execute(params![
+fn save(transaction: &Transaction<'_>, calls: &[Arc<Call>]) -> rusqlite::Result<()> {
+    let mut save_call = transaction.prepare_cached(
+        "INSERT INTO ledger_call (id, integration, extension, number, state, closed, revision, sent_at, \
+         ringing_at, answered_at, bridged_at, ended_at, cause, error, instance) \
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15) \
+         ON CONFLICT (id) DO UPDATE SET state = excluded.state, closed = excluded.closed, \
+         revision = excluded.revision, ringing_at = excluded.ringing_at, answered_at = excluded.answered_at, \
+         bridged_at = excluded.bridged_at, ended_at = excluded.ended_at, cause = excluded.cause, \
+         error = excluded.error \
+         WHERE excluded.revision > ledger_call.revision",
+    )?;
+    // A call gets legs and never loses one; a leg's channel stays the same.
+    let mut save_leg = transaction.prepare_cached(
+        "INSERT INTO ledger_leg (call_id, position, channel_id, name, created_at, answered_at, ended_at, cause) \
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) \
+         ON CONFLICT (call_id, position) DO UPDATE SET answered_at = excluded.answered_at, \
+         ended_at = excluded.ended_at, cause = excluded.cause",
+    )?;
+    for call in calls {
+        let id = call.id.to_string();
+        let changed = save_call.execute(params![
             id,
             call.integration,
             call.extension,
@@ -143,27 +149,21 @@ fn save_call(transaction: &Transaction<'_>, call: &Call) -> rusqlite::Result<()>
             call.error,
             call.instance,
         ])?;
-    if changed == 0 {
-        return Ok(());
-    }
-    transaction
-        .prepare_cached("DELETE FROM ledger_leg WHERE call_id = ?1")?
-        .execute([&id])?;
-    let mut insert = transaction.prepare_cached(
-        "INSERT INTO ledger_leg (call_id, position, channel_id, name, created_at, answered_at, ended_at, cause) \
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
-    )?;
-    for (position, leg) in (0_i64..).zip(&call.legs) {
-        insert.execute(params![
-            id,
-            position,
-            leg.channel_id,
-            leg.name,
-            leg.created_at.as_microsecond(),
-            micros(leg.answered_at),
-            micros(leg.ended_at),
-            leg.cause.map(|cause| cause.0),
-        ])?;
+        if changed == 0 {
+            continue;
+        }
+        for (position, leg) in (0_i64..).zip(&call.legs) {
+            save_leg.execute(params![
+                id,
+                position,
+                leg.channel_id,
+                leg.name,
+                leg.created_at.as_microsecond(),
+                micros(leg.answered_at),
+                micros(leg.ended_at),
+                leg.cause.map(|cause| cause.0),
+            ])?;
+        }
     }
     Ok(())
 }

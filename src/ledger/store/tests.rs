@@ -32,7 +32,10 @@ async fn keeps_the_contract(store: Arc<dyn LedgerStore>) {
     // A call comes back as it was, legs and all.
     let mut first = bridged();
     let second = call();
-    store.save(vec![first.clone(), second.clone()]).await.unwrap();
+    store
+        .save(vec![first.clone().into(), second.clone().into()])
+        .await
+        .unwrap();
     assert_eq!(store.call(first.id).await.unwrap(), Some(first.clone()));
     assert_eq!(store.call(CallId::mint()).await.unwrap(), None);
 
@@ -43,7 +46,7 @@ async fn keeps_the_contract(store: Arc<dyn LedgerStore>) {
     first.ended_at = Some("2026-11-22T10:01:00Z".parse().unwrap());
     first.cause = Some(HangupCause::NORMAL);
     first.legs[0].ended_at = first.ended_at;
-    store.save(vec![first.clone()]).await.unwrap();
+    store.save(vec![first.clone().into()]).await.unwrap();
     assert_eq!(store.call(first.id).await.unwrap(), Some(first.clone()));
 
     // An older one does not, nor its legs.
@@ -51,7 +54,7 @@ async fn keeps_the_contract(store: Arc<dyn LedgerStore>) {
     stale.revision = 2;
     stale.state = CallState::Ringing;
     stale.legs.clear();
-    store.save(vec![stale]).await.unwrap();
+    store.save(vec![stale.into()]).await.unwrap();
     assert_eq!(store.call(first.id).await.unwrap(), Some(first));
 
     // Open calls are those that are not closed, of one integration.
@@ -59,7 +62,10 @@ async fn keeps_the_contract(store: Arc<dyn LedgerStore>) {
     elsewhere.integration = "asterisk.other".to_owned();
     let mut of_another_gateway = call();
     of_another_gateway.instance = "4567cdef".to_owned();
-    store.save(vec![elsewhere, of_another_gateway]).await.unwrap();
+    store
+        .save(vec![elsewhere.into(), of_another_gateway.into()])
+        .await
+        .unwrap();
     assert_eq!(
         store.open_calls("asterisk.main", "0123abcd").await.unwrap(),
         [second]
