@@ -110,10 +110,15 @@ impl std::fmt::Debug for AriActor {
 /// Starts the actor of one Asterisk under supervision.
 #[must_use]
 pub fn spawn(settings: AriSettings, placement: Placement) -> AriHandle {
+    let mut originate = settings.asterisk.limits;
+    if settings.asterisk.trunk_limits.calls_per_s.is_some() {
+        // They have waited for their turn: out of a second queue they would leave together.
+        originate.waiting = 0;
+    }
     let spawn = Spawn {
         name: settings.name.clone(),
         limits: vec![
-            (Class::Originate, settings.asterisk.limits),
+            (Class::Originate, originate),
             (Class::Hangup, settings.asterisk.hangup_limits()),
         ],
         placement,
@@ -194,8 +199,10 @@ impl AriActor {
         let client = self.client.clone();
         let version = async move { client.version().await.ok() };
         ctx.spawn(version.into_actor(self).map(|version, actor, _| {
-            actor.version = version;
-            actor.publish();
+            if version.is_some() {
+                actor.version = version;
+                actor.publish();
+            }
         }));
     }
 

@@ -50,10 +50,10 @@ impl Calls {
         self.tracker.channel_to_end(id)
     }
 
-    /// Whether Asterisk has to be asked, as no event will tell: of a call of which it has shown nothing yet, or of one that
-    /// has a slot and is not followed.
+    /// Whether Asterisk has to be asked, as no event may tell: of a call of which it has shown nothing yet or the end of one
+    /// leg only, or of one that has a slot and is not followed.
     pub(super) fn are_in_doubt(&self) -> bool {
-        self.tracker.has_unseen() || self.has_strays()
+        self.tracker.has_doubtful() || self.has_strays()
     }
 
     /// Whether there are slots of calls that nobody follows: of an earlier life, of which the ledger has not told yet or

@@ -18,7 +18,7 @@ use crate::settings::AsteriskSettings;
 use crate::telephony::TrunkName;
 
 /// Beside the request's own time and the ringing, how long a call that nobody follows may still turn up.
-const MARGIN: Duration = Duration::from_secs(30);
+pub(super) const MARGIN: Duration = Duration::from_secs(30);
 
 /// The calls of one node, of every actor that leads there.
 #[derive(Debug, Clone, Default)]

@@ -1,10 +1,12 @@
-//! What the ledger remembers for an Asterisk's actor, asked for until it answers.
+//! What the ledger remembers for an Asterisk's actor, asked for until it answers. The questions go past pauses and open
+//! circuits: without the answers an actor would take another name for all of its life.
 
 use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
 
-use crate::actor::Backoff;
+use crate::actor::{AskError, Backoff};
+use crate::database::StoreError;
 use crate::ledger::{Call, GetInstance, LedgerHandle, ListOpenCalls};
 
 /// How long one question may take.
@@ -20,7 +22,7 @@ pub(super) async fn instance(ledger: LedgerHandle, passing: String) -> String {
     let give_up = Instant::now() + INSTANCE_PATIENCE;
     let mut attempt = 0;
     while Instant::now() < give_up {
-        match ledger.ask(GetInstance, Instant::now() + PATIENCE).await {
+        match ledger.control(GetInstance, Instant::now() + PATIENCE).await {
             Ok(instance) => return instance,
             Err(error) => tracing::debug!(%error, "the ledger does not say which gateway this is"),
         }
@@ -42,8 +44,11 @@ pub(super) async fn open_calls(ledger: LedgerHandle, integration: String, instan
             integration: integration.clone(),
             instance: instance.clone(),
         };
-        match ledger.ask(question, Instant::now() + PATIENCE).await {
+        match ledger.control(question, Instant::now() + PATIENCE).await {
             Ok(calls) => return calls,
+            Err(error @ AskError::Reply(StoreError::Decode(_))) if attempt == 0 => {
+                tracing::warn!(%error, "the ledger cannot list its open calls: what lives on Asterisk is not followed");
+            }
             Err(error) => tracing::debug!(%error, "the ledger does not list its open calls"),
         }
         sleep(RETRY.delay(attempt)).await;

@@ -91,9 +91,13 @@ impl CallTracker {
         living.map_or_else(|| id.to_string(), |leg| leg.channel_id.clone())
     }
 
-    /// Whether there is a call of which Asterisk has shown nothing yet.
-    pub(super) fn has_unseen(&self) -> bool {
-        self.calls.values().any(|tracked| tracked.call.legs.is_empty())
+    /// Whether there is a call of which Asterisk has shown nothing yet, or of which one leg has ended and not all of them: the
+    /// end of the other may have been missed, or is none of our application's events.
+    pub(super) fn has_doubtful(&self) -> bool {
+        self.calls.values().any(|tracked| {
+            let legs = &tracked.call.legs;
+            legs.is_empty() || legs.iter().any(|leg| leg.ended_at.is_some())
+        })
     }
 
     /// Takes over calls of an earlier life, as the ledger has them at `now`. A request of that life may still be under

@@ -91,6 +91,15 @@ impl Settings {
                         ),
                     );
                 }
+                if section.app_prefix() == other.app_prefix() {
+                    complain(
+                        format!("asterisk.{name}.app_prefix"),
+                        format!(
+                            "must differ from that of asterisk.{other_name}: they are one node, and a Stasis application has \
+                             one event socket"
+                        ),
+                    );
+                }
                 if section.trunk == other.trunk && section.trunk_limits != other.trunk_limits {
                     complain(
                         format!("asterisk.{name}.trunk_limits"),

@@ -3,17 +3,14 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::Duration;
 
 use jiff::Timestamp;
 use tokio::time::Instant;
 
 use super::{CallTracker, advance, end};
 use crate::ari::event::{Bridge, Channel};
+use crate::ari::live_calls::MARGIN;
 use crate::ledger::{Call, CallId, CallState};
-
-/// After the ring timeout, how long an unknown call may still turn up.
-const MARGIN: Duration = Duration::from_secs(30);
 
 impl CallTracker {
     /// Everything that lives on Asterisk at `asked_at`. Says which calls that changed: channels that are not there

@@ -306,6 +306,26 @@ async fn a_call_of_an_earlier_life_is_found_again_by_its_bridge() {
 }
 
 #[actix_rt::test]
+async fn a_call_with_one_leg_left_is_asked_about_until_that_has_ended() {
+    let mut tracker = tracker();
+    let (id, first) = begin(&mut tracker);
+    assert!(tracker.has_doubtful(), "nothing was shown");
+    accept(&mut tracker, id, &first);
+    bridge(&mut tracker, &first).unwrap();
+    assert!(!tracker.has_doubtful());
+    tracker
+        .apply(&destroyed(&first, 16), at(6), Instant::now())
+        .unwrap();
+    // The end of the other was dropped, or its endpoint is none that the application is subscribed to.
+    assert!(tracker.has_doubtful());
+    let call = tracker
+        .reconcile(&[], &[], Instant::now() + RING, at(7))
+        .remove(0);
+    assert_eq!((call.state, call.cause), (CallState::Ended, Some(HangupCause(16))));
+    assert!(!tracker.has_doubtful());
+}
+
+#[actix_rt::test]
 async fn without_a_connection_unknown_calls_are_closed_in_time() {
     let mut tracker = tracker();
     let (id, _) = begin(&mut tracker);

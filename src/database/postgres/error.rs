@@ -6,9 +6,9 @@ use tokio_postgres::error::DbError;
 
 use crate::database::StoreError;
 
-/// Classes and codes of errors that pass by themselves: no connection, no resources, an operator's intervention, a
-/// limit of ours, a lost race.
-const PASSING: [&str; 7] = ["08", "53", "57", "58", "28", "40", "55P03"];
+/// Classes and codes of errors that pass by themselves: no connection, no resources, an operator's intervention, limits of
+/// ours, a lost race, a server that only reads since another has taken its place.
+const PASSING: [&str; 9] = ["08", "53", "57", "58", "28", "40", "55P03", "25P03", "25006"];
 
 impl From<Error> for StoreError {
     fn from(error: Error) -> Self {

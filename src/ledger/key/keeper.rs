@@ -121,13 +121,13 @@ impl Keeper {
     /// # Cancel safety
     /// Dropped half-way, what was being written is in the audit as a whole or not at all, and waits again.
     pub(in crate::ledger) async fn write_audit(&self) -> Result<(), StoreError> {
-        let Some(store) = self.store.get() else {
-            return Ok(());
-        };
         let batch = self.audit.take();
         if batch.is_empty() {
             return Ok(());
         }
+        let Some(store) = self.store.get() else {
+            return Err(StoreError::NotOpen("it is being opened".to_owned()));
+        };
         let entries = batch.entries();
         let written = store.write_audit(entries).await;
         match &written {
