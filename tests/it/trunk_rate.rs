@@ -6,6 +6,7 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use mege_gateway::actor::Class;
 use mege_gateway::ledger::CallState;
+use mege_gateway::simulator::{AriFault, AriOperation, HowOften};
 use tokio::time::Instant;
 
 use crate::ari::patient;
@@ -73,4 +74,33 @@ async fn a_burst_waits_shortly_and_what_would_come_too_late_is_refused_at_once()
         )
         .await;
     assert!(shed >= Some(24.0), "{shed:?}");
+}
+
+#[actix_rt::test]
+async fn who_has_had_its_turn_waits_for_no_stalled_asterisk() {
+    let simulator = patient().await;
+    let mut variables = simulated(&simulator);
+    variables.push((
+        "MEGE__ASTERISK__MAIN__TRUNK_LIMITS__CALLS_PER_S",
+        PER_S.to_string(),
+    ));
+    variables.extend([
+        ("MEGE__ASTERISK__MAIN__LIMITS__IN_FLIGHT", "1".to_owned()),
+        ("MEGE__ASTERISK__MAIN__REQUEST_TIMEOUT_MS", "2000".to_owned()),
+    ]);
+    let app = TestApp::start(&variables).await;
+    app.connected().await;
+    simulator
+        .asterisk()
+        .fail(AriOperation::Originate, AriFault::Hang, HowOften::UntilCleared);
+    let begun = Instant::now();
+    let replies =
+        join_all((0..4).map(|_| async { (app.make_call(102, NUMBER).await, begun.elapsed()) })).await;
+    let (refused, hung): (Vec<_>, Vec<_>) = replies.iter().partition(|(reply, _)| reply.status == 503);
+    assert_eq!((refused.len(), hung.len()), (3, 1));
+    for (reply, after) in refused {
+        assert_refused(reply, 503, "saturated", "not_placed", true);
+        // The last turn is after three fifths of a second. In a queue they would wait a second more, and then leave together.
+        assert!(*after < Duration::from_millis(1_400), "{after:?}");
+    }
 }

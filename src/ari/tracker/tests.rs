@@ -321,7 +321,10 @@ async fn a_call_with_one_leg_left_is_asked_about_until_that_has_ended() {
     let call = tracker
         .reconcile(&[], &[], Instant::now() + RING, at(7))
         .remove(0);
-    assert_eq!((call.state, call.cause), (CallState::Ended, Some(HangupCause(16))));
+    assert_eq!(
+        (call.state, call.cause),
+        (CallState::Ended, Some(HangupCause(16)))
+    );
     assert!(!tracker.has_doubtful());
 }
 

@@ -4,8 +4,9 @@ use super::*;
 
 #[test]
 fn of_several_integrations_one_is_main() {
-    let asterisk =
-        |name: &str| format!("[asterisk.{name}]\nhost='{name}'\nuser='u'\npassword='p'\ntrunk='t'\ncontext='c'\n");
+    let asterisk = |name: &str| {
+        format!("[asterisk.{name}]\nhost='{name}'\nuser='u'\npassword='p'\ntrunk='t'\ncontext='c'\n")
+    };
     let pac = |name: &str| format!("[pac.{name}]\naddress='a:1'\n");
     let one = Place::new().file("config/local.toml", &(asterisk("east") + &pac("office")));
     let settings = one.load().unwrap();
@@ -24,7 +25,9 @@ fn of_several_integrations_one_is_main() {
 #[test]
 fn sections_of_one_node_agree_on_what_they_share() {
     let section = |name: &str, host: &str, own: &str| {
-        format!("[asterisk.{name}]\nhost='{host}'\nuser='{name}'\npassword='p'\ntrunk='t'\ncontext='c'\n{own}\n")
+        format!(
+            "[asterisk.{name}]\nhost='{host}'\nuser='{name}'\npassword='p'\ntrunk='t'\ncontext='c'\n{own}\n"
+        )
     };
     let errors = |first: &str, second: &str, host: &str| {
         let text = section("branch", "PBX", first) + &section("main", host, second);
