@@ -81,6 +81,7 @@ pub async fn backfill(file: Option<PathBuf>, arguments: BackfillArguments) -> Re
         return Err(BackfillError::Range.into());
     }
     telemetry::init(&settings.log)?;
+    let stop = stop()?;
     let cdr = cdr_store(&settings.store, Placement::Dedicated);
     let pac = pac::spawn(name, pbx.clone(), Placement::Dedicated)
         .map_err(|error| StartError::PacAddress(name.to_owned(), error))?;
@@ -89,7 +90,7 @@ pub async fn backfill(file: Option<PathBuf>, arguments: BackfillArguments) -> Re
     let work = collector::backfill(name, pbx, pac, cdr, range, |event| teller.tell(&event));
     let done = tokio::select! {
         done = work => Some(done),
-        () = stop() => None,
+        () = stop => None,
     };
     teller.bar.finish_and_clear();
     let done = done.ok_or(BackfillError::Stopped)?.map_err(BackfillError::from)?;

@@ -83,7 +83,7 @@ pub async fn load(file: Option<PathBuf>, arguments: LoadArguments) -> Result<(),
         originate(client.request(Method::POST, "/pbx-api/make-call"), body)
     };
     let bar = bar(&plan);
-    let tally = generate(&plan, send, stop(), |tally| show(&bar, tally)).await;
+    let tally = generate(&plan, send, stop()?, |tally| show(&bar, tally)).await;
     bar.finish_and_clear();
     let report = Report::new(&plan, &tally);
     if arguments.json {
