@@ -210,6 +210,8 @@ async fn replace<A: Actor<Context = Context<A>>>(
     if handle.stop_requested().is_cancelled() {
         health.put(State::Stopped);
     } else {
+        // The old actor may have panicked and come back while its work ended: that is not the one to wait for.
+        health.put(State::Restarting);
         handle.begin_tenure();
         health.count_restart(RestartReason::Operator);
         begin(handle);
