@@ -195,7 +195,8 @@ async fn replace<A: Actor<Context = Context<A>>>(
     grace: Duration,
 ) -> Restarted {
     let (health, asked_at) = (handle.health(), Instant::now());
-    let alive = health.standing().0 == State::Running;
+    // Work outlives a panic of its actor, so it may end also where there is none at the moment.
+    let alive = !matches!(health.standing().0, State::Unresponsive | State::Failed);
     // From here on nothing is let in.
     health.put(State::Restarting);
     old.gates.close();

@@ -77,6 +77,21 @@ async fn the_same_where_all_share_a_thread() {
 }
 
 #[actix_rt::test]
+async fn work_that_outlived_its_actor_has_its_time_too() {
+    let mut spawn = how(Placement::Dedicated, limits(8, 0, SECOND));
+    spawn.restart.backoff = Backoff::try_new(60 * SECOND, 60 * SECOND).unwrap();
+    let (handle, world) = start_with(spawn, |_| (false, false));
+    answers(&handle, 0).await;
+    let slow = spawn_ask(&handle, 1, Act::Sleep(500 * MILLI));
+    until("begun", async || world.effects().contains(&1)).await;
+    handle.drill(Drill::Panic);
+    handle.health().reached(State::BackingOff).await;
+    let restarted = handle.restart().await.unwrap();
+    assert_eq!((restarted.unfinished, restarted.state), (0, State::Running));
+    assert!(slow.await.unwrap().is_ok());
+}
+
+#[actix_rt::test]
 async fn an_actor_that_panics_while_its_work_ends_does_not_stand_for_the_one_that_comes() {
     let make = |life| {
         if life == 2 {
