@@ -132,7 +132,13 @@ impl<A: Actor<Context = Context<A>>> ActorHandle<A> {
     {
         let tenure = self.tenure();
         match self.pass(&tenure, M::CLASS, deadline).await {
-            Ok(pass) => self.send(&tenure, message, deadline, Some(pass)).await,
+            Ok(pass) => match self.send(&tenure, message, deadline, Some(pass)).await {
+                // The actor went away meanwhile.
+                Err(refused @ (AskError::Restarting { .. } | AskError::Failed)) => {
+                    Err(self.shed(M::CLASS, refused))
+                }
+                reply => reply,
+            },
             Err(refused) => Err(self.shed(M::CLASS, refused)),
         }
     }
