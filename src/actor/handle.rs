@@ -293,10 +293,10 @@ impl<A: Actor<Context = Context<A>>> ActorHandle<A> {
     }
 
     /// Asks the overseer for a restart; whoever does not get its turn is one too many.
-    pub(super) fn wish(&self, grace: Duration) -> Option<oneshot::Receiver<Restarted>> {
+    pub(super) fn wish(&self) -> Option<oneshot::Receiver<Restarted>> {
         let turn = Arc::clone(&self.inner.turn).try_acquire_owned().ok()?;
         let (done, restarted) = oneshot::channel();
-        self.inner.wishes.try_send(Wish { grace, turn, done }).ok()?;
+        self.inner.wishes.try_send(Wish { turn, done }).ok()?;
         Some(restarted)
     }
 
