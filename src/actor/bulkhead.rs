@@ -49,14 +49,14 @@ const SOONEST: Duration = Duration::from_secs(1);
 const LATEST: Duration = Duration::from_secs(30);
 
 /// A counted set of permits with a short, bounded queue before it.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub(super) struct Bulkhead {
     limits: Limits,
     permits: Arc<Semaphore>,
-    waiting: Arc<AtomicUsize>,
+    waiting: AtomicUsize,
     /// Whether the queue was full and has not been empty since. That is overload: what waits in a long queue that never
     /// empties only makes everybody behind it late.
-    overloaded: Arc<AtomicBool>,
+    overloaded: AtomicBool,
     pace: Arc<Pace>,
 }
 
@@ -107,8 +107,8 @@ impl Bulkhead {
         Self {
             limits,
             permits: Arc::new(Semaphore::new(limits.in_flight)),
-            waiting: Arc::new(AtomicUsize::new(0)),
-            overloaded: Arc::new(AtomicBool::new(false)),
+            waiting: AtomicUsize::new(0),
+            overloaded: AtomicBool::new(false),
             pace: Arc::default(),
         }
     }
