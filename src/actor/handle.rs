@@ -205,10 +205,10 @@ impl<A: Actor<Context = Context<A>>> ActorHandle<A> {
         refused
     }
 
-    /// As [`ask`](Self::ask), past the bulkhead: for control, which must not queue behind the work it controls.
+    /// As [`ask`](Self::ask), past the gates and a pause: for control, which must not queue behind the work it controls.
     ///
     /// # Errors
-    /// As [`ask`](Self::ask), but never [`AskError::Saturated`].
+    /// As [`ask`](Self::ask), but never [`AskError::Saturated`], [`AskError::CircuitOpen`] or [`AskError::Paused`].
     ///
     /// # Cancel safety
     /// As [`ask`](Self::ask).
