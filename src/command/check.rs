@@ -13,9 +13,9 @@ use super::{CommandError, say, settings};
 use crate::actor::{Health, HealthReport, Placement};
 use crate::database::{Schema, StoreError};
 use crate::http::Tls;
-use crate::ledger::key::Known;
+use crate::ledger::key::ApiKey;
 use crate::settings::{RecordingPath, Scheme, Settings};
-use crate::startup::{StartError, ledger_settings};
+use crate::startup::StartError;
 use crate::{ari, cdr, ledger, pac, recordings};
 
 /// How long each store and integration may take to answer.
@@ -79,36 +79,35 @@ async fn doors(settings: &Settings) -> Found {
     let Ok(Ok(schema)) = timeout(PATIENCE, look).await else {
         return Err("the ledger cannot be read".to_owned());
     };
-    let ledger = ledger_settings(settings);
-    let keys = ledger.keys.clone();
-    if !schema.is_current() && !schema.is_empty() {
+    let keys = if schema.is_current() {
+        let Ok(Ok(keys)) = timeout(PATIENCE, ledger::ledger_keys(&settings.store)).await else {
+            return Err("the ledger cannot be read".to_owned());
+        };
+        keys
+    } else if schema.is_empty() {
+        // It holds no key, and a look makes nothing.
+        Vec::new()
+    } else {
         return Ok("not read: the ledger's schema is not up to date".to_owned());
-    }
-    // One that is empty holds no key, and a look makes nothing.
-    let reader = schema
-        .is_current()
-        .then(|| ledger::spawn(ledger, Placement::Dedicated));
-    if reader.is_some() && timeout(PATIENCE, keys.was_loaded()).await.is_err() {
-        return Err("the ledger cannot be read".to_owned());
-    }
+    };
+    let live: Vec<&ApiKey> = keys.iter().filter(|key| key.revoked_at.is_none()).collect();
     for entry in &settings.auth.trust {
-        match keys.named(&entry.key) {
-            Known::Live(_) => {}
-            Known::Revoked(_) | Known::Nothing | Known::NotLoaded => {
-                return Err(format!(
-                    "auth.trust names {}, and there is no such key",
-                    entry.key
-                ));
-            }
+        if !live.iter().any(|key| key.name == entry.key) {
+            return Err(format!(
+                "auth.trust names {}, and there is no such key",
+                entry.key
+            ));
         }
     }
     let address = settings.http.address;
-    match (keys.state().live, keys.any_key_ever()) {
-        (0, _) if !address.is_loopback() => Err(StartError::NoKeys(address).to_string()),
-        (0, Some(true)) => Err("every key was revoked, so nobody can use the gateway".to_owned()),
-        (0, _) => Ok("open: no key was ever made, so anybody on this machine may do everything".to_owned()),
-        (1, _) => Ok("1 key".to_owned()),
-        (live, _) => Ok(format!("{live} keys")),
+    match live.len() {
+        0 if !address.is_loopback() => Err(StartError::NoKeys(address).to_string()),
+        0 if keys.is_empty() => {
+            Ok("open: no key was ever made, so anybody on this machine may do everything".to_owned())
+        }
+        0 => Err("every key was revoked, so nobody can use the gateway".to_owned()),
+        1 => Ok("1 key".to_owned()),
+        live => Ok(format!("{live} keys")),
     }
 }
 
