@@ -118,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn serves_when_nothing_else_is_said() {
+    fn each_command_is_told_by_its_name_and_serve_is_the_default() {
         assert_eq!(parse("mege-gateway").action(), Command::Serve);
         assert_eq!(parse("mege-gateway serve").action(), Command::Serve);
         assert_eq!(
