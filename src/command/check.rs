@@ -149,15 +149,6 @@ async fn looked_at(look: impl Future<Output = Result<Schema, StoreError>>) -> Fo
 
 /// Waits for an actor to say that it can do its work; its words, if it does not.
 pub(super) async fn usable(health: &Health) -> Found {
-    let works = async || {
-        loop {
-            let report = health.report();
-            if report.usable && !report.detail.is_null() {
-                return;
-            }
-            sleep(LOOK).await;
-        }
-    };
     let failed = async {
         while complaint(&health.report()).is_none() {
             sleep(LOOK).await;
@@ -168,7 +159,7 @@ pub(super) async fn usable(health: &Health) -> Found {
         let _ = timeout(PATIENCE, failed).await;
     };
     tokio::select! {
-        () = works() => Ok(String::new()),
+        () = health.became_usable() => Ok(String::new()),
         () = patience => {
             let words = complaint(&health.report());
             Err(words.unwrap_or_else(|| "no answer in time".to_owned()))
