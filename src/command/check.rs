@@ -9,8 +9,8 @@ use futures_util::future::LocalBoxFuture;
 use futures_util::stream::FuturesOrdered;
 use tokio::time::{sleep, timeout};
 
-use super::{CommandError, say, settings};
-use crate::actor::{Health, HealthReport, Placement};
+use super::{CommandError, complaint, say, settings};
+use crate::actor::{Health, Placement};
 use crate::database::{Schema, StoreError};
 use crate::http::Tls;
 use crate::ledger::key::ApiKey;
@@ -149,8 +149,12 @@ async fn looked_at(look: impl Future<Output = Result<Schema, StoreError>>) -> Fo
 
 /// Waits for an actor to say that it can do its work; its words, if it does not.
 pub(super) async fn usable(health: &Health) -> Found {
+    let complaint = || {
+        let report = health.report();
+        complaint(&report.detail, report.last_error.as_deref()).map(str::to_owned)
+    };
     let failed = async {
-        while complaint(&health.report()).is_none() {
+        while complaint().is_none() {
             sleep(LOOK).await;
         }
         sleep(SECOND_CHANCE).await;
@@ -161,17 +165,9 @@ pub(super) async fn usable(health: &Health) -> Found {
     tokio::select! {
         () = health.became_usable() => Ok(String::new()),
         () = patience => {
-            let words = complaint(&health.report());
-            Err(words.unwrap_or_else(|| "no answer in time".to_owned()))
+            Err(complaint().unwrap_or_else(|| "no answer in time".to_owned()))
         }
     }
-}
-
-/// Why an actor cannot do its work, once it has tried.
-fn complaint(report: &HealthReport) -> Option<String> {
-    let words = |key| report.detail.get(key).and_then(|words| words.as_str());
-    let words = words("error").or_else(|| words("last_error"));
-    words.map(str::to_owned).or_else(|| report.last_error.clone())
 }
 
 fn tell(name: &str, found: &Found) -> io::Result<bool> {
