@@ -78,7 +78,7 @@ pub enum KeysCommand {
     },
     /// Replace the key that signs links to recordings: every link made before stops working.
     RotateLinks,
-    /// Show who made and revoked keys, and whose requests were refused, newest first.
+    /// Show what was done to keys, links and integrations, and whose requests were refused, newest first.
     Audit {
         /// How many entries, 1 to 1000.
         #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=1000))]
@@ -118,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn serves_when_nothing_else_is_said() {
+    fn each_command_is_told_by_its_name_and_serve_is_the_default() {
         assert_eq!(parse("mege-gateway").action(), Command::Serve);
         assert_eq!(parse("mege-gateway serve").action(), Command::Serve);
         assert_eq!(

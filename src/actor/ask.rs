@@ -57,7 +57,7 @@ pub enum AskError<E> {
         /// When a new try is worthwhile.
         retry_after: Duration,
     },
-    /// The actor used up its restart budget, or its thread hangs: it waits for an operator; nothing was begun.
+    /// The actor is down until an operator restarts it, or its thread hangs, or the gateway stops; nothing was begun.
     #[error("failed and waiting for a restart")]
     Failed,
     /// The deadline passed.

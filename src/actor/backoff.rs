@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-/// Exponential back-off with full jitter: the n-th delay lies between half and the whole of `min · 2ⁿ`, at most
+/// Exponential back-off with equal jitter: the n-th delay lies between half and the whole of `min · 2ⁿ`, at most
 /// `max`, so that many clients of one restarted server do not come back in step.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Backoff {

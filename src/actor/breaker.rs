@@ -149,17 +149,17 @@ impl Breaker {
     pub(super) fn admit(&self) -> Result<Attempt, CircuitOpen> {
         let mut machine = self.machine();
         machine.check()?;
-        let probe = !matches!(machine.phase, Phase::Closed(_));
-        if probe {
-            if matches!(machine.phase, Phase::Open { .. }) {
+        match &mut machine.phase {
+            Phase::Closed(_) => {}
+            Phase::HalfOpen { probing } => *probing = true,
+            Phase::Open { .. } => {
+                machine.phase = Phase::HalfOpen { probing: true };
                 machine.epoch += 1;
             }
-            machine.phase = Phase::HalfOpen { probing: true };
         }
         Ok(Attempt {
             breaker: self.clone(),
             epoch: machine.epoch,
-            probe,
             verdict: Verdict::Unasked,
         })
     }
@@ -222,7 +222,6 @@ impl Machine {
 pub(super) struct Attempt {
     breaker: Breaker,
     epoch: u64,
-    probe: bool,
     verdict: Verdict,
 }
 
@@ -235,9 +234,7 @@ impl Attempt {
 
 impl Drop for Attempt {
     fn drop(&mut self) {
-        if self.probe || self.verdict != Verdict::Unasked {
-            self.breaker.take(self);
-        }
+        self.breaker.take(self);
     }
 }
 

@@ -49,14 +49,14 @@ const SOONEST: Duration = Duration::from_secs(1);
 const LATEST: Duration = Duration::from_secs(30);
 
 /// A counted set of permits with a short, bounded queue before it.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub(super) struct Bulkhead {
     limits: Limits,
     permits: Arc<Semaphore>,
-    waiting: Arc<AtomicUsize>,
+    waiting: AtomicUsize,
     /// Whether the queue was full and has not been empty since. That is overload: what waits in a long queue that never
     /// empties only makes everybody behind it late.
-    overloaded: Arc<AtomicBool>,
+    overloaded: AtomicBool,
     pace: Arc<Pace>,
 }
 
@@ -107,8 +107,8 @@ impl Bulkhead {
         Self {
             limits,
             permits: Arc::new(Semaphore::new(limits.in_flight)),
-            waiting: Arc::new(AtomicUsize::new(0)),
-            overloaded: Arc::new(AtomicBool::new(false)),
+            waiting: AtomicUsize::new(0),
+            overloaded: AtomicBool::new(false),
             pace: Arc::default(),
         }
     }
@@ -158,12 +158,12 @@ impl Bulkhead {
         }
     }
 
-    /// Refuses, with the time that those before the caller should take.
+    /// Refuses, with the time that those who wait should take, the caller among them: its place is held until it is told.
     fn saturated(&self) -> NotAdmitted {
-        let before = u32::try_from(self.waiting() + 1).unwrap_or(u32::MAX);
+        let waiting = u32::try_from(self.waiting()).unwrap_or(u32::MAX);
         let lanes = u32::try_from(self.limits.in_flight.max(1)).unwrap_or(u32::MAX);
         NotAdmitted::Saturated {
-            retry_after: (self.pace.average().saturating_mul(before) / lanes).clamp(SOONEST, LATEST),
+            retry_after: (self.pace.average().saturating_mul(waiting) / lanes).clamp(SOONEST, LATEST),
         }
     }
 
@@ -198,5 +198,27 @@ impl Bulkhead {
     #[must_use]
     pub(super) fn waiting(&self) -> usize {
         self.waiting.load(Ordering::Relaxed)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn who_is_refused_is_told_to_wait_for_one_turn_where_nobody_else_waits() {
+        let bulkhead = Bulkhead::new(Limits {
+            in_flight: 1,
+            waiting: 0,
+            wait_ms: 1_000,
+        });
+        let admitted = bulkhead.admit(Instant::now()).await.unwrap();
+        tokio::time::advance(Duration::from_secs(80)).await;
+        drop(admitted);
+        // An eighth of the average, which was nothing before.
+        let turn = Duration::from_secs(10);
+        let _admitted = bulkhead.admit(Instant::now()).await.unwrap();
+        let refused = bulkhead.admit(Instant::now()).await.unwrap_err();
+        assert_eq!(refused, NotAdmitted::Saturated { retry_after: turn });
     }
 }

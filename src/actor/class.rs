@@ -49,13 +49,6 @@ pub trait Judge {
     fn verdict(&self) -> Verdict;
 }
 
-/// Work that cannot fail.
-impl Judge for std::convert::Infallible {
-    fn verdict(&self) -> Verdict {
-        match *self {}
-    }
-}
-
 /// The verdict on a reply.
 pub(super) fn judge<T, E: Judge>(reply: &Result<T, AskError<E>>) -> Verdict {
     match reply {

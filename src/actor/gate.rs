@@ -18,10 +18,10 @@ const LOOK: Duration = Duration::from_millis(5);
 
 /// The gates of one actor. They belong to a tenure: after an operator's restart there are others, since what hangs may
 /// never give its permits back.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub(super) struct Gates(Vec<Gate>);
 
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 struct Gate {
     class: Class,
     bulkhead: Bulkhead,

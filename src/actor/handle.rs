@@ -132,7 +132,13 @@ impl<A: Actor<Context = Context<A>>> ActorHandle<A> {
     {
         let tenure = self.tenure();
         match self.pass(&tenure, M::CLASS, deadline).await {
-            Ok(pass) => self.send(&tenure, message, deadline, Some(pass)).await,
+            Ok(pass) => match self.send(&tenure, message, deadline, Some(pass)).await {
+                // The actor went away meanwhile.
+                Err(refused @ (AskError::Restarting { .. } | AskError::Failed)) => {
+                    Err(self.shed(M::CLASS, refused))
+                }
+                reply => reply,
+            },
             Err(refused) => Err(self.shed(M::CLASS, refused)),
         }
     }
@@ -199,10 +205,10 @@ impl<A: Actor<Context = Context<A>>> ActorHandle<A> {
         refused
     }
 
-    /// As [`ask`](Self::ask), past the bulkhead: for control, which must not queue behind the work it controls.
+    /// As [`ask`](Self::ask), past the gates and a pause: for control, which must not queue behind the work it controls.
     ///
     /// # Errors
-    /// As [`ask`](Self::ask), but never [`AskError::Saturated`].
+    /// As [`ask`](Self::ask), but never [`AskError::Saturated`], [`AskError::CircuitOpen`] or [`AskError::Paused`].
     ///
     /// # Cancel safety
     /// As [`ask`](Self::ask).
@@ -287,10 +293,10 @@ impl<A: Actor<Context = Context<A>>> ActorHandle<A> {
     }
 
     /// Asks the overseer for a restart; whoever does not get its turn is one too many.
-    pub(super) fn wish(&self, grace: Duration) -> Option<oneshot::Receiver<Restarted>> {
+    pub(super) fn wish(&self) -> Option<oneshot::Receiver<Restarted>> {
         let turn = Arc::clone(&self.inner.turn).try_acquire_owned().ok()?;
         let (done, restarted) = oneshot::channel();
-        self.inner.wishes.try_send(Wish { grace, turn, done }).ok()?;
+        self.inner.wishes.try_send(Wish { turn, done }).ok()?;
         Some(restarted)
     }
 

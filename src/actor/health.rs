@@ -27,7 +27,8 @@ pub enum State {
     Restarting,
     /// Its thread shows no life: something in it blocks. It may come back by itself; an operator can replace it.
     Unresponsive,
-    /// Failed more often than its restart budget allows; stays down until an operator restarts it.
+    /// Failed more often than its restart budget allows, or its supervisor died, or no thread could be had for it; stays down
+    /// until an operator restarts it.
     Failed,
     /// Stopped on purpose.
     Stopped,

@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
-use std::time::Duration;
 
 use actix::{Actor, Context};
 use async_trait::async_trait;
@@ -15,9 +14,6 @@ use super::handle::ActorHandle;
 use super::health::{Health, State};
 use super::overseer::Restarted;
 use crate::metric;
-
-/// How long work in flight may take to end when its actor is restarted.
-const GRACE: Duration = Duration::from_secs(5);
 
 /// A restart was not begun: one is under way already, or the gateway stops.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -62,7 +58,7 @@ impl<A: Actor<Context = Context<A>>> Operate for ActorHandle<A> {
     }
 
     async fn restart(&self) -> Result<Restarted, NotRestarted> {
-        let restarted = self.wish(GRACE).ok_or(NotRestarted)?;
+        let restarted = self.wish().ok_or(NotRestarted)?;
         restarted.await.map_err(|_| NotRestarted)
     }
 

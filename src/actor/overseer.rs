@@ -20,6 +20,9 @@ use super::tenure::{BEAT, Tenure};
 /// Looks in a row without a sign of life that make a thread unresponsive.
 const MISSED: u32 = 5;
 
+/// How long work in flight may take to end.
+const GRACE: Duration = Duration::from_secs(5);
+
 /// How long the old thread may take to end, once its work was told to.
 const END: Duration = Duration::from_secs(1);
 
@@ -32,8 +35,6 @@ const BUILD: Duration = Duration::from_secs(2);
 /// An operator's wish to have the actor replaced.
 #[derive(Debug)]
 pub(super) struct Wish {
-    /// How long work in flight may take to end.
-    pub(super) grace: Duration,
     /// There is one wish at a time, from its asking to its end.
     pub(super) turn: OwnedSemaphorePermit,
     pub(super) done: oneshot::Sender<Restarted>,
@@ -134,8 +135,8 @@ async fn oversee<A: Actor<Context = Context<A>>>(
                 handle.health().put(State::Failed);
                 tracing::error!(actor = handle.name(), "its supervisor died: down until an operator restarts it");
             }
-            Some(Wish { grace, turn, done }) = wishes.recv() => {
-                let restarted = replace(&handle, &tenure, grace).await;
+            Some(Wish { turn, done }) = wishes.recv() => {
+                let restarted = replace(&handle, &tenure).await;
                 tenure = handle.tenure();
                 (pulse, dead) = (Pulse::default(), false);
                 drop(turn);
@@ -189,17 +190,14 @@ impl Pulse {
 }
 
 /// Ends a tenure and begins the next, in order as far as the old one lets us.
-async fn replace<A: Actor<Context = Context<A>>>(
-    handle: &ActorHandle<A>,
-    old: &Arc<Tenure<A>>,
-    grace: Duration,
-) -> Restarted {
+async fn replace<A: Actor<Context = Context<A>>>(handle: &ActorHandle<A>, old: &Arc<Tenure<A>>) -> Restarted {
     let (health, asked_at) = (handle.health(), Instant::now());
-    let alive = health.standing().0 == State::Running;
+    // Work outlives a panic of its actor, so it may end also where there is none at the moment.
+    let alive = !matches!(health.standing().0, State::Unresponsive | State::Failed);
     // From here on nothing is let in.
     health.put(State::Restarting);
     old.gates.close();
-    let deadline = if alive { asked_at + grace } else { asked_at };
+    let deadline = if alive { asked_at + GRACE } else { asked_at };
     old.gates.emptied(deadline).await;
     let unfinished = old.gates.in_flight();
     old.retired.cancel();
@@ -210,6 +208,8 @@ async fn replace<A: Actor<Context = Context<A>>>(
     if handle.stop_requested().is_cancelled() {
         health.put(State::Stopped);
     } else {
+        // The old actor may have panicked and come back while its work ended: that is not the one to wait for.
+        health.put(State::Restarting);
         handle.begin_tenure();
         health.count_restart(RestartReason::Operator);
         begin(handle);

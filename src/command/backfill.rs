@@ -4,13 +4,13 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::ProgressBar;
 use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use tokio::time::Instant;
 
-use super::{CommandError, say, settings, stop};
+use super::{CommandError, progress_bar, say, settings, stop};
 use crate::actor::Placement;
 use crate::cdr::collector::{self, BackfillEvent, Backfilled, CollectError, Range};
 use crate::settings::{PacSettings, Settings};
@@ -81,6 +81,7 @@ pub async fn backfill(file: Option<PathBuf>, arguments: BackfillArguments) -> Re
         return Err(BackfillError::Range.into());
     }
     telemetry::init(&settings.log)?;
+    let stop = stop()?;
     let cdr = cdr_store(&settings.store, Placement::Dedicated);
     let pac = pac::spawn(name, pbx.clone(), Placement::Dedicated)
         .map_err(|error| StartError::PacAddress(name.to_owned(), error))?;
@@ -89,7 +90,7 @@ pub async fn backfill(file: Option<PathBuf>, arguments: BackfillArguments) -> Re
     let work = collector::backfill(name, pbx, pac, cdr, range, |event| teller.tell(&event));
     let done = tokio::select! {
         done = work => Some(done),
-        () = stop() => None,
+        () = stop => None,
     };
     teller.bar.finish_and_clear();
     let done = done.ok_or(BackfillError::Stopped)?.map_err(BackfillError::from)?;
@@ -154,7 +155,6 @@ fn summary(name: &str, done: &Backfilled) -> String {
 /// Tells how it goes.
 struct Teller {
     name: String,
-    /// Hidden where standard error is no terminal.
     bar: ProgressBar,
     range: (Timestamp, Timestamp),
     said_at: Instant,
@@ -162,13 +162,9 @@ struct Teller {
 
 impl Teller {
     fn new(name: &str) -> Self {
-        let bar = ProgressBar::new(0);
-        if let Ok(style) = ProgressStyle::with_template("{wide_bar} {percent:>3} % {msg}") {
-            bar.set_style(style);
-        }
         Self {
             name: name.to_owned(),
-            bar,
+            bar: progress_bar(0),
             range: (Timestamp::MIN, Timestamp::MIN),
             said_at: Instant::now(),
         }

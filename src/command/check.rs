@@ -9,13 +9,13 @@ use futures_util::future::LocalBoxFuture;
 use futures_util::stream::FuturesOrdered;
 use tokio::time::{sleep, timeout};
 
-use super::{CommandError, say, settings};
-use crate::actor::{Health, HealthReport, Placement};
+use super::{CommandError, complaint, say, settings};
+use crate::actor::{Health, Placement};
 use crate::database::{Schema, StoreError};
 use crate::http::Tls;
-use crate::ledger::key::Known;
+use crate::ledger::key::ApiKey;
 use crate::settings::{RecordingPath, Scheme, Settings};
-use crate::startup::{StartError, ledger_settings};
+use crate::startup::StartError;
 use crate::{ari, cdr, ledger, pac, recordings};
 
 /// How long each store and integration may take to answer.
@@ -79,36 +79,35 @@ async fn doors(settings: &Settings) -> Found {
     let Ok(Ok(schema)) = timeout(PATIENCE, look).await else {
         return Err("the ledger cannot be read".to_owned());
     };
-    let ledger = ledger_settings(settings);
-    let keys = ledger.keys.clone();
-    if !schema.is_current() && !schema.is_empty() {
+    let keys = if schema.is_current() {
+        let Ok(Ok(keys)) = timeout(PATIENCE, ledger::ledger_keys(&settings.store)).await else {
+            return Err("the ledger cannot be read".to_owned());
+        };
+        keys
+    } else if schema.is_empty() {
+        // It holds no key, and a look makes nothing.
+        Vec::new()
+    } else {
         return Ok("not read: the ledger's schema is not up to date".to_owned());
-    }
-    // One that is empty holds no key, and a look makes nothing.
-    let reader = schema
-        .is_current()
-        .then(|| ledger::spawn(ledger, Placement::Dedicated));
-    if reader.is_some() && timeout(PATIENCE, keys.was_loaded()).await.is_err() {
-        return Err("the ledger cannot be read".to_owned());
-    }
+    };
+    let live: Vec<&ApiKey> = keys.iter().filter(|key| key.revoked_at.is_none()).collect();
     for entry in &settings.auth.trust {
-        match keys.named(&entry.key) {
-            Known::Live(_) => {}
-            Known::Revoked(_) | Known::Nothing | Known::NotLoaded => {
-                return Err(format!(
-                    "auth.trust names {}, and there is no such key",
-                    entry.key
-                ));
-            }
+        if !live.iter().any(|key| key.name == entry.key) {
+            return Err(format!(
+                "auth.trust names {}, and there is no such key",
+                entry.key
+            ));
         }
     }
     let address = settings.http.address;
-    match (keys.state().live, keys.any_key_ever()) {
-        (0, _) if !address.is_loopback() => Err(StartError::NoKeys(address).to_string()),
-        (0, Some(true)) => Err("every key was revoked, so nobody can use the gateway".to_owned()),
-        (0, _) => Ok("open: no key was ever made, so anybody on this machine may do everything".to_owned()),
-        (1, _) => Ok("1 key".to_owned()),
-        (live, _) => Ok(format!("{live} keys")),
+    match live.len() {
+        0 if !address.is_loopback() => Err(StartError::NoKeys(address).to_string()),
+        0 if keys.is_empty() => {
+            Ok("open: no key was ever made, so anybody on this machine may do everything".to_owned())
+        }
+        0 => Err("every key was revoked, so nobody can use the gateway".to_owned()),
+        1 => Ok("1 key".to_owned()),
+        live => Ok(format!("{live} keys")),
     }
 }
 
@@ -150,17 +149,12 @@ async fn looked_at(look: impl Future<Output = Result<Schema, StoreError>>) -> Fo
 
 /// Waits for an actor to say that it can do its work; its words, if it does not.
 pub(super) async fn usable(health: &Health) -> Found {
-    let works = async || {
-        loop {
-            let report = health.report();
-            if report.usable && !report.detail.is_null() {
-                return;
-            }
-            sleep(LOOK).await;
-        }
+    let complaint = || {
+        let report = health.report();
+        complaint(&report.detail, report.last_error.as_deref()).map(str::to_owned)
     };
     let failed = async {
-        while complaint(&health.report()).is_none() {
+        while complaint().is_none() {
             sleep(LOOK).await;
         }
         sleep(SECOND_CHANCE).await;
@@ -169,19 +163,11 @@ pub(super) async fn usable(health: &Health) -> Found {
         let _ = timeout(PATIENCE, failed).await;
     };
     tokio::select! {
-        () = works() => Ok(String::new()),
+        () = health.became_usable() => Ok(String::new()),
         () = patience => {
-            let words = complaint(&health.report());
-            Err(words.unwrap_or_else(|| "no answer in time".to_owned()))
+            Err(complaint().unwrap_or_else(|| "no answer in time".to_owned()))
         }
     }
-}
-
-/// Why an actor cannot do its work, once it has tried.
-fn complaint(report: &HealthReport) -> Option<String> {
-    let words = |key| report.detail.get(key).and_then(|words| words.as_str());
-    let words = words("error").or_else(|| words("last_error"));
-    words.map(str::to_owned).or_else(|| report.last_error.clone())
 }
 
 fn tell(name: &str, found: &Found) -> io::Result<bool> {

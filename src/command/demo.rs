@@ -67,6 +67,7 @@ async fn run(settings: Settings, folder: &Path, faults: bool) -> Result<(), Comm
         recordings: Some(recordings.clone()),
         ..SimulatorSettings::default()
     };
+    let stop = stop()?;
     let simulator = Simulator::start(simulated.clone()).await?;
     let settings = simulated_pbx(settings, &simulator, &simulated, folder)?;
     let (scheme, address) = (settings.http.scheme, settings.http.address);
@@ -75,7 +76,7 @@ async fn run(settings: Settings, folder: &Path, faults: bool) -> Result<(), Comm
     let root = format!("{scheme}://{address}:{}", application.port());
     say(&introduction(&root, &prefix, &recordings))?;
     tokio::select! {
-        run = application.run_until(stop()) => run?,
+        run = application.run_until(stop) => run?,
         never = incidents(&simulator, faults) => match never {},
     }
     Ok(())

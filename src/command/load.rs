@@ -9,12 +9,12 @@ use awc::error::{ConnectError, SendRequestError};
 use awc::http::{Method, header};
 use bytes::Bytes;
 use clap::Args;
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::ProgressBar;
 use serde_json::json;
 use tokio::time::timeout;
 
 use super::gateway_client::{GatewayArguments, GatewayClient, PATIENCE};
-use super::{CommandError, say, stop};
+use super::{CommandError, progress_bar, say, stop};
 use crate::load::{Attempt, Outcome, Party, Plan, Report, Tally, generate};
 use crate::telephony::{Extension, PhoneNumber};
 
@@ -82,8 +82,8 @@ pub async fn load(file: Option<PathBuf>, arguments: LoadArguments) -> Result<(),
         };
         originate(client.request(Method::POST, "/pbx-api/make-call"), body)
     };
-    let bar = bar(&plan);
-    let tally = generate(&plan, send, stop(), |tally| show(&bar, tally)).await;
+    let bar = progress_bar(plan.total());
+    let tally = generate(&plan, send, stop()?, |tally| show(&bar, tally)).await;
     bar.finish_and_clear();
     let report = Report::new(&plan, &tally);
     if arguments.json {
@@ -178,15 +178,6 @@ fn unanswered(error: &SendRequestError) -> Outcome {
     } else {
         Outcome::ConnectionLost
     }
-}
-
-/// Hidden where standard error is no terminal.
-fn bar(plan: &Plan) -> ProgressBar {
-    let bar = ProgressBar::new(plan.total());
-    if let Ok(style) = ProgressStyle::with_template("{wide_bar} {percent:>3} % {msg}") {
-        bar.set_style(style);
-    }
-    bar
 }
 
 fn show(bar: &ProgressBar, tally: &Tally) {

@@ -16,6 +16,9 @@ mod stop;
 use std::io::{self, Write as _};
 use std::path::PathBuf;
 
+use indicatif::{ProgressBar, ProgressStyle};
+use serde_json::Value;
+
 pub use backfill::{BackfillArguments, BackfillError, backfill};
 pub use check::check;
 pub use demo::demo;
@@ -78,6 +81,24 @@ pub enum CommandError {
 
 fn settings(file: Option<PathBuf>) -> Result<Settings, CommandError> {
     Ok(Settings::load(&Sources::of_process(file)?)?)
+}
+
+/// Why an actor cannot do its work, once it has tried: its own words on its integration come before how it last failed
+/// itself.
+fn complaint<'a>(detail: &'a Value, last_error: Option<&'a str>) -> Option<&'a str> {
+    let said = ["error", "last_error"]
+        .iter()
+        .find_map(|key| detail[key].as_str());
+    said.or(last_error)
+}
+
+/// A progress bar up to `length`, hidden where standard error is no terminal.
+fn progress_bar(length: u64) -> ProgressBar {
+    let bar = ProgressBar::new(length);
+    if let Ok(style) = ProgressStyle::with_template("{wide_bar} {percent:>3} % {msg}") {
+        bar.set_style(style);
+    }
+    bar
 }
 
 /// Prints for people and scripts, on standard output.

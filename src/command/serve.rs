@@ -1,6 +1,7 @@
 //! `mege-gateway serve`.
 
 use std::path::PathBuf;
+use std::pin::pin;
 
 use super::{CommandError, settings, stop};
 use crate::actor::Placement;
@@ -15,8 +16,16 @@ pub async fn serve(file: Option<PathBuf>) -> Result<(), CommandError> {
     let settings = settings(file)?;
     telemetry::init(&settings.log)?;
     let (scheme, address) = (settings.http.scheme, settings.http.address);
-    let application = Application::build(settings, Placement::Dedicated).await?;
+    let mut stop = pin!(stop()?);
+    let application = tokio::select! {
+        built = Application::build(settings, Placement::Dedicated) => built?,
+        // No request was taken, so nobody waits, and the actors may be cut off anywhere, as by a crash.
+        () = &mut stop => {
+            tracing::info!("stopped before the start was done");
+            return Ok(());
+        }
+    };
     tracing::info!(%scheme, %address, port = application.port(), "listening");
-    application.run_until(stop()).await?;
+    application.run_until(stop).await?;
     Ok(())
 }

@@ -26,6 +26,7 @@ pub async fn simulate(faults: bool) -> Result<(), CommandError> {
         background_calls: Some(BACKGROUND),
         ..SimulatorSettings::default()
     };
+    let stop = stop()?;
     let simulator = Simulator::start(settings.clone()).await?;
     say(&format!(
         "A simulated PBX; nothing is dialled. Stop it with Ctrl-C. For the gateway's environment:\n\n\
@@ -44,7 +45,7 @@ pub async fn simulate(faults: bool) -> Result<(), CommandError> {
         settings.pac,
     ))?;
     tokio::select! {
-        () = stop() => {}
+        () = stop => {}
         never = incidents(&simulator, faults) => match never {},
     }
     Ok(())

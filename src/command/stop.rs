@@ -16,31 +16,29 @@ const ENDED_BY_SIGNAL: i32 = 128;
 /// How long after the first signal another still counts as the same: some send it to the process and to its group.
 const SAME: Duration = Duration::from_millis(200);
 
-/// Waits for the wish to stop. A second one ends the process at once, in the signal's handler: whatever hangs.
+/// Listens for the wish to stop from here on, and gives what waits for it, however early it came. After the first, a second
+/// one ends the process at once, in the signal's handler: whatever hangs.
 ///
-/// Without signals to listen to, the program could not be stopped in order: better that it stops at once.
-pub(super) async fn stop() {
-    let second = match first().await {
-        Ok(second) => second,
-        Err(error) => return tracing::error!(%error, "cannot listen for signals"),
-    };
-    actix_rt::spawn(async move {
-        sleep(SAME).await;
-        second.store(true, Ordering::Relaxed);
-    });
-}
-
-/// Waits for the first signal. While what it returns is true, another ends the process.
-async fn first() -> io::Result<Arc<AtomicBool>> {
+/// To be called before there is anything to stop: the first process of a container is sent no signal that it does not listen
+/// to, and any other is ended by one, with all that it had begun.
+///
+/// # Errors
+/// When the operating system refuses: such a program could not be stopped in order.
+pub(super) fn stop() -> io::Result<impl Future<Output = ()>> {
     let second = Arc::new(AtomicBool::new(false));
     for number in [SIGTERM, SIGINT] {
         register_conditional_shutdown(number, ENDED_BY_SIGNAL + number, Arc::clone(&second))?;
     }
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
-    }
-    Ok(second)
+    Ok(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        actix_rt::spawn(async move {
+            sleep(SAME).await;
+            second.store(true, Ordering::Relaxed);
+        });
+    })
 }

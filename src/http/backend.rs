@@ -28,11 +28,11 @@ pub trait Gateway: fmt::Debug + Send + Sync {
     /// The name of the PBX that carries a call of this gateway, while the call lives. Asks nobody.
     fn pbx_of_call(&self, call: CallId) -> Option<&str>;
 
-    /// Ends a call that lives. It may be asked for again.
+    /// Ends a call that lives, on the PBX that [carries](Self::pbx_of_call) it. It may be asked for again.
     ///
     /// # Cancel safety
     /// As [`ActorHandle::ask`](crate::actor::ActorHandle::ask): once begun, it is hung up all the same.
-    async fn hang_up(&self, call: CallId, deadline: Instant) -> Result<(), Failure>;
+    async fn hang_up(&self, pbx: &str, call: CallId, deadline: Instant) -> Result<(), Failure>;
 
     /// The greatest `call_history_id` that is stored; it is remembered that the client was handed it out.
     ///

@@ -11,4 +11,4 @@ pub use actor::{LedgerActor, LedgerHandle, LedgerSettings, flush, spawn};
 pub use call::{Call, CallId, CallState, Leg};
 pub use journal::Journal;
 pub use messages::{GetCall, GetInstance, ListOpenCalls};
-pub use store::{ledger_schema, migrate_ledger};
+pub use store::{ledger_keys, ledger_schema, migrate_ledger};

@@ -31,8 +31,8 @@ impl Gateway for Integrations {
         carrier.map(|(name, _)| name.as_str())
     }
 
-    async fn hang_up(&self, call: CallId, deadline: Instant) -> Result<(), Failure> {
-        let Some(trunk) = self.trunks.values().find(|trunk| trunk.carries(call)) else {
+    async fn hang_up(&self, pbx: &str, call: CallId, deadline: Instant) -> Result<(), Failure> {
+        let Some(trunk) = self.trunks.get(pbx) else {
             return Err(Failure::no_such_call());
         };
         trunk.hang_up(call, deadline).await.map_err(Failure::of_hangup)

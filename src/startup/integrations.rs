@@ -1,4 +1,4 @@
-//! Every actor: started together, and stopped in the order in which they ask each other.
+//! Every actor: started together, and stopped together but for the stores, which all others ask.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -130,8 +130,8 @@ impl Integrations {
         }
     }
 
-    /// Stops everything: what asks before what is asked, each with time of its own, so that one that hangs costs the
-    /// others nothing.
+    /// Stops everything, the stores after all that asks them; each has time of its own, so that one that hangs costs the
+    /// others nothing. A collector and the PAC that it asks end together: the next start takes up what it had begun.
     pub(super) async fn stop(&self, patience: Duration) {
         let deadline = Instant::now() + patience;
         join!(

@@ -14,6 +14,13 @@ fn files(folder: &Path) -> usize {
     std::fs::read_dir(folder).expect("a folder").count()
 }
 
+/// What a gateway on the ledger makes when there is none.
+fn secrets(file: &Path) -> u32 {
+    let connection = rusqlite::Connection::open(file).expect("a store");
+    let count = connection.query_row("SELECT count(*) FROM ledger_secret", [], |row| row.get(0));
+    count.expect("a table")
+}
+
 /// Pretends that the schemas are of a program with more migrations.
 fn of_a_later_program(file: &Path, history: &str) {
     let connection = rusqlite::Connection::open(file).expect("a store");
@@ -45,6 +52,8 @@ async fn both_stores_are_made_and_a_look_makes_nothing() {
     let looked = run("check", &store).await;
     assert_eq!(looked.line("cdr: "), "cdr: ok");
     assert_eq!(looked.line("ledger: "), "ledger: ok");
+    assert!(looked.line("keys: ").starts_with("keys: ok (open: "));
+    assert_eq!(secrets(&folder.path().join("mege-ledger.sqlite")), 0);
 }
 
 #[actix_rt::test]

@@ -5,7 +5,8 @@ use std::time::Duration;
 use awc::Client;
 use awc::http::StatusCode;
 use serde_json::Value;
-use tokio::time::Instant;
+use tokio::net::TcpListener;
+use tokio::time::{Instant, timeout};
 
 use crate::support::app::{LIMIT, simulated, simulator};
 use crate::support::eventually;
@@ -14,6 +15,9 @@ use crate::support::program::Program;
 /// How long open requests get at a shutdown, and how long the actors get after that.
 const SHUTDOWN: Duration = Duration::from_secs(3);
 const ACTORS: Duration = Duration::from_secs(5);
+
+/// How long a start waits for its keys.
+const KEYS_PATIENCE: Duration = Duration::from_secs(5);
 
 async fn get(client: &Client, url: &str) -> (StatusCode, Value) {
     let mut reply = client.get(url).send().await.expect("a reply");
@@ -72,4 +76,21 @@ async fn without_any_integration_it_starts_and_ends() {
     let client = Client::builder().timeout(LIMIT).finish();
     assert_eq!(get(&client, &format!("{origin}/livez")).await.0, StatusCode::OK);
     end(program).await;
+}
+
+#[actix_rt::test]
+async fn a_stop_during_the_start_gives_it_up() {
+    // Takes connections, and never answers: the start waits for the keys.
+    let database = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let address = database.local_addr().expect("its address");
+    let url = format!("postgres://mege@{address}/mege");
+    let mut program = Program::serve(&[("DATABASE_URL", url)]);
+    let reached = timeout(LIMIT, database.accept()).await.expect("soon");
+    let _unanswered = reached.expect("a connection");
+    let begun = Instant::now();
+    program.signal("TERM");
+    let ended = program.ended().await;
+    assert_eq!(ended.code, Some(0), "{}", ended.said);
+    assert!(begun.elapsed() < KEYS_PATIENCE, "it took {:?}", begun.elapsed());
+    assert!(!ended.said.contains("listening"), "{}", ended.said);
 }

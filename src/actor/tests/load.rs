@@ -2,6 +2,7 @@
 
 use futures_util::FutureExt as _;
 use futures_util::future::join_all;
+use metrics_exporter_prometheus::PrometheusBuilder;
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
 
@@ -291,4 +292,21 @@ async fn a_queue_that_was_full_is_short_until_it_has_been_empty() {
     let (first, ()) = tokio::join!(burst(0), later);
     assert_eq!(first, (8, 1), "two in flight, six wait");
     assert_eq!(burst(200).await, (8, 1), "it has been empty");
+}
+
+#[actix_rt::test]
+async fn what_is_refused_after_it_was_let_in_is_counted_too() {
+    let (handle, world) = start(Placement::Current);
+    answers(&handle, 0).await;
+    let recorder = PrometheusBuilder::new().build_recorder();
+    let _installed = metrics::set_default_local_recorder(&recorder);
+    // The second is in the mailbox when the first ends the actor.
+    let (first, second) = tokio::join!(ask(&handle, 1, Act::PanicInHandler), ask(&handle, 2, Act::Answer));
+    for reply in [first, second] {
+        assert!(matches!(reply, Err(AskError::Restarting { .. })), "{reply:?}");
+    }
+    assert_eq!(*world.effects(), HashSet::from([0]));
+    let metrics = recorder.handle().render();
+    let counted = r#"mege_shed_total{actor="probe",class="read",reason="restarting"} 2"#;
+    assert!(metrics.contains(counted), "{metrics}");
 }

@@ -77,6 +77,46 @@ async fn the_same_where_all_share_a_thread() {
 }
 
 #[actix_rt::test]
+async fn work_that_outlived_its_actor_has_its_time_too() {
+    let mut spawn = how(Placement::Dedicated, limits(8, 0, SECOND));
+    spawn.restart.backoff = Backoff::try_new(60 * SECOND, 60 * SECOND).unwrap();
+    let (handle, world) = start_with(spawn, |_| (false, false));
+    answers(&handle, 0).await;
+    let slow = spawn_ask(&handle, 1, Act::Sleep(500 * MILLI));
+    until("begun", async || world.effects().contains(&1)).await;
+    handle.drill(Drill::Panic);
+    handle.health().reached(State::BackingOff).await;
+    let restarted = handle.restart().await.unwrap();
+    assert_eq!((restarted.unfinished, restarted.state), (0, State::Running));
+    assert!(slow.await.unwrap().is_ok());
+}
+
+#[actix_rt::test]
+async fn an_actor_that_panics_while_its_work_ends_does_not_stand_for_the_one_that_comes() {
+    let make = |life| {
+        if life == 2 {
+            std::thread::sleep(3 * SECOND);
+        }
+        (false, false)
+    };
+    let (handle, world) = start_with(how(Placement::Dedicated, limits(8, 0, SECOND)), make);
+    answers(&handle, 0).await;
+    let slow = spawn_ask(&handle, 1, Act::Sleep(SECOND));
+    until("begun", async || world.effects().contains(&1)).await;
+    let panics = async {
+        handle.health().reached(State::Restarting).await;
+        handle.drill(Drill::Panic);
+        handle.health().reached(State::Running).await;
+        assert_eq!(world.built.load(Ordering::SeqCst), 2, "by its own supervisor");
+    };
+    let (restarted, ()) = tokio::join!(handle.restart(), panics);
+    assert!(slow.await.unwrap().is_ok());
+    assert_eq!(restarted.unwrap().state, State::Restarting, "it is not built yet");
+    answers(&handle, 2).await;
+    assert_eq!(world.built.load(Ordering::SeqCst), 3);
+}
+
+#[actix_rt::test]
 async fn who_waits_for_a_permit_is_told_of_the_restart_at_once() {
     let spawn = how(Placement::Dedicated, limits(1, 8, 60 * SECOND));
     let (handle, world) = start_with(spawn, |_| (false, false));

@@ -1,4 +1,4 @@
-//! `/v1/audit`: who made and revoked keys, and whose requests were refused.
+//! `/v1/audit`: what was done to keys, links and integrations, and whose requests were refused.
 
 use actix_web::{HttpRequest, HttpResponse, get, web};
 use serde::{Deserialize, Serialize};
@@ -43,7 +43,7 @@ struct AuditPage {
     next: Option<AuditId>,
 }
 
-/// Who made and revoked keys, and whose requests were refused, newest first.
+/// What was done to keys, links and integrations, and whose requests were refused, newest first.
 #[utoipa::path(
     tag = "keys",
     security(("key" = ["admin"])),

@@ -43,8 +43,8 @@ async fn end(id: &str, state: &AppState, caller: &Caller) -> Result<(), Failure>
         .map_err(|_| Failure::no_such_call())?;
     // What belongs to another is as if it were not there.
     let pbx = state.gateway.pbx_of_call(call);
-    if !pbx.is_some_and(|pbx| caller.may_see(pbx)) {
+    let Some(pbx) = pbx.filter(|pbx| caller.may_see(pbx)) else {
         return Err(Failure::no_such_call());
-    }
-    state.gateway.hang_up(call, state.deadline()).await
+    };
+    state.gateway.hang_up(pbx, call, state.deadline()).await
 }

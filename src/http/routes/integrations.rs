@@ -152,6 +152,26 @@ pub(in crate::http) async fn restart_integration(
     restarted.map_or_else(refused, |restarted| HttpResponse::Ok().json(restarted))
 }
 
+/// Does what an operator asks to an integration, and notes it where that is a change.
+fn change(
+    state: &AppState,
+    request: &HttpRequest,
+    caller: &Caller,
+    name: &str,
+    make: fn(&dyn Operate) -> bool,
+    action: AuditAction,
+) -> HttpResponse {
+    match find(state, request, caller, name) {
+        Ok(actor) => {
+            if make(actor.as_ref()) {
+                state.doors.audit_act(action, name, caller, request);
+            }
+            HttpResponse::Ok().json(Integration::of(actor.as_ref()))
+        }
+        Err(failure) => failure.respond(request),
+    }
+}
+
 /// Has an integration refuse all work but hang-ups with 503 `paused`, until it is resumed or the gateway restarted; what is in flight
 /// ends as it would. A collector begins no look. Pausing what is paused is as good.
 #[utoipa::path(
@@ -167,17 +187,15 @@ pub(in crate::http) async fn pause_integration(
     state: web::Data<AppState>,
     caller: Caller,
 ) -> HttpResponse {
-    match find(&state, &request, &caller, &name) {
-        Ok(actor) => {
-            if actor.pause() {
-                state
-                    .doors
-                    .audit_act(AuditAction::IntegrationPaused, &name, &caller, &request);
-            }
-            HttpResponse::Ok().json(Integration::of(actor.as_ref()))
-        }
-        Err(failure) => failure.respond(&request),
-    }
+    let pause = |actor: &dyn Operate| actor.pause();
+    change(
+        &state,
+        &request,
+        &caller,
+        &name,
+        pause,
+        AuditAction::IntegrationPaused,
+    )
 }
 
 /// Lets work in again. Resuming what is not paused is as good.
@@ -194,15 +212,13 @@ pub(in crate::http) async fn resume_integration(
     state: web::Data<AppState>,
     caller: Caller,
 ) -> HttpResponse {
-    match find(&state, &request, &caller, &name) {
-        Ok(actor) => {
-            if actor.resume() {
-                state
-                    .doors
-                    .audit_act(AuditAction::IntegrationResumed, &name, &caller, &request);
-            }
-            HttpResponse::Ok().json(Integration::of(actor.as_ref()))
-        }
-        Err(failure) => failure.respond(&request),
-    }
+    let resume = |actor: &dyn Operate| actor.resume();
+    change(
+        &state,
+        &request,
+        &caller,
+        &name,
+        resume,
+        AuditAction::IntegrationResumed,
+    )
 }

@@ -102,7 +102,7 @@ impl Gateway for FakeGateway {
         None
     }
 
-    async fn hang_up(&self, _: CallId, _: Instant) -> Result<(), Failure> {
+    async fn hang_up(&self, _: &str, _: CallId, _: Instant) -> Result<(), Failure> {
         self.verdict()
     }
 

@@ -8,7 +8,7 @@ use utoipa::ToSchema;
 /// A kind of request that a key may be allowed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, ToSchema)]
 pub enum Scope {
-    /// Placing calls.
+    /// Placing calls and hanging them up.
     #[serde(rename = "calls:write")]
     CallsWrite,
     /// Reading CDRs.
@@ -20,7 +20,7 @@ pub enum Scope {
     /// Reading the state of the gateway: status and metrics.
     #[serde(rename = "status:read")]
     StatusRead,
-    /// Making and revoking keys, and reading the audit.
+    /// Making and revoking keys, reading the audit, and operating integrations.
     #[serde(rename = "admin")]
     Admin,
 }

@@ -16,6 +16,7 @@ pub(super) use self::keys::{FORGET, KeyStore};
 use self::postgres::PostgresLedger;
 use self::sqlite::SqliteLedger;
 use super::call::{Call, CallId};
+use super::key::ApiKey;
 use crate::database::{Schema, StoreError};
 use crate::settings::{StoreSettings, StoreUrl};
 
@@ -81,6 +82,18 @@ pub async fn ledger_schema(settings: &StoreSettings) -> Result<Schema, StoreErro
 /// May be dropped: each migration is applied as a whole or not at all.
 pub async fn migrate_ledger(settings: &StoreSettings) -> Result<(), StoreError> {
     open(settings).await.map(drop)
+}
+
+/// Every live key of the ledger that the settings name, then those that were revoked. Its schema must be up to date.
+///
+/// # Errors
+/// When the ledger cannot be reached or used.
+///
+/// # Cancel safety
+/// Only reads.
+pub async fn ledger_keys(settings: &StoreSettings) -> Result<Vec<ApiKey>, StoreError> {
+    let keys = open(settings).await?.keys().await?;
+    Ok(keys.into_iter().map(|(_, key)| key).collect())
 }
 
 /// The table of the migrations that were applied.
