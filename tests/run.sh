@@ -68,11 +68,7 @@ fi
 
 step "fmt" cargo fmt --check
 step "clippy" cargo clippy --locked --all-targets --all-features -- -D warnings
-if cargo nextest --version >/dev/null 2>&1; then
-  step "tests" cargo nextest run --locked "${features[@]}"
-else
-  step "tests" cargo test --locked --all-targets "${features[@]}"
-fi
+step "tests" cargo nextest run --locked "${features[@]}"
 if [ ${#features[@]} != 0 ]; then
   # Built already, with the tests of the program.
   step "schemathesis" tests/peers/schemathesis.sh

@@ -1,6 +1,6 @@
 # What the tests need beside Rust: each function installs one thing, and does nothing when it is there.
 
-packages_missing='as root on Debian: apt-get install postgresql sip-tester debootstrap chromium chromium-driver'
+packages_missing='as root on Debian: apt-get install postgresql sip-tester python3-venv curl debootstrap chromium chromium-driver'
 asterisk_missing='as root on Debian, with a network: tests/run.sh puts Asterisk 22 into MEGE_TEST_ASTERISK_ROOT'
 
 postgres_bin() {
@@ -91,6 +91,6 @@ install_promtool() {
 
 install_cargo_tools() {
   cargo deny --version >/dev/null 2>&1 || cargo install --locked cargo-deny --version 0.20.2 || return 1
-  # `cargo test` does when it cannot be had.
-  cargo nextest --version >/dev/null 2>&1 || cargo install --locked cargo-nextest --version 0.9.143 || true
+  # Each test has a process of its own with it, so that metrics are those of one test.
+  cargo nextest --version >/dev/null 2>&1 || cargo install --locked cargo-nextest --version 0.9.143 || return 1
 }
