@@ -16,6 +16,7 @@ use mege_gateway::telephony::{Extension, PhoneNumber};
 use tokio::time::{Instant, interval};
 
 use crate::support::app::{LIMIT, TestApp, simulated, simulated_as, simulator};
+use crate::support::calls::placed;
 use crate::support::eventually;
 
 /// Between two restarts.
@@ -105,23 +106,12 @@ async fn restarts(app: &TestApp, count: &Cell<u32>) {
     }
 }
 
-/// What reached a simulated Asterisk: the ids of the channels to each number.
-fn placed(simulator: &Simulator) -> BTreeMap<u64, Vec<String>> {
-    let mut placed: BTreeMap<u64, Vec<String>> = BTreeMap::new();
-    for call in simulator.asterisk().originates() {
-        let number = call.extension.and_then(|number| number.parse().ok());
-        let ids = placed.entry(number.expect("a number")).or_default();
-        ids.push(call.channel_id.expect("an id"));
-    }
-    placed
-}
-
 /// Holds what was told against what reached Asterisk, call by call. How many were placed, not placed, and unknown.
 fn hold(answers: &Answers, simulator: &Simulator) -> [usize; 3] {
     let mut placed = placed(simulator);
     let mut counts = [0; 3];
     for (number, told) in answers {
-        let ids = placed.remove(number).unwrap_or_default();
+        let ids = placed.remove(&number.to_string()).unwrap_or_default();
         match told {
             Told::Placed(id) => {
                 assert_eq!(&ids, std::slice::from_ref(id), "a success is one call");

@@ -1,6 +1,5 @@
 //! SIGTERM while clients go on asking: the order of things, and what became of each call.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use awc::Client;
@@ -12,7 +11,8 @@ use serde_json::Value;
 use super::clients::{Clients, Seen};
 use super::{PROMISED, connected, stopped, variable};
 use crate::support::app::{LIMIT, simulator};
-use crate::support::eventually;
+use crate::support::calls::placed;
+use crate::support::{eventually, metrics};
 
 const CLIENTS: usize = 8;
 
@@ -43,28 +43,18 @@ async fn drain_seconds(origin: &str) -> f64 {
     let reply = client.get(format!("{origin}/metrics")).send().await;
     let text = reply.expect("a reply").body().limit(1 << 20).await;
     let text = String::from_utf8(text.expect("metrics").to_vec()).expect("text");
-    let mut lines = text.lines();
-    let value = lines.find_map(|line| line.strip_prefix("mege_drain_seconds "));
-    value.expect("the metric").parse().expect("a number")
+    metrics::sum(&text, "mege_drain_seconds", &[]).expect("the metric")
 }
 
 /// Holds what clients saw against what reached Asterisk.
 fn nothing_lost(simulator: &Simulator, seen: &[(u64, Seen)]) {
-    let mut placed: BTreeMap<String, Vec<Option<String>>> = BTreeMap::new();
-    for call in simulator.asterisk().originates() {
-        let number = call.extension.expect("a number");
-        placed.entry(number).or_default().push(call.channel_id);
-    }
+    let mut placed = placed(simulator);
     for (number, seen) in seen {
         let placed = placed.remove(&number.to_string()).unwrap_or_default();
         match seen {
             Seen::Answered { status, id, .. } => {
                 assert_eq!(*status, StatusCode::OK, "{number}");
-                assert_eq!(
-                    placed,
-                    std::slice::from_ref(id),
-                    "{number}: a success is one call"
-                );
+                assert_eq!(placed, id.as_slice(), "{number}: a success is one call");
             }
             Seen::NotTaken => assert!(placed.is_empty(), "{number}"),
             Seen::Lost(error) => panic!("{number} got no answer: {error}"),

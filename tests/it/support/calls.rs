@@ -1,7 +1,10 @@
 //! What became of calls, as callers and the ledger see it.
 
+use std::collections::BTreeMap;
+
 use awc::http::StatusCode;
 use mege_gateway::ledger::{Call, CallId, CallState, GetCall};
+use mege_gateway::simulator::Simulator;
 use serde_json::Value;
 use tokio::time::Instant;
 
@@ -47,4 +50,15 @@ pub(crate) async fn until(app: &TestApp, id: CallId, state: CallState) -> Call {
 /// What the actor of the Asterisk named `main` says of itself.
 pub(crate) fn detail(app: &TestApp) -> Value {
     app.integrations.asterisk["main"].health().report().detail
+}
+
+/// What reached a simulated Asterisk: the ids of the channels to each number.
+pub(crate) fn placed(simulator: &Simulator) -> BTreeMap<String, Vec<String>> {
+    let mut placed: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for call in simulator.asterisk().originates() {
+        let number = call.extension.expect("a number");
+        let ids = placed.entry(number).or_default();
+        ids.push(call.channel_id.expect("an id"));
+    }
+    placed
 }
