@@ -13,6 +13,7 @@ use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout};
 
 use crate::support::app::LIMIT;
+use crate::support::metrics;
 
 const LIVEZ: &[u8] = b"GET /livez HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n";
 
@@ -49,16 +50,9 @@ async fn honest(address: &str) -> Duration {
     begun.elapsed()
 }
 
-/// A counter or gauge of `/metrics` with what must be in its line; 0 when there is none.
+/// The sum of a metric's values that have the label; 0 when there is none.
 async fn metric(address: &str, name: &str, label: &str) -> f64 {
     let request = b"GET /metrics HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n";
     let metrics = raw(address, request, LIMIT).await;
-    value(&metrics, name, label)
-}
-
-fn value(metrics: &str, name: &str, label: &str) -> f64 {
-    let mut lines = metrics.lines();
-    let line = lines.find(|line| line.starts_with(name) && line.contains(label));
-    let value = line.and_then(|line| line.rsplit_once(' '));
-    value.map_or(0.0, |(_, value)| value.parse().expect("a number"))
+    metrics::sum(&metrics, name, &[label]).unwrap_or_default()
 }

@@ -10,12 +10,12 @@ use tokio::net::TcpStream;
 use tokio::time::Instant;
 use uuid::Uuid;
 
-use super::{address, honest, value};
+use super::{address, honest};
 use crate::support::app::{LIMIT, TestApp, simulated, simulator};
-use crate::support::eventually;
 use crate::support::http2::{DATA, END_HEADERS, END_STREAM, HEADERS, frame, preface, request};
 use crate::support::recorded::{Recordings, links, store};
 use crate::support::tls::{Pair, ask};
+use crate::support::{eventually, metrics};
 
 /// Rows of such a length: more than a connection's buffers hold.
 const ROWS: u128 = 6_000;
@@ -91,8 +91,9 @@ async fn an_answer_that_nobody_reads_ends_its_connection() {
             .await
             .expect("its answer goes on");
         tokio::time::sleep(Duration::from_millis(500)).await;
-        let metrics = app.send(awc::http::Method::GET, "/metrics", &[], "").await.body;
-        let cut = value(&metrics, "mege_http_connections_cut_total", "answer_not_read");
+        let cut = app
+            .count("mege_http_connections_cut_total", &["answer_not_read"])
+            .await;
         (cut > 0.0).then_some(())
     })
     .await;
@@ -137,8 +138,8 @@ async fn with_tls_and_without_a_window_too() {
         let mut metrics = vec![0; 1 << 20];
         let read = honest.read(&mut metrics).await.unwrap_or_default();
         let metrics = first + &String::from_utf8_lossy(&metrics[..read]);
-        let cut = value(&metrics, "mege_http_connections_cut_total", "answer_not_read");
-        (cut > 1.0).then_some(())
+        let cut = metrics::sum(&metrics, "mege_http_connections_cut_total", &["answer_not_read"]);
+        (cut > Some(1.0)).then_some(())
     })
     .await;
     app.stop().await;
@@ -164,8 +165,9 @@ async fn who_reads_as_fast_as_a_recording_plays_is_left_alone() {
         player.read_exact(&mut [0; 4_000]).await.expect("sound");
         tokio::time::sleep(Duration::from_millis(250)).await;
     }
-    let metrics = app.send(awc::http::Method::GET, "/metrics", &[], "").await.body;
-    let cut = value(&metrics, "mege_http_connections_cut_total", "answer_not_read");
+    let cut = app
+        .count("mege_http_connections_cut_total", &["answer_not_read"])
+        .await;
     assert_eq!(cut, 0.0, "it took all that it could");
     app.stop().await;
 }
