@@ -414,18 +414,4 @@ impl StreamHandler<Received> for AriActor {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_asterisk_that_is_down_for_a_minute_is_tried_at_most_twelve_times() {
-        for _ in 0..10_000 {
-            let mut passed = Duration::ZERO;
-            let tries = (0..).take_while(|&attempt| {
-                passed += RECONNECT.delay(attempt);
-                passed <= Duration::from_mins(1)
-            });
-            assert!((6..=12).contains(&tries.count()));
-        }
-    }
-}
+mod tests;

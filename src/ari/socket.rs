@@ -8,12 +8,13 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use actix_codec::Framed;
+use awc::error::WsProtocolError;
 use awc::http::StatusCode;
 use awc::ws::{CloseCode, CloseReason, Codec, Frame, Message};
 use awc::{BoxedSocket, Client};
 use bytes::Bytes;
 use futures_util::stream::{SplitSink, SplitStream};
-use futures_util::{SinkExt as _, StreamExt as _};
+use futures_util::{SinkExt as _, Stream, StreamExt as _};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use secrecy::ExposeSecret as _;
 use tokio::sync::mpsc;
@@ -115,7 +116,7 @@ async fn farewell(sink: &mut SplitSink<Socket, Message>, stream: &mut SplitStrea
                 break;
             }
         }
-        Ok::<_, awc::error::WsProtocolError>(())
+        Ok::<_, WsProtocolError>(())
     };
     match timeout(FAREWELL, closing).await {
         Ok(Ok(())) => tracing::debug!(actor, "the event socket is closed"),
@@ -125,7 +126,7 @@ async fn farewell(sink: &mut SplitSink<Socket, Message>, stream: &mut SplitStrea
 }
 
 async fn read(
-    stream: &mut SplitStream<Socket>,
+    stream: &mut (impl Stream<Item = Result<Frame, WsProtocolError>> + Unpin),
     queue: &mpsc::Sender<Received>,
     heard: &Cell<Instant>,
     pongs: mpsc::Sender<Bytes>,
@@ -187,5 +188,52 @@ async fn keep_alive(
             Ok(Err(error)) => return format!("ping failed: {error}"),
             Err(_) => return "ping could not be written".to_owned(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use metrics_exporter_prometheus::PrometheusBuilder;
+    use tokio_stream::wrappers::UnboundedReceiverStream;
+
+    use super::*;
+
+    #[actix_rt::test]
+    async fn what_finds_no_room_is_dropped_and_the_gap_is_marked_before_what_comes_next() {
+        let recorder = PrometheusBuilder::new().build_recorder();
+        let _installed = metrics::set_default_local_recorder(&recorder);
+        let (queue, mut received) = mpsc::channel(1);
+        let (sent, frames) = mpsc::unbounded_channel();
+        let mut frames = UnboundedReceiverStream::new(frames);
+        let heard = Cell::new(Instant::now());
+        let (pongs, _owed) = mpsc::channel(1);
+        let text = |text: &'static str| Ok(Frame::Text(Bytes::from_static(text.as_bytes())));
+        let looking = async {
+            for frame in [text("1"), text("2"), text("3")] {
+                sent.send(frame).unwrap();
+            }
+            let first = received.recv().await;
+            assert!(
+                matches!(&first, Some(Received::Frame(text)) if text == "1"),
+                "{first:?}"
+            );
+            sent.send(Ok(Frame::Pong(Bytes::new()))).unwrap();
+            let gap = received.recv().await;
+            assert!(matches!(gap, Some(Received::Gap(2))), "{gap:?}");
+            sent.send(text("4")).unwrap();
+            let last = received.recv().await;
+            assert!(
+                matches!(&last, Some(Received::Frame(text)) if text == "4"),
+                "{last:?}"
+            );
+            drop(sent);
+        };
+        let (ended, ()) = tokio::join!(read(&mut frames, &queue, &heard, pongs, "test"), looking);
+        assert_eq!(ended, "connection lost");
+        let dropped = recorder.handle().render();
+        assert!(
+            dropped.contains(r#"mege_ari_frames_dropped_total{actor="test"} 2"#),
+            "{dropped}"
+        );
     }
 }

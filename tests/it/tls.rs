@@ -9,9 +9,9 @@ use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::support::app::TestApp;
-use crate::support::eventually;
 use crate::support::program::Program;
 use crate::support::tls::{Pair, ask, connect_with};
+use crate::support::{eventually, metrics};
 
 /// How long a changed pair may take to be served, or to be refused.
 const NOTICED: Duration = Duration::from_secs(5);
@@ -76,6 +76,13 @@ async fn a_handshake_that_does_not_come_ends_the_connection() {
     let ended = timeout(Duration::from_secs(10), silent.read_to_end(&mut nothing)).await;
     let _ = ended.expect("an end");
     assert!(begun.elapsed() > Duration::from_secs(4), "{:?}", begun.elapsed());
+    let mut client = pair.connect(&to, &[]).await.expect("a handshake");
+    let failed = metrics::sum(
+        &metrics(&mut client).await,
+        "mege_tls_handshakes_failed_total",
+        &[],
+    );
+    assert_eq!(failed, Some(1.0));
     app.stop().await;
 }
 

@@ -187,6 +187,7 @@ impl Batch {
 
 #[cfg(test)]
 mod tests {
+    use metrics_exporter_prometheus::PrometheusBuilder;
     use uuid::Uuid;
 
     use super::*;
@@ -243,13 +244,22 @@ mod tests {
 
     #[test]
     fn it_does_not_grow_however_many_ask() {
+        let recorder = PrometheusBuilder::new().build_recorder();
         let log = AuditLog::default();
         let ask = || {
             for host in 0..5_000 {
                 log.record(refused(&format!("2001:db8::{host:x}"), "unauthenticated"));
             }
         };
-        ask();
+        metrics::with_local_recorder(&recorder, ask);
+        assert_eq!(
+            recorder
+                .handle()
+                .render()
+                .matches("mege_audit_lost_total 4900\n")
+                .count(),
+            1
+        );
         let batch = log.take();
         assert_eq!((batch.entries().len(), batch.count()), (KINDS + 1, 5_000));
         let others = batch.entries().pop().unwrap();

@@ -43,6 +43,7 @@ async fn five_hundred_callers_of_a_black_hole_cost_its_neighbour_no_call() {
         (in_flight == 64.0 && waiting == 436.0).then_some(())
     };
     eventually("all of them hang", LIMIT, full).await;
+    assert_eq!(app.count("mege_waiting_limit", &ORIGINATE).await, 1_000.0);
 
     let neighbour = &app.integrations.asterisk["b"];
     eventually("the other is connected", LIMIT, async || {

@@ -72,6 +72,8 @@ async fn a_thread_that_blocks_is_said_on_status_and_replaced_by_the_route() {
         (&shown["blocked_threads"], &shown["restarts"]),
         (&json!(1), &json!(1))
     );
+    let actor = [r#"actor="asterisk.main""#];
+    assert_eq!(app.count("mege_actor_blocked_threads", &actor).await, 1.0);
     assert_eq!(shown["latest_restarts"][0]["reason"], "operator");
     others_were_left_alone(&app, "asterisk.main").await;
     let entries = audited(&app, "integration_restarted", 1).await;
