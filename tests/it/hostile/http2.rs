@@ -238,8 +238,9 @@ async fn clients_that_never_read_or_end_a_head_take_little_memory() {
                 bytes.extend(frame(HEADERS, END_HEADERS | END_STREAM, 2 * id + 1, &block));
             }
         }
-        let sent = timeout(Duration::from_millis(200), client.write_all(&bytes)).await;
-        held.push((client, sent.is_ok()));
+        // It may not take all of it.
+        let _ = timeout(Duration::from_millis(200), client.write_all(&bytes)).await;
+        held.push(client);
     }
     let grown = resident(program.pid()).saturating_sub(before);
     honest(&pair, to).await;

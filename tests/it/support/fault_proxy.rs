@@ -34,8 +34,6 @@ pub(crate) enum Fault {
     Latency(Duration),
     /// Nobody listens: new connections are refused, present ones are closed.
     Down,
-    /// Nobody listens; present connections live on.
-    Refuse,
     /// What either side sends is swallowed, its end too; new connections are taken. When this is over, the connections
     /// that lost something to it are closed.
     BlackHole,
@@ -177,7 +175,7 @@ async fn run(
             order = orders.recv() => {
                 let Some((rule, done)) = order else { return };
                 listener = match (rule.fault, listener) {
-                    (Some(Fault::Down | Fault::Refuse), _) => None,
+                    (Some(Fault::Down), _) => None,
                     (_, listener) => listener.or_else(|| Some(listen(address))),
                 };
                 rules.send_replace(rule);

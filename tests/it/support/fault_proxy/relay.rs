@@ -77,9 +77,7 @@ impl Connection {
             Some(Fault::Down) => Some(End::Closed),
             Some(Fault::Reset) => self.first.get().map(|_| End::Reset),
             Some(Fault::BlackHole) => None,
-            Some(Fault::Latency(_) | Fault::Refuse | Fault::ResetAfterRequest) | None => {
-                lost.then_some(End::Closed)
-            }
+            Some(Fault::Latency(_) | Fault::ResetAfterRequest) | None => lost.then_some(End::Closed),
         }
     }
 
@@ -138,7 +136,7 @@ async fn forward(client: &mut TcpStream, connection: &Connection) -> End {
     match connection.present_fault() {
         Some(Fault::Reset) => return End::Reset,
         Some(Fault::BlackHole) => return connection.lose(&mut from_client).await,
-        Some(Fault::Latency(_) | Fault::Down | Fault::Refuse | Fault::ResetAfterRequest) | None => {}
+        Some(Fault::Latency(_) | Fault::Down | Fault::ResetAfterRequest) | None => {}
     }
     let Ok(mut peer) = TcpStream::connect(connection.peer).await else {
         return End::Closed;
@@ -170,7 +168,7 @@ async fn pump(
                 Some(Fault::BlackHole) => return Err(connection.lose(&mut from).await),
                 Some(Fault::ResetAfterRequest) if way == Way::FromPeer => return Err(End::Reset),
                 Some(Fault::Latency(latency)) => Some(Instant::now() + latency),
-                Some(Fault::Down | Fault::Refuse | Fault::Reset | Fault::ResetAfterRequest) | None => None,
+                Some(Fault::Down | Fault::Reset | Fault::ResetAfterRequest) | None => None,
             };
             if ended {
                 return Ok(());
