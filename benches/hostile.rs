@@ -65,7 +65,7 @@ fn pin(pid: u32, processor: u32) {
 #[derive(Clone, Copy)]
 enum Hostile {
     Nobody,
-    SlowHeads,
+    SlowHandshakes,
     ContinuationFlood,
     NeverReading,
 }
@@ -89,7 +89,7 @@ async fn measure() {
     );
     for (name, hostile) in [
         ("nobody (A/A)", Hostile::Nobody),
-        ("1,000 slow heads", Hostile::SlowHeads),
+        ("1,000 slow handshakes", Hostile::SlowHandshakes),
         ("4 CONTINUATION floods", Hostile::ContinuationFlood),
         ("100 that never read", Hostile::NeverReading),
     ] {
@@ -135,7 +135,7 @@ async fn run(target: &Rc<Target>, hostile: Hostile) -> Histogram<u64> {
     let mut crowd = Vec::new();
     let count = match hostile {
         Hostile::Nobody => 0,
-        Hostile::SlowHeads => SLOW,
+        Hostile::SlowHandshakes => SLOW,
         Hostile::ContinuationFlood => FLOODS,
         Hostile::NeverReading => NEVER_READING,
     };
@@ -217,7 +217,7 @@ impl Target {
         loop {
             match hostile {
                 Hostile::Nobody => return,
-                Hostile::SlowHeads => {
+                Hostile::SlowHandshakes => {
                     // The first bytes of a handshake, of which no more comes.
                     let mut socket = self.tcp().await;
                     let _ = socket.write_all(&[0x16, 3, 1]).await;

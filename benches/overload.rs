@@ -11,24 +11,16 @@
 )]
 
 #[expect(dead_code, reason = "other benchmarks need all of it")]
-#[path = "support/fake_ari.rs"]
-mod fake_ari;
-#[expect(dead_code, reason = "other benchmarks need all of it")]
-#[path = "support/gateway.rs"]
-mod gateway;
-#[expect(dead_code, reason = "other benchmarks need all of it")]
-#[path = "support/pairs.rs"]
-mod pairs;
-#[expect(dead_code, reason = "other benchmarks need all of it")]
-#[path = "support/process.rs"]
-mod process;
+#[path = "support/mod.rs"]
+mod support;
 
 use std::time::Duration;
 
-use gateway::Gateway;
-use pairs::{Bar, Pace, Spread, Verdict};
-use process::{LOAD, pinned};
 use serde_json::Value;
+use support::gateway::Gateway;
+use support::pairs::{Bar, Pace, Spread, Verdict};
+use support::process::{LOAD, pinned};
+use support::{fake_ari, pairs};
 
 /// How long the back end takes, and how many originates it gets at once.
 const TAKES: Duration = Duration::from_millis(20);

@@ -36,9 +36,19 @@ pub(crate) struct Asterisk<'a> {
 impl Gateway {
     /// Starts it with these variables beside those for the Asterisk, in a folder that keeps its store.
     pub(crate) fn start(folder: &Path, asterisk: &Asterisk<'_>, variables: &[(&str, &str)]) -> Self {
+        Self::start_as(PROGRAM, folder, asterisk, variables)
+    }
+
+    /// The same by another program.
+    pub(crate) fn start_as(
+        program: &str,
+        folder: &Path,
+        asterisk: &Asterisk<'_>,
+        variables: &[(&str, &str)],
+    ) -> Self {
         let key = key(folder);
         let port = free_port();
-        let mut command = pinned(SUBJECT, PROGRAM);
+        let mut command = pinned(SUBJECT, program);
         command
             .arg("serve")
             .current_dir(folder)
@@ -73,15 +83,15 @@ impl Gateway {
 
     /// Waits until what it says of its Asterisk fits.
     pub(crate) fn until(&self, what: &str, fits: impl Fn(&Value) -> bool) {
-        self.until_actor(what, |asterisk| fits(&asterisk["detail"]));
+        self.until_actor("asterisk.main", what, |asterisk| fits(&asterisk["detail"]));
     }
 
-    /// Waits until what is said of its Asterisk's actor fits.
-    pub(crate) fn until_actor(&self, what: &str, fits: impl Fn(&Value) -> bool) {
+    /// Waits until what is said of an actor fits.
+    pub(crate) fn until_actor(&self, actor: &str, what: &str, fits: impl Fn(&Value) -> bool) {
         let begun = Instant::now();
         loop {
             let status = self.status();
-            if fits(&status["actors"]["asterisk.main"]) {
+            if fits(&status["actors"][actor]) {
                 return;
             }
             assert!(begun.elapsed() < LIMIT, "not in time: {what}: {status}");
