@@ -9,7 +9,7 @@ use std::time::Duration;
 use awc::Client;
 use awc::http::StatusCode;
 use mege_gateway::ledger::CallId;
-use mege_gateway::simulator::{Pace, Simulator, SimulatorSettings};
+use mege_gateway::simulator::{AriFault, AriOperation, HowOften, Pace, Simulator, SimulatorSettings};
 
 use crate::support::app::{LIMIT, TestApp};
 use crate::support::calls::detail;
@@ -20,11 +20,11 @@ pub(crate) const LONG: Duration = Duration::from_secs(120);
 
 /// A simulator whose calls are answered in a moment and then last until somebody hangs up.
 pub(crate) async fn patient() -> Simulator {
-    talking(LONG).await
+    lasting(LONG).await
 }
 
 /// A simulator whose calls last so long.
-pub(crate) async fn talking(talk: Duration) -> Simulator {
+pub(crate) async fn lasting(talk: Duration) -> Simulator {
     let settings = SimulatorSettings {
         pace: Pace {
             ring: Duration::from_millis(10),
@@ -50,7 +50,7 @@ pub(crate) async fn hang_up(simulator: &Simulator, id: CallId) {
 }
 
 /// How often a request came, as `GET /events`.
-fn count(simulator: &Simulator, request: &str) -> u64 {
+pub(crate) fn count(simulator: &Simulator, request: &str) -> u64 {
     let requests = simulator.asterisk().requests();
     requests.get(request).copied().unwrap_or_default()
 }
@@ -62,6 +62,17 @@ pub(crate) async fn connected(app: &TestApp, connects: u64) {
         (detail["connects"] == connects && detail["connection"] == "connected").then_some(())
     })
     .await;
+}
+
+/// Cuts the event socket, and lets no other be opened.
+pub(crate) fn no_event_sockets(simulator: &Simulator) {
+    let asterisk = simulator.asterisk();
+    asterisk.fail(
+        AriOperation::Connect,
+        AriFault::ServerError,
+        HowOften::UntilCleared,
+    );
+    asterisk.cut_event_sockets();
 }
 
 pub(crate) async fn no_channels(simulator: &Simulator) {

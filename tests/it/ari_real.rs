@@ -10,7 +10,7 @@ use tokio::time::Instant;
 use crate::real_call::through;
 use crate::support::app::{LIMIT, TestApp};
 use crate::support::asterisk::Asterisk;
-use crate::support::calls::{assert_refused, call, call_id, detail, until};
+use crate::support::calls::{assert_refused, call, call_id, detail, talking, until};
 use crate::support::eventually;
 use crate::support::program::Program;
 use crate::support::sipp::Sipp;
@@ -24,8 +24,7 @@ async fn a_call_that_died_with_asterisk_is_closed_without_a_cause() {
     let mut asterisk = Asterisk::start(sipp.port()).await;
     let app = TestApp::start(&through(&asterisk)).await;
     app.connected().await;
-    let id = call_id(&app.make_call(102, STAYS).await);
-    until(&app, id, CallState::Bridged).await;
+    let id = talking(&app).await;
     asterisk.restart().await;
     let call = until(&app, id, CallState::Ended).await;
     assert_eq!((call.cause, call.closed, call.legs.len()), (None, true, 2));
@@ -43,8 +42,7 @@ async fn an_asterisk_that_hangs_is_found_within_15_s_and_used_again_when_it_goes
     let asterisk = Asterisk::start(sipp.port()).await;
     let app = TestApp::start(&through(&asterisk)).await;
     app.connected().await;
-    let id = call_id(&app.make_call(102, STAYS).await);
-    until(&app, id, CallState::Bridged).await;
+    let id = talking(&app).await;
     asterisk.stop_process();
     let hung = Instant::now();
     eventually("the hanging is known", LIMIT, async || {

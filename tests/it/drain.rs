@@ -16,6 +16,7 @@ use tokio::time::{Instant, timeout};
 use crate::support::app::{LIMIT, simulated, simulator};
 use crate::support::eventually;
 use crate::support::program::{Ended, Program};
+use crate::support::served::Served;
 
 /// The promise: all of a stop.
 const PROMISED: Duration = Duration::from_secs(30);
@@ -24,15 +25,7 @@ const PROMISED: Duration = Duration::from_secs(30);
 async fn connected(simulator: &Simulator, more: &[(&'static str, String)]) -> (Program, String) {
     let mut variables = simulated(simulator);
     variables.extend_from_slice(more);
-    let mut program = Program::serve(&variables);
-    let origin = program.origin().await;
-    let client = Client::builder().timeout(LIMIT).finish();
-    eventually("connected to Asterisk", LIMIT, async || {
-        let status = client.get(format!("{origin}/status")).send().await;
-        let status: Value = status.ok()?.json().await.ok()?;
-        (status["actors"]["asterisk.main"]["usable"] == true).then_some(())
-    })
-    .await;
+    let Served { program, origin, .. } = Served::start(Program::serve(&variables)).await;
     (program, origin)
 }
 

@@ -92,7 +92,7 @@ async fn originates(app: &TestApp, outcome: &str) -> f64 {
 }
 
 /// The code of an error in the original's shape.
-fn code(reply: &Reply) -> String {
+pub(crate) fn code(reply: &Reply) -> String {
     let code = &reply.json()["error"]["code"];
     code.as_str().map(str::to_owned).unwrap_or_default()
 }

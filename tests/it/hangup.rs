@@ -10,10 +10,10 @@ use mege_gateway::simulator::{AriFault, AriOperation, HowOften};
 use mege_gateway::telephony::HangupCause;
 use tokio::time::Instant;
 
-use crate::ari::{no_channels, patient};
+use crate::ari::{no_channels, no_event_sockets, patient};
 use crate::doors::{header, make};
 use crate::support::app::{LIMIT, Reply, TestApp, simulated};
-use crate::support::calls::{call_id, until};
+use crate::support::calls::{call_id, talking, until};
 use crate::support::eventually;
 
 const NUMBER: u64 = 79_990_000_001;
@@ -61,8 +61,7 @@ async fn a_key_of_another_pbx_does_not_see_the_call() {
     let simulator = patient().await;
     let app = TestApp::start(&simulated(&simulator)).await;
     app.connected().await;
-    let id = call_id(&app.make_call(102, NUMBER).await);
-    until(&app, id, CallState::Bridged).await;
+    let id = talking(&app).await;
     let foreign = make(&app, "foreign", &["calls:write"], Some(&["branch"])).await;
     let right = make(&app, "right", &["calls:write"], Some(&["main"])).await;
     let path = format!("/v1/calls/{id}");
@@ -80,8 +79,7 @@ async fn an_asterisk_that_does_not_answer_a_hangup_costs_its_time_and_it_may_be_
     variables.push(("MEGE__ASTERISK__MAIN__REQUEST_TIMEOUT_MS", "300".to_owned()));
     let app = TestApp::start(&variables).await;
     app.connected().await;
-    let id = call_id(&app.make_call(102, NUMBER).await);
-    until(&app, id, CallState::Bridged).await;
+    let id = talking(&app).await;
     let asterisk = simulator.asterisk();
     asterisk.fail(AriOperation::Hangup, AriFault::Hang, HowOften::Next(1));
     let begun = Instant::now();
@@ -101,15 +99,9 @@ async fn a_call_is_hung_up_while_no_event_socket_can_be_had() {
     let simulator = patient().await;
     let app = TestApp::start(&simulated(&simulator)).await;
     app.connected().await;
-    let id = call_id(&app.make_call(102, NUMBER).await);
-    until(&app, id, CallState::Bridged).await;
+    let id = talking(&app).await;
     let asterisk = simulator.asterisk();
-    asterisk.fail(
-        AriOperation::Connect,
-        AriFault::ServerError,
-        HowOften::UntilCleared,
-    );
-    asterisk.cut_event_sockets();
+    no_event_sockets(&simulator);
     eventually("the loss is known", LIMIT, async || {
         (!app.integrations.asterisk["main"].health().is_usable()).then_some(())
     })
@@ -166,8 +158,7 @@ async fn a_paused_asterisk_places_no_call_and_still_ends_one() {
     let simulator = patient().await;
     let app = TestApp::start(&simulated(&simulator)).await;
     app.connected().await;
-    let id = call_id(&app.make_call(102, NUMBER).await);
-    until(&app, id, CallState::Bridged).await;
+    let id = talking(&app).await;
     assert!(app.integrations.asterisk["main"].pause());
     let refused = app.make_call(102, NUMBER).await;
     assert_eq!(

@@ -6,7 +6,9 @@ mod pause;
 mod stores;
 mod visible;
 
+use actix::{Actor, Context};
 use awc::http::Method;
+use mege_gateway::actor::{ActorHandle, Drill, State};
 use serde_json::Value;
 
 use crate::support::app::{LIMIT, Reply, TestApp};
@@ -38,6 +40,18 @@ async fn until(app: &TestApp, name: &str, what: &str, condition: impl Fn(&Value)
         condition(&shown).then_some(shown)
     })
     .await
+}
+
+/// Has an actor panic until it is left down.
+async fn fail_for_good<A: Actor<Context = Context<A>>>(handle: &ActorHandle<A>) {
+    eventually("its budget is used up", LIMIT, async || {
+        let state = handle.health().report().state;
+        if state == State::Running {
+            handle.drill(Drill::Panic);
+        }
+        (state == State::Failed).then_some(())
+    })
+    .await;
 }
 
 /// The audit's entries of an action, newest first, once there are so many of them.

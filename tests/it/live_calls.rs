@@ -11,7 +11,7 @@ use mege_gateway::telephony::{Extension, PhoneNumber};
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
-use crate::ari::{connected, no_channels, patient, talking};
+use crate::ari::{connected, lasting, no_channels, patient};
 use crate::support::app::{LIMIT, TestApp, simulated};
 use crate::support::calls::{assert_refused, call_id, detail, parse_id, until};
 use crate::support::eventually;
@@ -179,7 +179,7 @@ async fn a_gateway_that_comes_back_counts_the_calls_that_it_had_placed() {
 
 #[actix_rt::test]
 async fn calls_that_ended_while_the_socket_was_down_are_let_go_when_it_is_back() {
-    let simulator = talking(Duration::from_secs(1)).await;
+    let simulator = lasting(Duration::from_secs(1)).await;
     let app = limited(&simulator, 3).await;
     placed(&app, 3).await;
     simulator.asterisk().stop_listening().await;

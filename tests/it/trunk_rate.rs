@@ -5,13 +5,12 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use mege_gateway::actor::Class;
-use mege_gateway::ledger::CallState;
 use mege_gateway::simulator::{AriFault, AriOperation, HowOften};
 use tokio::time::Instant;
 
 use crate::ari::patient;
 use crate::support::app::{TestApp, simulated};
-use crate::support::calls::{assert_refused, call_id, until};
+use crate::support::calls::{assert_refused, talking};
 
 const NUMBER: u64 = 79_990_000_001;
 const PER_S: u32 = 5;
@@ -26,8 +25,7 @@ async fn a_burst_waits_shortly_and_what_would_come_too_late_is_refused_at_once()
     ));
     let app = Rc::new(TestApp::start(&variables).await);
     app.connected().await;
-    let first = call_id(&app.make_call(102, NUMBER).await);
-    until(&app, first, CallState::Bridged).await;
+    let first = talking(&app).await;
 
     let begun = Instant::now();
     let burst = join_all((0..30).map(|_| {

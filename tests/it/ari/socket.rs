@@ -4,13 +4,13 @@ use std::time::Duration;
 
 use awc::Client;
 use mege_gateway::ledger::CallState;
-use mege_gateway::simulator::{AriFault, AriOperation, HowOften, SimulatorSettings};
+use mege_gateway::simulator::SimulatorSettings;
 use mege_gateway::telephony::HangupCause;
 use tokio::time::{Instant, sleep};
 
-use super::{connected, count, hang_up, no_channels, patient, talking};
+use super::{connected, count, hang_up, lasting, no_channels, no_event_sockets, patient};
 use crate::support::app::{LIMIT, TestApp, simulated};
-use crate::support::calls::{assert_refused, call_id, detail, until};
+use crate::support::calls::{assert_refused, call_id, detail, talking, until};
 use crate::support::eventually;
 
 const NUMBER: u64 = 79_990_000_001;
@@ -18,11 +18,10 @@ const CONNECT: &str = "GET /events";
 
 #[actix_rt::test]
 async fn a_call_that_ended_while_the_socket_was_down_is_closed_without_a_cause() {
-    let simulator = talking(Duration::from_secs(1)).await;
+    let simulator = lasting(Duration::from_secs(1)).await;
     let app = TestApp::start(&simulated(&simulator)).await;
     app.connected().await;
-    let id = call_id(&app.make_call(102, NUMBER).await);
-    until(&app, id, CallState::Bridged).await;
+    let id = talking(&app).await;
     simulator.asterisk().stop_listening().await;
     no_channels(&simulator).await;
     simulator.asterisk().listen_again().expect("the same port");
@@ -41,8 +40,7 @@ async fn a_call_that_outlives_its_socket_is_followed_and_nothing_is_set_twice() 
     let simulator = patient().await;
     let app = TestApp::start(&simulated(&simulator)).await;
     app.connected().await;
-    let id = call_id(&app.make_call(102, NUMBER).await);
-    until(&app, id, CallState::Bridged).await;
+    let id = talking(&app).await;
     simulator.asterisk().cut_event_sockets();
     connected(&app, 2).await;
     hang_up(&simulator, id).await;
@@ -62,8 +60,7 @@ async fn a_half_open_socket_is_found_and_what_it_did_not_say_is_read() {
     let simulator = patient().await;
     let app = TestApp::start(&simulated(&simulator)).await;
     app.connected().await;
-    let id = call_id(&app.make_call(102, NUMBER).await);
-    until(&app, id, CallState::Bridged).await;
+    let id = talking(&app).await;
     simulator.asterisk().freeze_event_sockets();
     let frozen = Instant::now();
     hang_up(&simulator, id).await;
@@ -86,12 +83,7 @@ async fn sockets_that_are_refused_or_dropped_at_once_are_tried_ever_less_often()
     let app = TestApp::start(&simulated(&simulator)).await;
     app.connected().await;
     let asterisk = simulator.asterisk();
-    asterisk.fail(
-        AriOperation::Connect,
-        AriFault::ServerError,
-        HowOften::UntilCleared,
-    );
-    asterisk.cut_event_sockets();
+    no_event_sockets(&simulator);
     let (before, begun) = (count(&simulator, CONNECT), Instant::now());
     sleep(WATCHED / 2).await;
     let refused = count(&simulator, CONNECT) - before;
@@ -116,8 +108,7 @@ async fn another_gateway_that_takes_our_application_is_not_fought() {
     let simulator = patient().await;
     let app = TestApp::start(&simulated(&simulator)).await;
     app.connected().await;
-    let id = call_id(&app.make_call(102, NUMBER).await);
-    until(&app, id, CallState::Bridged).await;
+    let id = talking(&app).await;
 
     let name = detail(&app)["app"].as_str().expect("a name").to_owned();
     let settings = SimulatorSettings::default();
@@ -163,8 +154,7 @@ async fn frames_that_make_no_sense_are_counted_and_passed_over() {
     }
     asterisk.send_raw(r#"{"type":"OfALaterAsterisk","channel":7}"#);
     asterisk.send_binary(vec![0_u8, 255, 7]);
-    let id = call_id(&app.make_call(102, NUMBER).await);
-    until(&app, id, CallState::Bridged).await;
+    talking(&app).await;
     let bad = app.count("mege_ari_bad_frames_total", &[]).await - before;
     assert!(bad >= 5.0, "{bad} were counted");
     assert_eq!(detail(&app)["connects"], 1);
@@ -175,8 +165,7 @@ async fn a_frame_above_every_bound_costs_the_connection_and_nothing_else() {
     let simulator = patient().await;
     let app = TestApp::start(&simulated(&simulator)).await;
     app.connected().await;
-    let id = call_id(&app.make_call(102, NUMBER).await);
-    until(&app, id, CallState::Bridged).await;
+    let id = talking(&app).await;
     simulator.asterisk().send_raw("x".repeat(10 * 1024 * 1024));
     connected(&app, 2).await;
     hang_up(&simulator, id).await;
@@ -188,8 +177,7 @@ async fn a_storm_of_events_neither_hides_calls_nor_holds_asterisk_up() {
     let simulator = patient().await;
     let app = TestApp::start(&simulated(&simulator)).await;
     app.connected().await;
-    let id = call_id(&app.make_call(102, NUMBER).await);
-    until(&app, id, CallState::Bridged).await;
+    let id = talking(&app).await;
     for _ in 0..6 {
         simulator.asterisk().flood("3cx", 10_000);
         // Busy: told of behind the storm, on the same socket.

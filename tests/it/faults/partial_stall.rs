@@ -4,16 +4,15 @@ use std::time::Duration;
 
 use awc::http::{Method, StatusCode};
 use mege_gateway::actor::{AskError, BreakerState, Class};
-use mege_gateway::ledger::CallState;
 use mege_gateway::pac::{ExecuteSql, MakeCall, PacError, Statement};
 use mege_gateway::simulator::{AriFault, AriOperation, HowOften, PacFault, PacOperation};
 use mege_gateway::telephony::{Extension, PhoneNumber};
 use tokio::time::Instant;
 
 use super::{NUMBER, ORIGINATE, code, gateway, others_are_served, placed_again};
-use crate::ari::patient;
+use crate::ari::{count, patient};
 use crate::support::app::{LIMIT, simulator};
-use crate::support::calls::{assert_refused, call_id, detail, until};
+use crate::support::calls::{assert_refused, detail, talking};
 use crate::support::eventually;
 
 const ENOUGH: usize = 5;
@@ -25,18 +24,11 @@ async fn an_asterisk_that_hangs_on_originates_and_hangups_is_watched_and_read_as
     let simulator = patient().await;
     let asterisk = simulator.asterisk();
     let app = gateway(&simulator, &[("MEGE__ASTERISK__MAIN__REQUEST_TIMEOUT_MS", "300")]).await;
-    let talking = call_id(&app.make_call(102, NUMBER).await);
-    until(&app, talking, CallState::Bridged).await;
+    let talking = talking(&app).await;
     for operation in [AriOperation::Originate, AriOperation::Hangup] {
         asterisk.fail(operation, AriFault::Hang, HowOften::UntilCleared);
     }
-    let read = || {
-        asterisk
-            .requests()
-            .get("GET /channels")
-            .copied()
-            .unwrap_or_default()
-    };
+    let read = || count(&simulator, "GET /channels");
     let before = read();
     for _ in 0..ENOUGH {
         let reply = app.make_call(102, NUMBER).await;

@@ -1,8 +1,9 @@
 //! `mege-gateway integrations`.
 
-use mege_gateway::actor::{Drill, State};
+use mege_gateway::actor::State;
 use serde_json::Value;
 
+use super::fail_for_good;
 use crate::doors::make;
 use crate::support::app::{LIMIT, TestApp, simulated, simulator};
 use crate::support::eventually;
@@ -50,14 +51,7 @@ async fn operators_see_and_restart_and_pause_from_a_shell() {
     assert_eq!(asterisk(&table)[1], "running");
 
     let handle = &app.integrations.asterisk["main"];
-    eventually("its budget is used up", LIMIT, async || {
-        let state = handle.health().report().state;
-        if state == State::Running {
-            handle.drill(Drill::Panic);
-        }
-        (state == State::Failed).then_some(())
-    })
-    .await;
+    fail_for_good(handle).await;
     let failed = integrations(&app, "", &[]).await;
     assert_eq!(asterisk(&failed)[1], "failed", "{}", failed.said);
     let restarted = integrations(&app, "restart asterisk.main", &[]).await;

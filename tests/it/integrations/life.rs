@@ -6,10 +6,11 @@ use awc::http::StatusCode;
 use futures_util::join;
 use mege_gateway::actor::{Class, Drill, State};
 use mege_gateway::simulator::{AriFault, AriOperation, HowOften};
-use serde_json::{Value, json};
+use serde_json::json;
 use tokio::time::Instant;
 
-use super::{audited, get, order, shown, until};
+use super::{audited, fail_for_good, get, order, shown, until};
+use crate::faults::code;
 use crate::support::app::{LIMIT, TestApp, simulated, simulator};
 use crate::support::eventually;
 
@@ -17,11 +18,6 @@ const NUMBER: u64 = 79_990_000_001;
 
 /// How soon a thread that hangs is seen.
 const SEEN: Duration = Duration::from_secs(10);
-
-/// What an answer of the original's routes says for programs.
-fn code(reply: &crate::support::app::Reply) -> Value {
-    reply.json()["error"]["code"].take()
-}
 
 /// Nobody else was restarted.
 async fn others_were_left_alone(app: &TestApp, name: &str) {
@@ -55,7 +51,10 @@ async fn a_thread_that_blocks_is_said_on_status_and_replaced_by_the_route() {
     assert_eq!(get(&app, "/status").await.json()["status"], "degraded");
     let asked = Instant::now();
     let refused = app.make_call(102, NUMBER).await;
-    assert_eq!((refused.status.as_u16(), code(&refused)), (503, json!("failed")));
+    assert_eq!(
+        (refused.status.as_u16(), code(&refused).as_str()),
+        (503, "failed")
+    );
     assert!(asked.elapsed() < Duration::from_secs(1), "refused at once");
 
     let restarted = order(&app, "asterisk.main", "restart").await;
@@ -90,16 +89,12 @@ async fn one_that_failed_too_often_is_down_until_the_route_restarts_it() {
     let app = TestApp::start(&simulated(&simulator)).await;
     app.connected().await;
     let handle = &app.integrations.asterisk["main"];
-    eventually("its budget is used up", LIMIT, async || {
-        let state = handle.health().report().state;
-        if state == State::Running {
-            handle.drill(Drill::Panic);
-        }
-        (state == State::Failed).then_some(())
-    })
-    .await;
+    fail_for_good(handle).await;
     let refused = app.make_call(102, NUMBER).await;
-    assert_eq!((refused.status.as_u16(), code(&refused)), (503, json!("failed")));
+    assert_eq!(
+        (refused.status.as_u16(), code(&refused).as_str()),
+        (503, "failed")
+    );
     assert_eq!(refused.retry_after, Some(30));
     let before = shown(&app, "asterisk.main").await;
     assert_eq!(before["state"], "failed");
@@ -157,8 +152,8 @@ async fn a_restart_gives_work_five_seconds_and_is_the_only_one_meanwhile() {
             // What comes meanwhile is refused at once, and nothing is placed.
             let refused = app.make_call(103, NUMBER).await;
             assert_eq!(
-                (refused.status.as_u16(), code(&refused)),
-                (503, json!("restarting"))
+                (refused.status.as_u16(), code(&refused).as_str()),
+                (503, "restarting")
             );
             assert_eq!(refused.retry_after, Some(1));
             let second = order(&app, "asterisk.main", "restart").await;
@@ -176,12 +171,7 @@ async fn a_restart_gives_work_five_seconds_and_is_the_only_one_meanwhile() {
         );
     };
     let (placed, ()) = join!(app.make_call(102, NUMBER), restarts);
-    assert_eq!(
-        code(&placed),
-        json!("originate_outcome_unknown"),
-        "{}",
-        placed.body
-    );
+    assert_eq!(code(&placed), "originate_outcome_unknown", "{}", placed.body);
     app.connected().await;
     assert_eq!(
         simulator.asterisk().originates().len(),

@@ -3,12 +3,11 @@
 use std::time::Duration;
 
 use awc::http::StatusCode;
-use mege_gateway::actor::{Drill, State};
+use mege_gateway::actor::Drill;
 use serde_json::json;
 
-use super::{audited, get, order, shown, until};
-use crate::support::app::{LIMIT, TestApp, simulated, simulator};
-use crate::support::eventually;
+use super::{audited, fail_for_good, get, order, shown, until};
+use crate::support::app::{TestApp, simulated, simulator};
 
 #[actix_rt::test]
 async fn what_is_done_to_the_ledger_itself_is_in_the_audit() {
@@ -34,14 +33,7 @@ async fn what_is_done_to_the_ledger_itself_is_in_the_audit() {
     audited(&app, "integration_restarted", 2).await;
 
     // It has failed for good.
-    eventually("its budget is used up", LIMIT, async || {
-        let state = ledger.health().report().state;
-        if state == State::Running {
-            ledger.drill(Drill::Panic);
-        }
-        (state == State::Failed).then_some(())
-    })
-    .await;
+    fail_for_good(ledger).await;
     assert_eq!(get(&app, "/v1/audit").await.json()["code"], "failed");
     // A pause is noted while nothing can be written, and outlives the restart.
     assert_eq!(order(&app, "ledger", "pause").await.status, StatusCode::OK);

@@ -23,6 +23,13 @@ pub(crate) fn parse_id(text: &str) -> CallId {
     CallId(text.parse().expect("a call's id"))
 }
 
+/// Places a call that is answered, and waits until it is talked on.
+pub(crate) async fn talking(app: &TestApp) -> CallId {
+    let id = call_id(&app.make_call(102, 79_990_000_001).await);
+    until(app, id, CallState::Bridged).await;
+    id
+}
+
 /// The error's part of a reply in the original's shape.
 pub(crate) fn assert_refused(reply: &Reply, status: u16, code: &str, outcome: &str, retryable: bool) {
     assert_eq!(reply.status.as_u16(), status, "{}", reply.body);

@@ -67,20 +67,15 @@ impl Program {
 
     /// Starts `mege-gateway serve` on a free port.
     pub(crate) fn serve(variables: &[(&str, String)]) -> Program {
-        let mut variables = variables.to_vec();
-        variables.push(("APP_PORT", "0".to_owned()));
-        variables.push(("MEGE__LOG__FORMAT", "json".to_owned()));
-        Self::start(&["serve"], &variables)
+        Self::start(&["serve"], &listening(variables))
     }
 
     /// As [`serve`](Self::serve), with at most so many descriptors.
     pub(crate) fn serve_with_descriptors(count: usize, variables: &[(&str, String)]) -> Program {
-        let mut variables = variables.to_vec();
-        variables.push(("APP_PORT", "0".to_owned()));
-        variables.push(("MEGE__LOG__FORMAT", "json".to_owned()));
         let mut command = Command::new("prlimit");
         command.args([&format!("--nofile={count}:{count}"), PROGRAM, "serve"]);
-        Self::start_command(command, tempfile::tempdir().expect("a folder"), &variables)
+        let folder = tempfile::tempdir().expect("a folder");
+        Self::start_command(command, folder, &listening(variables))
     }
 
     /// As [`serve`](Self::serve), with its stores on a disk of its own of so many megabytes.
@@ -88,9 +83,7 @@ impl Program {
         let folder = tempfile::tempdir().expect("a folder");
         let disk = folder.path().join(SMALL_DISK);
         std::fs::create_dir(&disk).expect("a folder");
-        let mut variables = variables.to_vec();
-        variables.push(("APP_PORT", "0".to_owned()));
-        variables.push(("MEGE__LOG__FORMAT", "json".to_owned()));
+        let mut variables = listening(variables);
         let store = format!("sqlite:{}", disk.join("mege.sqlite").display());
         variables.push(("DATABASE_URL", store));
         // Nobody else sees the disk, and it ends with the program.
@@ -213,6 +206,13 @@ impl Program {
             errors: text(&self.errors),
         }
     }
+}
+
+/// These variables, for a program that says where it listens.
+fn listening<'a>(variables: &[(&'a str, String)]) -> Vec<(&'a str, String)> {
+    let more = [("APP_PORT", "0"), ("MEGE__LOG__FORMAT", "json")];
+    let more = more.map(|(name, value)| (name, value.to_owned()));
+    [variables, &more].concat()
 }
 
 impl Drop for Program {

@@ -3,6 +3,7 @@
 use std::net::Ipv4Addr;
 
 use awc::Client;
+use mege_gateway::ledger::CallId;
 
 use super::app::{LIMIT, Reply, client_at, read};
 use super::program::Program;
@@ -41,6 +42,16 @@ impl Served {
         let body = format!(r#"{{"source_caller_id":{number},"caller_id":{extension}}}"#);
         let request = self.client.post(format!("{}/pbx-api/make-call", self.origin));
         read(request.content_type("application/json").send_body(body)).await
+    }
+
+    /// Hangs a call up by the route.
+    pub(crate) async fn hang_up(&self, id: CallId) -> Reply {
+        read(
+            self.client
+                .delete(format!("{}/v1/calls/{id}", self.origin))
+                .send(),
+        )
+        .await
     }
 
     /// The sum of a metric's values that have all these labels; 0 where there is no such line.

@@ -1,21 +1,12 @@
 //! Calls do not wait for the ledger's disk, and are in it once it is back.
 
 use awc::http::{Method, StatusCode};
-use mege_gateway::ledger::{CallId, CallState, GetCall};
+use mege_gateway::ledger::CallState;
 use rusqlite::Connection;
-use tokio::time::Instant;
 
 use crate::support::app::{LIMIT, TestApp, simulated, simulator};
+use crate::support::calls::{call, call_id};
 use crate::support::eventually;
-
-fn id_of(body: &serde_json::Value) -> CallId {
-    CallId(
-        body["uniqueid"]
-            .as_str()
-            .and_then(|id| id.parse().ok())
-            .expect("an id"),
-    )
-}
 
 #[actix_rt::test]
 async fn calls_are_placed_while_the_ledger_is_locked_and_are_in_it_afterwards() {
@@ -31,28 +22,23 @@ async fn calls_are_placed_while_the_ledger_is_locked_and_are_in_it_afterwards() 
 
     let lock = Connection::open(folder.path().join("mege-ledger.sqlite")).expect("the ledger's file");
     lock.execute_batch("BEGIN IMMEDIATE").expect("a lock");
-    let first = app.make_call(102, 79_990_000_001).await;
-    assert_eq!(first.status, StatusCode::OK, "{}", first.body);
+    let first = call_id(&app.make_call(102, 79_990_000_001).await);
     eventually("/status says that the ledger is down", LIMIT, async || {
         (app.status_of("ledger").await["usable"] == false).then_some(())
     })
     .await;
-    let second = app.make_call(102, 79_990_000_002).await;
-    assert_eq!(second.status, StatusCode::OK, "{}", second.body);
+    let second = call_id(&app.make_call(102, 79_990_000_002).await);
 
     lock.execute_batch("ROLLBACK").expect("the end of the lock");
     app.ready().await;
-    for reply in [first, second] {
-        let id = id_of(&reply.json());
+    for id in [first, second] {
         let ended = format!("SELECT state FROM ledger_call WHERE id = '{id}'");
         eventually("the call's end is on disk", LIMIT, async || {
             let state: Option<String> = lock.query_row(&ended, [], |row| row.get(0)).ok();
             (state.as_deref() == Some("ended")).then_some(())
         })
         .await;
-        let ledger = &app.integrations.stores.ledger;
-        let call = ledger.ask(GetCall(id), Instant::now() + LIMIT).await;
-        assert_eq!(call.expect("a ledger").expect("a call").state, CallState::Ended);
+        assert_eq!(call(&app, id).await.state, CallState::Ended);
     }
 }
 
