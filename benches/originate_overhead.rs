@@ -11,17 +11,9 @@
     reason = "a benchmark prints, and ends when it cannot run"
 )]
 
-#[path = "support/fake_ari.rs"]
-mod fake_ari;
-#[path = "support/gateway.rs"]
-mod gateway;
 #[expect(dead_code, reason = "other benchmarks need all of it")]
-#[path = "support/pairs.rs"]
-mod pairs;
-#[path = "support/process.rs"]
-mod process;
-#[path = "support/wrk.rs"]
-mod wrk;
+#[path = "support/mod.rs"]
+mod support;
 
 use std::cell::Cell;
 use std::path::Path;
@@ -30,6 +22,7 @@ use std::time::Duration;
 use gateway::Gateway;
 use pairs::{Bar, Pace, Spread, Verdict, interleaved};
 use process::{SUBJECT, Server, free_port, pinned};
+use support::{fake_ari, gateway, pairs, process, wrk};
 use wrk::Posts;
 
 /// Connections of the client. The gateway has a permit for each, as nginx has no bound.

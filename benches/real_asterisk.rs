@@ -13,14 +13,8 @@
 )]
 
 #[expect(dead_code, reason = "other benchmarks need all of it")]
-#[path = "support/gateway.rs"]
-mod gateway;
-#[expect(dead_code, reason = "other benchmarks need all of it")]
-#[path = "support/pairs.rs"]
-mod pairs;
-#[expect(dead_code, reason = "other benchmarks need all of it")]
-#[path = "support/process.rs"]
-mod process;
+#[path = "support/mod.rs"]
+mod parties;
 #[expect(dead_code, unused_imports, reason = "the tests need all of it")]
 #[path = "../tests/it/support/mod.rs"]
 mod support;
@@ -36,6 +30,7 @@ use awc::{Client, ClientRequest};
 use futures_util::future::join_all;
 use gateway::Gateway;
 use pairs::{Bar, Pace, Spread, Verdict};
+use parties::{gateway, pairs, process};
 use process::{LIMIT, LOAD, pinned};
 use serde_json::{Value, json};
 use support::asterisk::{Asterisk, CONTEXT, TRUNK, USER};

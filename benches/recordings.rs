@@ -1,12 +1,16 @@
 //! Recordings beside nginx: files of 1 MiB as fast as they go, and the memory of 200 listeners who seek.
 //!
 //! `cargo bench --bench recordings`, with nginx and taskset installed (Debian: `apt-get install nginx-light util-linux`).
-//! Each server has the first core to itself with one worker, and the clients have the second one.
+//! Each server has a core to itself with one worker, and the clients have the other.
 #![expect(
     clippy::expect_used,
     clippy::print_stdout,
     reason = "a benchmark prints, and ends when it cannot run"
 )]
+
+#[expect(dead_code, reason = "other benchmarks need all of it")]
+#[path = "support/mod.rs"]
+mod support;
 
 #[path = "recordings/client.rs"]
 mod client;
@@ -15,8 +19,11 @@ mod servers;
 
 use std::time::Duration;
 
+use actix_rt::SystemRunner;
 use client::{Link, download, listen};
 use servers::{FILE, Gateway, Nginx, Place};
+use support::pairs;
+use support::pairs::{Bar, Spread, Verdict, interleaved};
 use tokio::time::{Instant, sleep};
 
 /// Pairs of runs, and the files of each run, by so many connections.
@@ -35,49 +42,44 @@ fn main() {
         return;
     }
     servers::pin_this_process();
-    actix_rt::System::new().block_on(measure());
-}
-
-async fn measure() {
+    pairs::say_load();
+    let system = actix_rt::System::new();
     let place = Place::new();
-    let nginx = Nginx::start(&place).await;
-    let gateway = Gateway::start(&place).await;
-    throughput(&nginx.links(), &gateway.links).await;
+    let nginx = Nginx::start(&place);
+    let gateway = system.block_on(Gateway::start(&place));
+    throughput(&system, &nginx.links(), &gateway.links);
     drop(nginx);
-    memory(&gateway).await;
+    system.block_on(memory(&gateway));
 }
 
-async fn throughput(nginx: &[Link], gateway: &[Link]) {
+fn throughput(system: &SystemRunner, nginx: &[Link], gateway: &[Link]) {
+    let nginx = || system.block_on(run(nginx));
+    let gateway = || system.block_on(run(gateway));
     // Both are warm before they are measured.
-    run(nginx).await;
-    run(gateway).await;
-    let (mut rates, mut ratios) = ([Vec::new(), Vec::new()], Vec::new());
-    for _ in 0..PAIRS {
-        let pair = [run(nginx).await, run(gateway).await];
-        ratios.push(pair[1] / pair[0]);
-        rates
-            .iter_mut()
-            .zip(pair)
-            .for_each(|(rates, rate)| rates.push(rate));
-    }
-    let [nginx, gateway] = rates.map(median);
+    nginx();
+    gateway();
+    let pairs = interleaved(PAIRS, nginx, gateway);
     println!(
-        "files of {} KiB, {CONNECTIONS} connections, {PAIRS} pairs of {FILES} files; median MiB/s",
+        "files of {} KiB, {CONNECTIONS} connections, {PAIRS} pairs of {FILES} files; MiB/s",
         FILE / 1024
     );
-    println!("nginx, sendfile {nginx:>10.0}\ngateway         {gateway:>10.0}");
-    ratios.sort_by(f64::total_cmp);
-    println!(
-        "gateway / nginx, of the pairs: least {:.2}, median {:.2}, greatest {:.2}",
-        ratios[0],
-        ratios[PAIRS / 2],
-        ratios[PAIRS - 1]
-    );
-}
-
-fn median(mut values: Vec<f64>) -> f64 {
-    values.sort_by(f64::total_cmp);
-    values[values.len() / 2]
+    pairs::print(&[
+        Verdict {
+            what: "nginx, sendfile",
+            seen: Spread::of(pairs.iter().map(|(nginx, _)| *nginx)),
+            bar: Bar::None,
+        },
+        Verdict {
+            what: "gateway",
+            seen: Spread::of(pairs.iter().map(|(_, gateway)| *gateway)),
+            bar: Bar::None,
+        },
+        Verdict {
+            what: "gateway / nginx",
+            seen: Spread::of(pairs.iter().map(|(nginx, gateway)| gateway / nginx)),
+            bar: Bar::AtLeast(0.7),
+        },
+    ]);
 }
 
 /// One run: MiB in a second.
@@ -98,7 +100,7 @@ async fn run(links: &[Link]) -> f64 {
 }
 
 async fn memory(gateway: &Gateway) {
-    let before = gateway.resident();
+    let before = gateway.server.resident();
     let until = Instant::now() + LISTENING;
     let listeners: Vec<_> = (0..LISTENERS)
         .map(|number| {
@@ -111,7 +113,11 @@ async fn memory(gateway: &Gateway) {
     while Instant::now() + LOOK <= until {
         sleep(LOOK).await;
         let passed = LISTENING - until.duration_since(Instant::now());
-        println!("after {:>3.0} s  {:>8}", passed.as_secs_f64(), gateway.resident());
+        println!(
+            "after {:>3.0} s  {:>8}",
+            passed.as_secs_f64(),
+            gateway.server.resident()
+        );
     }
     let mut parts = 0;
     for listener in listeners {

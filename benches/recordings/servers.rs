@@ -1,8 +1,8 @@
 //! The two servers, on the same files.
 
 use std::fs;
-use std::net::{SocketAddr, TcpListener};
-use std::process::{Child, Command, Stdio};
+use std::net::SocketAddr;
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use mege_gateway::cdr::{Batch, Cdr, Recording, Sourced, digest, open_store};
@@ -13,23 +13,20 @@ use tokio::time::{Instant, sleep};
 use uuid::Uuid;
 
 use super::client::Link;
+use super::support::gateway::PROGRAM;
+use super::support::process::{LIMIT, LOAD, SUBJECT, Server, free_port, pinned};
 
 /// The bytes of a file.
 pub(crate) const FILE: usize = 1 << 20;
 
-/// So many different files, and how long a server may take to start.
+/// So many different files.
 const FILES: i64 = 32;
-const LIMIT: Duration = Duration::from_secs(20);
-
-/// The servers' core, and the clients'.
-const SERVERS: &str = "0";
-const CLIENTS: &str = "1";
 
 /// Leaves the servers' core to them.
 pub(crate) fn pin_this_process() {
     let this = std::process::id().to_string();
     let pinned = Command::new("taskset")
-        .args(["-acp", CLIENTS, &this])
+        .args(["-acp", LOAD, &this])
         .stdout(Stdio::null())
         .status();
     assert!(
@@ -66,52 +63,13 @@ fn name(number: i64) -> String {
     format!("110/{number}.wav")
 }
 
-/// A server on the servers' core. It is killed when it is dropped.
-struct Server(Child);
-
-impl Server {
-    fn start(program: &str, arguments: &[&str], variables: &[(&str, String)]) -> Self {
-        let mut command = Command::new("taskset");
-        let command = command.args(["-c", SERVERS, program]).args(arguments).env_clear();
-        let command = command.env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin");
-        let command = command.envs(variables.iter().map(|(name, value)| (name, value)));
-        let command = command
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null());
-        Self(command.spawn().expect("taskset"))
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        // It may have ended on its own: then there is nothing to do.
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
-fn free_address() -> SocketAddr {
-    let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a free port");
-    listener.local_addr().expect("an address")
-}
-
-async fn listens(address: SocketAddr, program: &str) {
-    let begun = Instant::now();
-    while tokio::net::TcpStream::connect(address).await.is_err() {
-        assert!(begun.elapsed() < LIMIT, "{program} does not listen");
-        sleep(Duration::from_millis(10)).await;
-    }
-}
-
 /// nginx with one process, so that a kill leaves nothing.
 pub(crate) struct Nginx {
-    address: SocketAddr,
-    _server: Server,
+    server: Server,
 }
 
 impl Nginx {
-    pub(crate) async fn start(place: &Place) -> Self {
+    pub(crate) fn start(place: &Place) -> Self {
         let version = Command::new("nginx")
             .arg("-v")
             .env("PATH", "/usr/sbin:/usr/bin")
@@ -120,7 +78,7 @@ impl Nginx {
             version.is_ok_and(|version| version.status.success()),
             "nginx is needed. Debian: apt-get install nginx-light"
         );
-        let address = free_address();
+        let port = free_port();
         let root = place.text("recordings");
         let folder = place.text("nginx");
         fs::create_dir_all(&folder).expect("a folder");
@@ -131,21 +89,20 @@ impl Nginx {
             "daemon off; master_process off; pid {folder}/pid; error_log {folder}/error.log; \
              events {{ worker_connections 1024; }} \
              http {{ access_log off; sendfile on; tcp_nopush on; keepalive_requests 1000000; {temporary} \
-             types {{ audio/wav wav; }} server {{ listen {address}; root {root}; }} }}"
+             types {{ audio/wav wav; }} server {{ listen 127.0.0.1:{port}; root {root}; }} }}"
         );
         let file = format!("{folder}/nginx.conf");
         fs::write(&file, configuration).expect("a file");
-        let server = Server::start("nginx", &["-c", &file, "-p", &folder], &[]);
-        listens(address, "nginx").await;
+        let mut command = pinned(SUBJECT, "nginx");
+        command.args(["-c", &file, "-p", &folder]);
         Self {
-            address,
-            _server: server,
+            server: Server::start(command, port, &place.path("nginx.log")),
         }
     }
 
     pub(crate) fn links(&self) -> Vec<Link> {
         let link = |number| Link {
-            server: self.address,
+            server: address(&self.server),
             path: format!("/{}", name(number)),
         };
         (1..=FILES).map(link).collect()
@@ -155,14 +112,14 @@ impl Nginx {
 /// The gateway with the rows of the same files in its store.
 pub(crate) struct Gateway {
     pub(crate) links: Vec<Link>,
-    server: Server,
+    pub(crate) server: Server,
 }
 
 impl Gateway {
     pub(crate) async fn start(place: &Place) -> Self {
-        let address = free_address();
+        let port = free_port();
         let variables = [
-            ("APP_PORT", address.port().to_string()),
+            ("APP_PORT", port.to_string()),
             ("DATABASE_URL", format!("sqlite:{}", place.text("mege.sqlite"))),
             ("PAC_HOST", "127.0.0.1:1".to_owned()),
             ("PBX_RECORDING_PATH", place.text("recordings")),
@@ -179,23 +136,18 @@ impl Gateway {
         let store = open_store(&settings.store).await.expect("a store");
         store.apply("main", rows()).await.expect("they are stored");
         drop(store);
-        let server = Server::start(env!("CARGO_BIN_EXE_mege-gateway"), &["serve"], &variables);
-        listens(address, "the gateway").await;
+        let mut command = pinned(SUBJECT, PROGRAM);
+        command.arg("serve").envs(variables);
+        let server = Server::start(command, port, &place.path("gateway.log"));
         Self {
-            links: links(address).await,
+            links: links(address(&server)).await,
             server,
         }
     }
+}
 
-    /// The memory it holds, in kB, as the kernel says it.
-    pub(crate) fn resident(&self) -> u64 {
-        let status = fs::read_to_string(format!("/proc/{}/status", self.server.0.id())).expect("its status");
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-        let number = line
-            .and_then(|line| line.split_whitespace().next())
-            .expect("its memory");
-        number.parse().expect("a number")
-    }
+fn address(server: &Server) -> SocketAddr {
+    SocketAddr::from(([127, 0, 0, 1], server.port))
 }
 
 fn rows() -> Batch {

@@ -10,10 +10,10 @@ use tokio::time::Instant;
 
 use super::process::{LIMIT, SUBJECT, Server, free_port, pinned};
 
-const PROGRAM: &str = env!("CARGO_BIN_EXE_mege-gateway");
+pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_mege-gateway");
 
 /// Far above what any run sends.
-const PER_S: &str = "1000000";
+pub(crate) const PER_S: &str = "1000000";
 
 /// A gateway that is connected to its Asterisk.
 #[derive(Debug)]
@@ -114,7 +114,7 @@ impl Gateway {
 }
 
 /// A key in the ledger that the gateway will use, made the first time.
-fn key(folder: &Path) -> String {
+pub(crate) fn key(folder: &Path) -> String {
     let file = folder.join("key");
     if let Ok(key) = std::fs::read_to_string(&file) {
         return key;

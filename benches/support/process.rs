@@ -58,6 +58,15 @@ impl Server {
         server
     }
 
+    /// The memory that it holds, in kB.
+    pub(crate) fn resident(&self) -> u64 {
+        let status =
+            std::fs::read_to_string(format!("/proc/{}/status", self.process.id())).expect("its status");
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        let number = line.and_then(|line| line.split_whitespace().next());
+        number.expect("its memory").parse().expect("a number")
+    }
+
     /// The processor time that it has taken so far, in microseconds.
     pub(crate) fn processor_time(&self) -> u64 {
         let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.process.id())).expect("its times");
