@@ -3,9 +3,13 @@
 //!
 //! `cargo bench --features peers --bench real_asterisk`, as root; it needs what `tests/run.sh` installs (Asterisk in
 //! `MEGE_TEST_ASTERISK_ROOT`, `sipp`) and `taskset`. The client, Asterisk and SIPp share one processor, the gateway has the
-//! other. Every run has an Asterisk that was just started, and straight ones one that never had a subscriber: the events
-//! that a gateway is sent are a part of its price. Each originate rings a busy extension: one INVITE, and no channel stays. In
-//! every run SIPp must count as many calls as were answered with success, or the benchmark fails.
+//! other. Every run has an Asterisk that was just started.
+//!
+//! Straight originates are of two kinds. Those of a follower have an event socket beside them, as whoever wants to know what
+//! becomes of calls must have: a gateway that is connected and asked for nothing, so that Asterisk tells the same of them as of
+//! those through the gateway. Those of a blind client have none, and Asterisk is spared the telling. Each originate rings a
+//! busy extension: one INVITE, and no channel stays. In every run SIPp must count as many calls as were answered with success,
+//! or the benchmark fails.
 #![expect(
     clippy::expect_used,
     clippy::print_stdout,
@@ -39,7 +43,7 @@ use tempfile::TempDir;
 use tokio::time::Instant;
 use uuid::Uuid;
 
-/// Originates under way at once; the benchmark takes whichever of them serves straight ones best.
+/// Originates under way at once; the benchmark takes for each way what serves it best.
 const CLIENTS: [usize; 3] = [4, 8, 16];
 
 /// Before what counts.
@@ -94,53 +98,58 @@ async fn measure(pace: Pace) {
         folder: tempfile::tempdir().expect("a folder"),
         lasts: Duration::from_secs(pace.seconds.into()),
     };
-    let (mut best, mut best_through) = ((0.0, 0), (0.0, 0));
-    for clients in CLIENTS {
-        let (straight, through) = (peers.straight(clients).await, peers.through(clients).await);
-        println!("{clients} at once: straight at ARI {straight:.0}/s, through the gateway {through:.0}/s");
-        best = if straight > best.0 {
-            (straight, clients)
-        } else {
-            best
-        };
-        best_through = if through > best_through.0 {
-            (through, clients)
-        } else {
-            best_through
-        };
+    let mut ways = Vec::new();
+    for way in [Way::Through, Way::Follower, Way::Blind] {
+        ways.push((way, peers.best(way).await));
     }
-    let (clients, permits) = (best.1, best_through.1);
-    let (one, other) = (peers.straight(clients).await, peers.straight(clients).await);
+    let (follower, clients) = ways[1];
+    let one = peers.originate(follower, clients).await;
+    let other = peers.originate(follower, clients).await;
     let mut found = Vec::new();
-    for pair in 0..pace.pairs {
-        found.push(if pair % 2 == 0 {
-            let through = peers.through(permits).await;
-            (through, peers.straight(clients).await)
-        } else {
-            let straight = peers.straight(clients).await;
-            (peers.through(permits).await, straight)
-        });
+    for round in 0..pace.pairs {
+        let mut rates = [0.0; 3];
+        for turn in 0..3 {
+            let (way, clients) = ways[(round + turn) % 3];
+            rates[(round + turn) % 3] = peers.originate(way, clients).await;
+        }
+        found.push(rates);
     }
     println!(
-        "{} pairs of {} s; originates a second, medians: straight {:.0} with {clients} at once, through the gateway {:.0} with \
-         {permits}; SIPp counted each of them once, in every run",
-        pace.pairs,
-        pace.seconds,
-        Spread::of(found.iter().map(|pair| pair.1)).median,
-        Spread::of(found.iter().map(|pair| pair.0)).median,
+        "{} rounds of {} s each; SIPp counted each originate once, in every run",
+        pace.pairs, pace.seconds
     );
+    for (number, (way, clients)) in ways.into_iter().enumerate() {
+        let rates = Spread::of(found.iter().map(|rates| rates[number]));
+        println!(
+            "{way:?}, {clients} at once: {:.0} originates a second",
+            rates.median
+        );
+    }
     pairs::print(&[
         Verdict {
-            what: "straight / straight (A/A)",
+            what: "follower / follower (A/A)",
             seen: Spread::of([one / other]),
             bar: Bar::None,
         },
         Verdict {
-            what: "originates through the gateway / straight at ARI",
-            seen: Spread::of(found.iter().map(|pair| pair.0 / pair.1)),
+            what: "through the gateway / straight, a follower",
+            seen: Spread::of(found.iter().map(|[through, follower, _]| through / follower)),
             bar: Bar::AtLeast(0.9),
         },
+        Verdict {
+            what: "through the gateway / straight, blind",
+            seen: Spread::of(found.iter().map(|[through, _, blind]| through / blind)),
+            bar: Bar::None,
+        },
     ]);
+}
+
+/// How a call is placed.
+#[derive(Debug, Clone, Copy)]
+enum Way {
+    Through,
+    Follower,
+    Blind,
 }
 
 /// The real ones, and how long a run takes.
@@ -152,8 +161,40 @@ struct Peers {
 }
 
 impl Peers {
-    async fn straight(&mut self, clients: usize) -> f64 {
+    /// How many at once serve a way best.
+    async fn best(&mut self, way: Way) -> usize {
+        let mut best = (0.0, 0);
+        for clients in CLIENTS {
+            let rate = self.originate(way, clients).await;
+            println!("{way:?}, {clients} at once: {rate:.0}/s");
+            if rate > best.0 {
+                best = (rate, clients);
+            }
+        }
+        best.1
+    }
+
+    async fn originate(&mut self, way: Way, clients: usize) -> f64 {
         self.asterisk.restart().await;
+        match way {
+            Way::Through => {
+                let gateway = self.gateway(clients);
+                let (url, key) = (gateway.make_call(), gateway.key.clone());
+                let body = json!({ "source_caller_id": NUMBER, "caller_id": EXTENSION });
+                let request = |client: &Client| client.post(&url).bearer_auth(&key);
+                let rate = self.run(clients, request, &body).await;
+                gateway.until("all calls have ended", |detail| detail["open_calls"] == 0);
+                rate
+            }
+            Way::Follower => {
+                let _connected = self.gateway(clients);
+                self.straight(clients).await
+            }
+            Way::Blind => self.straight(clients).await,
+        }
+    }
+
+    async fn straight(&self, clients: usize) -> f64 {
         let root = format!("http://127.0.0.1:{}/ari/channels", self.asterisk.port());
         let body = json!({
             "endpoint": format!("PJSIP/{EXTENSION}@{TRUNK}"),
@@ -162,16 +203,16 @@ impl Peers {
             "callerId": NUMBER.to_string(),
             "timeout": 30,
         });
-        let password = self.asterisk.password().to_owned();
+        let password = self.asterisk.password();
         let request = |client: &Client| {
             let request = client.post(format!("{root}/{}", Uuid::now_v7()));
-            request.basic_auth(USER, &password)
+            request.basic_auth(USER, password)
         };
         self.run(clients, request, &body).await
     }
 
-    async fn through(&mut self, clients: usize) -> f64 {
-        self.asterisk.restart().await;
+    /// A gateway that is connected, with a permit for each client.
+    fn gateway(&self, clients: usize) -> Gateway {
         let at = gateway::Asterisk {
             port: self.asterisk.port(),
             user: USER,
@@ -186,13 +227,7 @@ impl Peers {
             // More than a run can place: how many live at once is Asterisk's part here.
             ("MEGE__ASTERISK__MAIN__MAX_LIVE_CALLS", "100000"),
         ];
-        let gateway = Gateway::start(self.folder.path(), &at, &variables);
-        let (url, key) = (gateway.make_call(), gateway.key.clone());
-        let body = json!({ "source_caller_id": NUMBER, "caller_id": EXTENSION });
-        let request = |client: &Client| client.post(&url).bearer_auth(&key);
-        let rate = self.run(clients, request, &body).await;
-        gateway.until("all calls have ended", |detail| detail["open_calls"] == 0);
-        rate
+        Gateway::start(self.folder.path(), &at, &variables)
     }
 
     /// Originates by so many clients, each of which asks again once it was answered: how many a second. SIPp's count has
