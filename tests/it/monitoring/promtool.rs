@@ -65,6 +65,7 @@ fn the_tests_of_the_rules_notice_a_wrong_one() {
             "unless mege_actor_panics_total offset 15s",
         ),
         ("max_over_time(mege_circuit_state[2m])", "mege_circuit_state"),
+        ("for: 4m", "for: 2m"),
         ("> 0.05", "> 0.5"),
     ] {
         assert!(RULES.contains(right), "{right}");
