@@ -17,6 +17,7 @@ const CONFIG: &str = include_str!("../../deploy/prometheus/prometheus.yml");
 const DASHBOARD: &str = include_str!("../../deploy/grafana/mege-gateway.json");
 const UNIT: &str = include_str!("../../deploy/mege-gateway.service");
 const METRICS: &str = include_str!("../../src/metric.rs");
+const TELEMETRY: &str = include_str!("../../src/telemetry.rs");
 
 /// Labels that Prometheus itself adds.
 const ADDED: [&str; 2] = ["job", "instance"];
@@ -231,6 +232,27 @@ fn every_metric_and_label_of_the_dashboard_exists_and_each_metric_is_shown() {
     for panel in panels() {
         assert!(ids.insert(panel["id"].as_u64()), "two panels have one id");
         assert!(panel["title"].is_string() && panel["description"].is_string());
+    }
+}
+
+/// A quantile is guessed between two bounds: one that is compared with what is no bound may be off by their whole distance.
+#[test]
+fn what_a_quantile_is_compared_with_is_a_bound_of_the_histograms() {
+    let bounds = TELEMETRY.split("const BUCKETS: ").nth(1);
+    let bounds = bounds.and_then(|rest| rest.split("= [").nth(1)?.split(']').next());
+    let bounds = bounds.expect("the bounds").split(',').map(str::trim);
+    let bounds: Vec<f64> = bounds.filter_map(|bound| bound.parse().ok()).collect();
+    assert!(bounds.len() > 10, "{bounds:?}");
+    let rules = rules();
+    let mut quantiles = rules
+        .iter()
+        .filter(|(_, expression)| expression.contains("histogram_quantile"))
+        .peekable();
+    assert!(quantiles.peek().is_some());
+    for (name, expression) in quantiles {
+        let threshold = expression.rsplit("> ").next().and_then(|text| text.parse().ok());
+        let threshold: f64 = threshold.expect("a threshold");
+        assert!(bounds.contains(&threshold), "{name}: {threshold}");
     }
 }
 
