@@ -44,7 +44,7 @@ pub(crate) const ARI_GAPS: &str = "mege_ari_gaps_total";
 pub(crate) const ARI_QUEUE_FRAMES: &str = "mege_ari_queue_frames";
 /// Calls that an actor placed and that live, by `actor`.
 pub(crate) const LIVE_CALLS: &str = "mege_live_calls";
-/// How many may live at once, by `actor`: the smaller of its node's limit and its trunk's.
+/// How many may live at once, by `actor`: the smaller of what others leave of its node's limit and of its trunk's.
 pub(crate) const LIVE_CALLS_LIMIT: &str = "mege_live_calls_limit";
 /// Requests to place a call or to end one that came to Asterisk's actor, by `actor`, `operation` and `outcome`.
 pub(crate) const ARI_REQUESTS: &str = "mege_ari_requests_total";
