@@ -301,6 +301,7 @@ async fn what_is_rendered_has_the_names_and_labels_of_the_table() {
         .await;
     assert_eq!(app.make_call(102, 79_990_000_001).await.status, 503);
     let mut seen = BTreeSet::new();
+    let mut counted = BTreeSet::new();
     eventually(
         "a panic, a look and a refusal in the metrics",
         LIMIT,
@@ -310,7 +311,7 @@ async fn what_is_rendered_has_the_names_and_labels_of_the_table() {
                 .lines()
                 .filter(|line| !line.starts_with('#') && !line.is_empty())
             {
-                let series = line.rsplit_once(' ').expect("a value").0;
+                let (series, value) = line.rsplit_once(' ').expect("a value");
                 let (name, labels) = series.split_once('{').unwrap_or((series, ""));
                 let known = metric_of(name).unwrap_or_else(|| panic!("{name} is not in the table"));
                 let labels: BTreeSet<&str> = labels
@@ -320,8 +321,11 @@ async fn what_is_rendered_has_the_names_and_labels_of_the_table() {
                     .collect();
                 assert_eq!(labels, known, "{line}");
                 seen.insert(name.to_owned());
+                if value != "0" {
+                    counted.insert(name.to_owned());
+                }
             }
-            let there = |name: &str| seen.contains(name).then_some(());
+            let there = |name: &str| counted.contains(name).then_some(());
             there("mege_actor_panics_total")?;
             there("mege_shed_total")?;
             there("mege_cdr_looks_total")?;
@@ -330,5 +334,17 @@ async fn what_is_rendered_has_the_names_and_labels_of_the_table() {
         },
     )
     .await;
+    // What has not happened yet is there too, or nothing would see its first time.
+    let rules = rules().into_iter().map(|(_, expression)| expression);
+    for expression in rules.chain(queries().into_iter().map(|(expression, _)| expression)) {
+        for counter in expression
+            .split("increase(")
+            .skip(1)
+            .filter(|rest| !rest.starts_with("mege_cdr_looks"))
+        {
+            let (name, _) = series(counter)[0];
+            assert!(seen.contains(name), "{name} is not there before its first event");
+        }
+    }
     app.stop().await;
 }

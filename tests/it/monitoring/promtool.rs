@@ -61,8 +61,8 @@ fn the_tests_of_the_rules_notice_a_wrong_one() {
             r#"mege_actor_state{state="failed"} == 2"#,
         ),
         (
-            "unless mege_actor_panics_total offset 15m",
-            "unless mege_actor_panics_total offset 15s",
+            "increase(mege_actor_panics_total[15m]) > 0",
+            "mege_actor_panics_total > 0",
         ),
         ("max_over_time(mege_circuit_state[2m])", "mege_circuit_state"),
         ("for: 4m", "for: 2m"),
