@@ -67,6 +67,8 @@ fn begin_counters(pbx: &str) {
     for reason in [fetch::GARBLED, fetch::UNREADABLE] {
         metric::begin(metric::CDR_QUARANTINED, &[("pbx", pbx), ("reason", reason)]);
     }
+    let window = [("pbx", pbx), ("kind", "window"), ("outcome", "ok")];
+    metric::begin(metric::CDR_LOOKS, &window);
 }
 
 /// What a collector knows besides its position, all of which may be lost.

@@ -66,6 +66,7 @@ fn the_tests_of_the_rules_notice_a_wrong_one() {
         ),
         ("max_over_time(mege_circuit_state[2m])", "mege_circuit_state"),
         ("for: 4m", "for: 2m"),
+        ("unless on (job, instance, pbx)", "and on (job, instance, pbx)"),
         ("> 0.05", "> 0.5"),
     ] {
         assert!(RULES.contains(right), "{right}");
