@@ -1,11 +1,12 @@
 //! What Prometheus' own tool says of the files in `deploy/`.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::{Command, Output};
 
 use tempfile::TempDir;
 
-use super::{CONFIG, RULES, queries};
+use super::{CONFIG, RULES, queries, rules};
 
 const TESTS: &str = include_str!("../../peers/mege-gateway.rules.test.yml");
 
@@ -51,6 +52,18 @@ fn the_rules_and_the_example_are_sound_and_alerts_fire_when_they_should() {
     assert_passes(folder.path(), &["check", "rules", "mege-gateway.rules.yml"]);
     assert_passes(folder.path(), &["check", "config", "prometheus.yml"]);
     assert_passes(folder.path(), &["test", "rules", "mege-gateway.rules.test.yml"]);
+}
+
+#[test]
+fn every_alert_is_tested_to_fire_and_not_to() {
+    let alerts: BTreeSet<&str> = rules().into_iter().map(|(name, _)| name).collect();
+    let tested = |expected: &str| -> BTreeSet<&str> {
+        let tests = TESTS.split("alertname: ").skip(1);
+        let tests = tests.filter(|test| test.contains(expected));
+        tests.filter_map(|test| test.split([',', '\n']).next()).collect()
+    };
+    assert_eq!(tested("exp_labels:"), alerts);
+    assert_eq!(tested("exp_alerts: []"), alerts);
 }
 
 #[test]
