@@ -127,6 +127,21 @@ async fn a_header_block_that_trickles_or_unpacks_to_much_is_cut_off() {
         tokio::join!(sending, reading);
         assert!(begun.elapsed() < Duration::from_secs(10), "{:?}", begun.elapsed());
     };
+    // One frame that says to be all of it, after a request that is answered.
+    let in_one = async {
+        let mut client = connect(&pair, to, &[]).await;
+        let answered = frame(HEADERS, END_HEADERS | END_STREAM, 1, &request("GET", "/livez"));
+        send(&mut client, &answered).await;
+        until_frame(&mut client, LIMIT, |frame| {
+            frame.0 == DATA && frame.1 & END_STREAM != 0
+        })
+        .await;
+        let begun = Instant::now();
+        let head = frame(HEADERS, END_HEADERS | END_STREAM, 3, &[0x82; 16_000]);
+        send(&mut client, &head[..100]).await;
+        assert!(ends_within(&mut client, LIMIT).await);
+        assert!(begun.elapsed() < Duration::from_secs(10), "{:?}", begun.elapsed());
+    };
     let unpacking = async {
         // A field of 4,000 bytes put into the table, then named by one byte each time.
         let mut client = connect(&pair, to, &[]).await;
@@ -152,7 +167,7 @@ async fn a_header_block_that_trickles_or_unpacks_to_much_is_cut_off() {
         });
         assert!(refused.await.expect("an end"), "it is no ordinary request");
     };
-    tokio::join!(trickling, unpacking);
+    tokio::join!(trickling, in_one, unpacking);
     honest(&pair, to).await;
     app.stop().await;
 }
