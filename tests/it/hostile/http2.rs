@@ -202,6 +202,13 @@ async fn streams_beyond_the_bound_are_refused_and_those_within_are_answered() {
         }
     }
     assert_eq!((ok, refused), (100, 200));
+    let mut watcher = pair
+        .connect(address(&app.origin), &["http/1.1"])
+        .await
+        .expect("a handshake");
+    let metrics = ask(&mut watcher, "/metrics").await;
+    let counted = r#"mege_http_requests_total{route="none",method="GET",status="503"} 200"#;
+    assert!(metrics.contains(counted), "{metrics}");
     // With a window the open ones end.
     let settings = frame(SETTINGS, 0, 0, &[0, 4, 0, 0, 0xff, 0xff]);
     send(&mut write, &settings).await;
