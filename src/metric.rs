@@ -1,10 +1,10 @@
 //! Every metric of the gateway: its name, and what it means. Labels never hold numbers or ids.
 
-use metrics::{Unit, describe_counter, describe_gauge, describe_histogram};
+use metrics::{Label, Unit, describe_counter, describe_gauge, describe_histogram};
 
 /// Actors built again, by `actor` and `reason`.
 pub(crate) const ACTOR_RESTARTS: &str = "mege_actor_restarts_total";
-/// Panics that were caught, by `actor` and `place`.
+/// Panics that were caught, by `actor`; the log says where.
 pub(crate) const ACTOR_PANICS: &str = "mege_actor_panics_total";
 /// Requests refused before anything was begun, by `actor`, `class` of operations and `reason`.
 pub(crate) const SHED: &str = "mege_shed_total";
@@ -44,7 +44,7 @@ pub(crate) const ARI_GAPS: &str = "mege_ari_gaps_total";
 pub(crate) const ARI_QUEUE_FRAMES: &str = "mege_ari_queue_frames";
 /// Calls that an actor placed and that live, by `actor`.
 pub(crate) const LIVE_CALLS: &str = "mege_live_calls";
-/// How many may live at once, by `actor`: the smaller of its node's limit and its trunk's.
+/// How many may live at once, by `actor`: the smaller of what others leave of its node's limit and of its trunk's.
 pub(crate) const LIVE_CALLS_LIMIT: &str = "mege_live_calls_limit";
 /// Requests to place a call or to end one that came to Asterisk's actor, by `actor`, `operation` and `outcome`.
 pub(crate) const ARI_REQUESTS: &str = "mege_ari_requests_total";
@@ -87,8 +87,18 @@ pub(crate) const TLS_REFUSED: &str = "mege_tls_certificate_refused";
 /// Memory of the process that is resident; Prometheus' own name for it.
 pub(crate) const RESIDENT_MEMORY: &str = "process_resident_memory_bytes";
 
-/// Tells the recorder what each metric means.
+/// Has a counter stand at 0 before its first event: what begins at 1 has never increased.
+pub(crate) fn begin(counter: &'static str, labels: &[(&'static str, &str)]) {
+    let label = |&(key, value): &(&'static str, &str)| Label::new(key, value.to_owned());
+    let labels: Vec<Label> = labels.iter().map(label).collect();
+    metrics::counter!(counter, labels).increment(0);
+}
+
+/// Tells the recorder what each metric means, and begins what belongs to nobody in particular.
 pub(crate) fn describe() {
+    for counter in [LEDGER_LOST, AUDIT_LOST, HTTP_MALFORMED, TLS_HANDSHAKES_FAILED] {
+        begin(counter, &[]);
+    }
     describe_counter!(ACTOR_RESTARTS, "Actors built again, by reason");
     describe_counter!(ACTOR_PANICS, "Panics that were caught");
     describe_counter!(SHED, "Requests refused before anything was begun");

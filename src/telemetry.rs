@@ -14,8 +14,8 @@ use crate::metric;
 use crate::settings::{LogFormat, LogSettings};
 
 /// Upper bounds of the histograms' buckets, in seconds.
-const BUCKETS: [f64; 13] = [
-    0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 30.0,
+const BUCKETS: [f64; 14] = [
+    0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0,
 ];
 
 /// Between two turns at which histograms take in what was recorded.

@@ -114,6 +114,8 @@ impl Counts {
 
 impl Breaker {
     pub(super) fn new(actor: &Arc<str>, class: Class) -> Self {
+        let labels = [("actor", &**actor), ("class", class.as_str())];
+        metric::begin(metric::CIRCUIT_OPENED, &labels);
         Self {
             actor: Arc::clone(actor),
             class,

@@ -73,6 +73,8 @@ pub enum RestartReason {
 }
 
 impl RestartReason {
+    const ALL: [Self; 4] = [Self::Panic, Self::Stopped, Self::Operator, Self::Dependency];
+
     const fn as_str(self) -> &'static str {
         match self {
             Self::Panic => "panic",
@@ -151,6 +153,11 @@ impl Health {
     /// The health of an actor that is yet to start.
     #[must_use]
     pub fn new(name: &str) -> Self {
+        for reason in RestartReason::ALL {
+            let labels = [("actor", name), ("reason", reason.as_str())];
+            metric::begin(metric::ACTOR_RESTARTS, &labels);
+        }
+        metric::begin(metric::ACTOR_PANICS, &[("actor", name)]);
         let report = HealthReport {
             state: State::Starting,
             since: Timestamp::now(),
@@ -351,8 +358,7 @@ impl Health {
 
     pub(super) fn count_panic(&self, place: &'static str, message: &str) {
         tracing::error!(actor = %self.name, place, message, "panic caught");
-        metrics::counter!(metric::ACTOR_PANICS, "actor" => self.name.to_string(), "place" => place)
-            .increment(1);
+        metrics::counter!(metric::ACTOR_PANICS, "actor" => self.name.to_string()).increment(1);
         self.report.send_modify(|report| {
             report.panics += 1;
             report.last_error = Some(format!("panic in {place}: {message}"));

@@ -115,6 +115,14 @@ pub fn spawn(settings: AriSettings, placement: Placement) -> AriHandle {
         // They have waited for their turn: out of a second queue they would leave together.
         originate.waiting = 0;
     }
+    for counter in [
+        metric::ARI_CONNECTS,
+        metric::ARI_GAPS,
+        metric::ARI_FRAMES_DROPPED,
+        metric::ARI_BAD_FRAMES,
+    ] {
+        metric::begin(counter, &[("actor", &settings.name)]);
+    }
     let spawn = Spawn {
         name: settings.name.clone(),
         limits: vec![

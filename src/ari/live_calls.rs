@@ -24,11 +24,15 @@ pub(super) const MARGIN: Duration = Duration::from_secs(30);
 #[derive(Debug, Clone, Default)]
 pub(super) struct NodeCalls(Arc<Mutex<Vec<Carried>>>);
 
-/// The calls that one actor placed, each with the time at which its slot was taken.
+/// The calls that one actor placed, each with the time at which its slot was taken, among those that may live.
 #[derive(Debug)]
 struct Carried {
     trunk: TrunkName,
+    node_limit: usize,
+    trunk_limit: Option<usize>,
     calls: HashMap<CallId, Instant>,
+    live: Gauge,
+    limit: Gauge,
 }
 
 /// The calls of one Asterisk's actor, among all of its node. Cloning it gives another door to the same calls.
@@ -37,11 +41,7 @@ pub struct LiveCalls {
     node: NodeCalls,
     /// The actor's place among those of the node.
     place: usize,
-    trunk: TrunkName,
-    node_limit: usize,
-    trunk_limit: Option<usize>,
     patience: Duration,
-    gauge: Gauge,
 }
 
 /// Which limit is reached.
@@ -72,57 +72,72 @@ impl NodeCalls {
 
     /// A place for one more actor of the node.
     pub(super) fn join(&self, actor: &str, settings: &AsteriskSettings) -> LiveCalls {
+        let gauge = |name: &'static str| metrics::gauge!(name, "actor" => actor.to_owned());
         let mut node = self.lock();
         node.push(Carried {
             trunk: settings.trunk.clone(),
+            node_limit: settings.max_live_calls,
+            trunk_limit: settings.trunk_limits.live_calls,
             calls: HashMap::new(),
+            live: gauge(metric::LIVE_CALLS),
+            limit: gauge(metric::LIVE_CALLS_LIMIT),
         });
-        let trunk_limit = settings.trunk_limits.live_calls;
-        let limit = trunk_limit.map_or(settings.max_live_calls, |limit| {
-            limit.min(settings.max_live_calls)
-        });
-        metrics::gauge!(metric::LIVE_CALLS_LIMIT, "actor" => actor.to_owned()).set(limit as f64);
+        record(&node);
         LiveCalls {
             node: self.clone(),
             place: node.len() - 1,
-            trunk: settings.trunk.clone(),
-            node_limit: settings.max_live_calls,
-            trunk_limit,
             patience: settings.request_timeout() + settings.ring_timeout() + MARGIN,
-            gauge: metrics::gauge!(metric::LIVE_CALLS, "actor" => actor.to_owned()),
         }
     }
 }
 
-impl LiveCalls {
-    fn count_in(&self, node: &[Carried]) -> LiveCount {
-        let on_trunk = node.iter().filter(|carried| carried.trunk == self.trunk);
-        LiveCount {
+impl LiveCount {
+    /// As one of the node's actors sees it.
+    fn of(node: &[Carried], own: &Carried) -> Self {
+        let on_trunk = node.iter().filter(|carried| carried.trunk == own.trunk);
+        Self {
             node: node.iter().map(|carried| carried.calls.len()).sum(),
-            node_limit: self.node_limit,
+            node_limit: own.node_limit,
             trunk: on_trunk.map(|carried| carried.calls.len()).sum(),
-            trunk_limit: self.trunk_limit,
+            trunk_limit: own.trunk_limit,
         }
     }
 
+    /// How many more may live.
+    fn room(self) -> Result<usize, Full> {
+        let on_node = self.node_limit.saturating_sub(self.node);
+        let on_trunk = self
+            .trunk_limit
+            .map_or(usize::MAX, |limit| limit.saturating_sub(self.trunk));
+        match (on_node, on_trunk) {
+            (0, _) => Err(Full::Node),
+            (_, 0) => Err(Full::Trunk),
+            (on_node, on_trunk) => Ok(on_node.min(on_trunk)),
+        }
+    }
+}
+
+/// Brings the gauges of all actors of a node up to date: what one takes, the others may not have.
+fn record(node: &[Carried]) {
+    for own in node {
+        let room = LiveCount::of(node, own).room().unwrap_or(0);
+        own.live.set(own.calls.len() as f64);
+        own.limit.set((own.calls.len() + room) as f64);
+    }
+}
+
+impl LiveCalls {
     /// Changes what this actor carries.
     fn change<T>(&self, node: &mut [Carried], change: impl FnOnce(&mut HashMap<CallId, Instant>) -> T) -> T {
-        let calls = &mut node[self.place].calls;
-        let changed = change(calls);
-        self.gauge.set(calls.len() as f64);
+        let changed = change(&mut node[self.place].calls);
+        record(node);
         changed
     }
 
     /// Takes a slot for a call that is about to be asked for.
     pub(super) fn take(&self, call: CallId) -> Result<(), Full> {
         let mut node = self.node.lock();
-        let count = self.count_in(&node);
-        if count.node >= self.node_limit {
-            return Err(Full::Node);
-        }
-        if self.trunk_limit.is_some_and(|limit| count.trunk >= limit) {
-            return Err(Full::Trunk);
-        }
+        LiveCount::of(&node, &node[self.place]).room()?;
         self.change(&mut node, |calls| calls.insert(call, Instant::now()));
         Ok(())
     }
@@ -165,7 +180,8 @@ impl LiveCalls {
 
     /// How many live on the node and on the trunk, whoever placed them.
     pub(super) fn count(&self) -> LiveCount {
-        self.count_in(&self.node.lock())
+        let node = self.node.lock();
+        LiveCount::of(&node, &node[self.place])
     }
 }
 

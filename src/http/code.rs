@@ -91,11 +91,11 @@ codes! {
     TrunkRate "trunk_rate" SERVICE_UNAVAILABLE retryable
         "More calls are asked for than the trunk may be given in a second; no call was placed. Wait as long as Retry-After says."
     NotConnected "not_connected" SERVICE_UNAVAILABLE retryable
-        "The gateway is not connected to Asterisk at the moment; no call was placed."
+        "The gateway is not connected to Asterisk at the moment; no call was placed or ended."
     RequestNotSent "request_not_sent" SERVICE_UNAVAILABLE retryable
-        "The request did not reach Asterisk; no call was placed."
+        "The request did not reach Asterisk; no call was placed or ended."
     CredentialsRefused "credentials_refused" BAD_GATEWAY retryable
-        "Asterisk refuses the gateway's user or password; no call was placed. An operator has to mend the settings."
+        "Asterisk refuses the gateway's user or password; no call was placed or ended. An operator has to mend the settings."
     UnknownTrunk "unknown_trunk" BAD_GATEWAY retryable
         "Asterisk does not know the trunk of the settings; no call was placed. An operator has to mend one of the two."
     Rejected "rejected" BAD_GATEWAY retryable

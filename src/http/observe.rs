@@ -66,7 +66,7 @@ pub(super) async fn observe(
 }
 
 /// A method as a label: callers can invent others without end.
-fn method_name(method: &Method) -> &'static str {
+pub(super) fn method_name(method: &Method) -> &'static str {
     match *method {
         Method::GET => "GET",
         Method::HEAD => "HEAD",

@@ -289,7 +289,7 @@ async fn cdrs_come_as_one_array_however_many_pages_they_are() {
 async fn was_cut_off(app: &TestApp) -> bool {
     let body = r#"{"call_id":"0"}"#;
     let request = format!(
-        "POST /pbx-api/cdr HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\
+        "POST /pbx-api/cdr HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\
          content-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
         body.len()
     );

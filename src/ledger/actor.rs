@@ -155,6 +155,7 @@ async fn write_behind(settings: LedgerSettings, cell: Arc<OnceCell<Store>>, heal
         match opened {
             Ok(store) => break Arc::clone(store),
             Err(_) => {
+                record_unwritten(&settings.journal);
                 sleep(RETRY.delay(failures)).await;
                 failures += 1;
             }
@@ -191,9 +192,13 @@ async fn write_once(journal: &Journal, store: &dyn LedgerStore) -> Result<(), St
         Ok(()) => journal.written(&calls),
         Err(_) => journal.put_back(),
     }
+    record_unwritten(journal);
+    written
+}
+
+fn record_unwritten(journal: &Journal) {
     #[expect(clippy::cast_precision_loss, reason = "a gauge, and never near 2^52")]
     metrics::gauge!(metric::LEDGER_UNWRITTEN).set(journal.len() as f64);
-    written
 }
 
 async fn write_each(calls: &[Arc<Call>], store: &dyn LedgerStore) -> Result<(), StoreError> {
@@ -301,9 +306,11 @@ fn propose_instance() -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
     use std::sync::Mutex;
 
     use async_trait::async_trait;
+    use metrics_exporter_prometheus::PrometheusBuilder;
 
     use super::*;
     use crate::actor::{Drill, State};
@@ -346,20 +353,24 @@ mod tests {
         }
     }
 
-    #[actix_rt::test]
-    async fn what_waits_is_written_also_by_a_ledger_that_just_failed() {
-        let folder = tempfile::tempdir().unwrap();
-        let url = format!("sqlite:{}", folder.path().join("mege.db").display());
+    fn settings(file: &Path, journal: &Journal) -> LedgerSettings {
+        let url = format!("sqlite:{}", file.display());
         let store = serde_json::json!({ "url": url, "connections": 2, "timeout_ms": 5_000, "limits": {} });
-        let journal = Journal::default();
-        let settings = LedgerSettings {
+        LedgerSettings {
             store: serde_json::from_value(store).unwrap(),
             journal: journal.clone(),
             keys: KeyRing::default(),
             audit: AuditLog::default(),
             audit_keep_days: 1,
             host: "test".to_owned(),
-        };
+        }
+    }
+
+    #[actix_rt::test]
+    async fn what_waits_is_written_also_by_a_ledger_that_just_failed() {
+        let folder = tempfile::tempdir().unwrap();
+        let journal = Journal::default();
+        let settings = settings(&folder.path().join("mege.db"), &journal);
         let ledger = spawn(settings, Placement::Current);
         ledger.health().became_usable().await;
         ledger.drill(Drill::Panic);
@@ -369,6 +380,31 @@ mod tests {
             .await
             .unwrap();
         assert_eq!(journal.len(), 0);
+    }
+
+    #[actix_rt::test]
+    async fn what_waits_is_shown_also_while_the_store_cannot_be_opened() {
+        let recorder = PrometheusBuilder::new().build_recorder();
+        let _recording = metrics::set_default_local_recorder(&recorder);
+        let shows = |gauge: &str| {
+            let rendered = recorder.handle().render();
+            rendered.lines().any(|line| line == gauge)
+        };
+        let folder = tempfile::tempdir().unwrap();
+        let journal = Journal::default();
+        let settings = settings(&folder.path().join("missing/mege.db"), &journal);
+        let ledger = spawn(settings, Placement::Current);
+        let shown = async {
+            while !shows("mege_ledger_unwritten 0") {
+                sleep(MOMENT).await;
+            }
+            journal.record(call().into());
+            while !shows("mege_ledger_unwritten 1") {
+                sleep(MOMENT).await;
+            }
+        };
+        timeout(Duration::from_secs(10), shown).await.unwrap();
+        assert!(!ledger.health().is_usable());
     }
 
     #[actix_rt::test]

@@ -66,7 +66,12 @@ where
                     under_way.push(async move { (request.await, due.elapsed()) });
                 }
             }
-            Some((attempt, latency)) = under_way.next() => tally.record(attempt, latency),
+            Some((attempt, latency)) = under_way.next() => {
+                tally.record(attempt, latency);
+                if started.elapsed() <= plan.duration() {
+                    tally.accepted_in_time = tally.accepted;
+                }
+            }
             _ = looks.tick() => look(&tally),
         }
     }
@@ -172,6 +177,18 @@ mod tests {
         assert_adds_up(&tally);
         assert!((38..=40).contains(&tally.not_sent), "{}", tally.not_sent);
         assert!(tally.elapsed < Duration::from_secs(11), "{:?}", tally.elapsed);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_accepted_after_the_last_was_due_is_not_in_time() {
+        let send = |_| async {
+            sleep(Duration::from_millis(2_450)).await;
+            accepted()
+        };
+        let tally = generate(&plan(10, 5, 100), send, pending(), |_| {}).await;
+        assert_adds_up(&tally);
+        // Those that were due by 2.5 s.
+        assert_eq!((tally.accepted(), tally.accepted_in_time), (50, 26));
     }
 
     #[tokio::test(start_paused = true)]

@@ -23,6 +23,8 @@ pub struct Tally {
     pub(super) not_sent: u64,
     pub(super) unfinished: u64,
     pub(super) accepted: u64,
+    /// Of those, the ones that had ended while requests became due.
+    pub(super) accepted_in_time: u64,
     pub(super) greatest_lag: Duration,
     /// For how long requests became due, and from the start to the end of the last one.
     pub(super) sending: Duration,

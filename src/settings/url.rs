@@ -42,6 +42,18 @@ impl TryFrom<String> for HttpUrl {
     }
 }
 
+impl HttpUrl {
+    /// Its origin as browsers write it: the scheme, the host, and the port unless it is the scheme's own.
+    pub(crate) fn origin(&self) -> String {
+        let url = self.0.to_ascii_lowercase();
+        let (scheme, rest) = url.split_once("://").unwrap_or_default();
+        let authority = rest.split('/').next().unwrap_or_default();
+        let own_port = if scheme == "https" { ":443" } else { ":80" };
+        let shown = authority.strip_suffix(own_port).unwrap_or(authority);
+        format!("{scheme}://{shown}")
+    }
+}
+
 impl fmt::Display for HttpUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
@@ -81,6 +93,19 @@ mod tests {
             "https://pbx.example/a\nb",
         ] {
             assert!(HttpUrl::try_from(text.to_owned()).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn an_origin_is_what_browsers_make_of_it() {
+        for (text, origin) in [
+            ("https://pbx.example/mege", "https://pbx.example"),
+            ("HTTPS://PBX.example:443", "https://pbx.example"),
+            ("http://10.0.0.1:80/", "http://10.0.0.1"),
+            ("http://[::1]:443", "http://[::1]:443"),
+            ("https://pbx.example:80/", "https://pbx.example:80"),
+        ] {
+            assert_eq!(HttpUrl::try_from(text.to_owned()).unwrap().origin(), origin);
         }
     }
 }

@@ -111,8 +111,8 @@ impl Settings {
                 complain(
                     format!("asterisk.{name}.limits.in_flight"),
                     format!(
-                        "is too much: with the other sections of that host and port it makes {sessions} connections, and \
-                         Asterisk takes {MAX_SESSIONS} beside its own"
+                        "is too much: with the other sections of that host and port it makes {sessions} connections, of \
+                         which {MAX_SESSIONS} leave room for others among those that Asterisk takes"
                     ),
                 );
             }

@@ -136,10 +136,10 @@ async fn bodies(app: &TestApp) {
 async fn injections(app: &TestApp) {
     let call = r#"{"source_caller_id":79102223311,"caller_id":102}"#;
     let length = call.len();
-    let head = "POST /pbx-api/make-call HTTP/1.1\r\nhost: a\r\ncontent-type: application/json\r\nconnection: close\r\n";
+    let head = "POST /pbx-api/make-call HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\nconnection: close\r\n";
     let requests = [
-        "GET /pbx-api/x%0d%0ax-evil:1 HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n".to_owned(),
-        "GET /pbx-api/x\r\nx-evil: 1 HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n".to_owned(),
+        "GET /pbx-api/x%0d%0ax-evil:1 HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n".to_owned(),
+        "GET /pbx-api/x\r\nx-evil: 1 HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n".to_owned(),
         format!("{head}content-length: {length}\r\ncontent-length: 0\r\n\r\n{call}"),
         format!("{head}content-length: {length}\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n{call}"),
         format!("{head}content-length : {length}\r\n\r\n{call}"),

@@ -2,6 +2,7 @@
 
 mod audit;
 mod command;
+mod pages;
 mod rate;
 mod revocation;
 mod table;

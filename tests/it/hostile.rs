@@ -15,7 +15,7 @@ use tokio::time::{Instant, timeout};
 use crate::support::app::LIMIT;
 use crate::support::metrics;
 
-const LIVEZ: &[u8] = b"GET /livez HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n";
+const LIVEZ: &[u8] = b"GET /livez HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n";
 
 /// `host:port` of an origin.
 fn address(origin: &str) -> &str {
@@ -52,7 +52,7 @@ async fn honest(address: &str) -> Duration {
 
 /// The sum of a metric's values that have the label; 0 when there is none.
 async fn metric(address: &str, name: &str, label: &str) -> f64 {
-    let request = b"GET /metrics HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n";
+    let request = b"GET /metrics HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n";
     let metrics = raw(address, request, LIMIT).await;
     metrics::sum(&metrics, name, &[label]).unwrap_or_default()
 }

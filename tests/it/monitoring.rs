@@ -17,6 +17,7 @@ const CONFIG: &str = include_str!("../../deploy/prometheus/prometheus.yml");
 const DASHBOARD: &str = include_str!("../../deploy/grafana/mege-gateway.json");
 const UNIT: &str = include_str!("../../deploy/mege-gateway.service");
 const METRICS: &str = include_str!("../../src/metric.rs");
+const TELEMETRY: &str = include_str!("../../src/telemetry.rs");
 
 /// Labels that Prometheus itself adds.
 const ADDED: [&str; 2] = ["job", "instance"];
@@ -234,6 +235,27 @@ fn every_metric_and_label_of_the_dashboard_exists_and_each_metric_is_shown() {
     }
 }
 
+/// A quantile is guessed between two bounds: one that is compared with what is no bound may be off by their whole distance.
+#[test]
+fn what_a_quantile_is_compared_with_is_a_bound_of_the_histograms() {
+    let bounds = TELEMETRY.split("const BUCKETS: ").nth(1);
+    let bounds = bounds.and_then(|rest| rest.split("= [").nth(1)?.split(']').next());
+    let bounds = bounds.expect("the bounds").split(',').map(str::trim);
+    let bounds: Vec<f64> = bounds.filter_map(|bound| bound.parse().ok()).collect();
+    assert!(bounds.len() > 10, "{bounds:?}");
+    let rules = rules();
+    let mut quantiles = rules
+        .iter()
+        .filter(|(_, expression)| expression.contains("histogram_quantile"))
+        .peekable();
+    assert!(quantiles.peek().is_some());
+    for (name, expression) in quantiles {
+        let threshold = expression.rsplit("> ").next().and_then(|text| text.parse().ok());
+        let threshold: f64 = threshold.expect("a threshold");
+        assert!(bounds.contains(&threshold), "{name}: {threshold}");
+    }
+}
+
 #[test]
 fn what_to_do_about_each_alert_stands_in_the_runbook() {
     let runbook = include_str!("../../docs/operate.md");
@@ -279,6 +301,7 @@ async fn what_is_rendered_has_the_names_and_labels_of_the_table() {
         .await;
     assert_eq!(app.make_call(102, 79_990_000_001).await.status, 503);
     let mut seen = BTreeSet::new();
+    let mut counted = BTreeSet::new();
     eventually(
         "a panic, a look and a refusal in the metrics",
         LIMIT,
@@ -288,7 +311,7 @@ async fn what_is_rendered_has_the_names_and_labels_of_the_table() {
                 .lines()
                 .filter(|line| !line.starts_with('#') && !line.is_empty())
             {
-                let series = line.rsplit_once(' ').expect("a value").0;
+                let (series, value) = line.rsplit_once(' ').expect("a value");
                 let (name, labels) = series.split_once('{').unwrap_or((series, ""));
                 let known = metric_of(name).unwrap_or_else(|| panic!("{name} is not in the table"));
                 let labels: BTreeSet<&str> = labels
@@ -298,8 +321,11 @@ async fn what_is_rendered_has_the_names_and_labels_of_the_table() {
                     .collect();
                 assert_eq!(labels, known, "{line}");
                 seen.insert(name.to_owned());
+                if value != "0" {
+                    counted.insert(name.to_owned());
+                }
             }
-            let there = |name: &str| seen.contains(name).then_some(());
+            let there = |name: &str| counted.contains(name).then_some(());
             there("mege_actor_panics_total")?;
             there("mege_shed_total")?;
             there("mege_cdr_looks_total")?;
@@ -308,5 +334,13 @@ async fn what_is_rendered_has_the_names_and_labels_of_the_table() {
         },
     )
     .await;
+    // What has not happened yet is there too, or nothing would see its first time.
+    let rules = rules().into_iter().map(|(_, expression)| expression);
+    for expression in rules.chain(queries().into_iter().map(|(expression, _)| expression)) {
+        for counter in expression.split("increase(").skip(1) {
+            let (name, _) = series(counter)[0];
+            assert!(seen.contains(name), "{name} is not there before its first event");
+        }
+    }
     app.stop().await;
 }

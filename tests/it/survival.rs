@@ -74,11 +74,14 @@ async fn survive(
         "{status}"
     );
     let actor_label = format!(r#"actor="{actor}""#);
-    for (metric, label) in [
-        ("mege_actor_panics_total", r#"place="actor""#),
-        ("mege_actor_restarts_total", r#"reason="panic""#),
+    for (metric, labels) in [
+        ("mege_actor_panics_total", &[actor_label.as_str()][..]),
+        (
+            "mege_actor_restarts_total",
+            &[actor_label.as_str(), r#"reason="panic""#],
+        ),
     ] {
-        assert_eq!(app.count(metric, &[&actor_label, label]).await, 1.0, "{metric}");
+        assert_eq!(app.count(metric, labels).await, 1.0, "{metric}");
     }
     for kind in Kind::ALL {
         let ill: Vec<_> = seen

@@ -1,3 +1,4 @@
+use metrics_exporter_prometheus::PrometheusBuilder;
 use serde_json::json;
 
 use super::*;
@@ -61,6 +62,45 @@ fn actors_of_one_node_share_it_and_those_of_one_trunk_share_that() {
     // Another node has slots of its own.
     let elsewhere = NodeCalls::default().join("asterisk.elsewhere", &settings("3cx", 1, None));
     taken(&elsewhere);
+}
+
+#[test]
+fn the_limit_that_is_shown_is_what_the_others_leave() {
+    let recorder = PrometheusBuilder::new().build_recorder();
+    let shown = |calls: usize, limit: usize, actor: &str| {
+        let rendered = recorder.handle().render();
+        for (name, value) in [("mege_live_calls", calls), ("mege_live_calls_limit", limit)] {
+            let line = format!("{name}{{actor=\"{actor}\"}} {value}\n");
+            assert!(rendered.contains(&line), "{line}{rendered}");
+        }
+    };
+    metrics::with_local_recorder(&recorder, || {
+        let node = NodeCalls::default();
+        let main = node.join("main", &settings("3cx", 5, Some(3)));
+        let branch = node.join("branch", &settings("3cx", 5, Some(3)));
+        let carrier = node.join("carrier", &settings("carrier", 5, None));
+        shown(0, 3, "main");
+        shown(0, 5, "carrier");
+        let call = taken(&main);
+        taken(&main);
+        shown(2, 3, "main");
+        shown(0, 1, "branch");
+        shown(0, 3, "carrier");
+        for _ in 0..3 {
+            taken(&carrier);
+        }
+        // The node is full.
+        shown(2, 2, "main");
+        shown(0, 0, "branch");
+        shown(3, 3, "carrier");
+        branch.adopt(CallId::mint());
+        shown(1, 1, "branch");
+        main.release(call);
+        shown(1, 1, "main");
+        branch.keep(Instant::now() + Duration::from_secs(3600), |_| false);
+        shown(1, 2, "main");
+        shown(3, 4, "carrier");
+    });
 }
 
 #[test]

@@ -40,6 +40,7 @@ pub fn spawn(
     cdr: CdrHandle,
     placement: Placement,
 ) -> CollectorHandle {
+    super::begin_counters(pbx);
     let spawn = Spawn {
         name: format!("collector.{pbx}"),
         limits: Vec::new(),

@@ -14,6 +14,10 @@ use crate::pac::PacError;
 /// Rows remembered as unreadable; beyond that they are tried again.
 const MOST_UNREADABLE: usize = 10_000;
 
+/// Why rows are set aside, in metrics.
+pub(super) const GARBLED: &str = "garbled";
+pub(super) const UNREADABLE: &str = "unreadable";
+
 /// What came of the rows that were asked for.
 struct Fetched<R: Row> {
     rows: BTreeMap<R::Key, Sourced<R>>,
@@ -118,7 +122,7 @@ impl<S: Source, T: Store> Collector<S, T> {
         }
         if fetched.garbled > 0 {
             tracing::warn!(pbx = %self.pbx, rows = fetched.garbled, "rows did not arrive, or altered");
-            self.count_quarantined("garbled", fetched.garbled);
+            self.count_quarantined(GARBLED, fetched.garbled);
         }
         Ok(fetched)
     }
@@ -126,7 +130,7 @@ impl<S: Source, T: Store> Collector<S, T> {
     /// Leaves a row out until it changes, so that it stops nothing else.
     fn set_aside<R: Row>(&mut self, key: R::Key, reason: &InvalidRow, listed: &[Listed<R::Key>]) {
         tracing::error!(pbx = %self.pbx, key = %key, %reason, "a row cannot be stored and is left out");
-        self.count_quarantined("unreadable", 1);
+        self.count_quarantined(UNREADABLE, 1);
         if self.unreadable.len() >= MOST_UNREADABLE {
             self.unreadable.clear();
         }

@@ -62,6 +62,15 @@ use sweep::Sweep;
 /// How long one part of a look goes on before the others get their turn. It ends between two requests.
 const SLICE: Duration = Duration::from_secs(10);
 
+/// Has the counters of a source that alerts ask about begin at 0.
+fn begin_counters(pbx: &str) {
+    for reason in [fetch::GARBLED, fetch::UNREADABLE] {
+        metric::begin(metric::CDR_QUARANTINED, &[("pbx", pbx), ("reason", reason)]);
+    }
+    let window = [("pbx", pbx), ("kind", "window"), ("outcome", "ok")];
+    metric::begin(metric::CDR_LOOKS, &window);
+}
+
 /// What a collector knows besides its position, all of which may be lost.
 #[derive(Debug)]
 struct Collector<S, T> {

@@ -59,6 +59,11 @@ impl Caller {
         }
     }
 
+    /// Whether it was let in because there are no keys.
+    pub(super) fn is_open(&self) -> bool {
+        matches!(self.who, Who::Open)
+    }
+
     /// Whether it sent its key itself.
     pub(super) fn sent_a_key(&self) -> bool {
         match &self.who {

@@ -19,6 +19,7 @@ use tracing::Span;
 pub(super) use caller::Caller;
 pub(super) use credentials::{KEY_HEADER, holds_key, without_keys};
 
+use self::page::Pages;
 use self::rate::RateLimit;
 use self::refusal::Refused;
 use self::trust::{Trust, client_address, site};
@@ -34,8 +35,7 @@ pub struct Doors {
     ring: KeyRing,
     audit: AuditLog,
     trust: Trust,
-    /// The origins whose pages may use the gateway.
-    origins: Vec<String>,
+    pages: Pages,
     /// Whether everybody may do everything as long as no key was ever made: only somebody on this machine can ask.
     may_be_open: bool,
     per_key: RateLimit<KeyId>,
@@ -52,7 +52,7 @@ impl Doors {
             audit,
             may_be_open: settings.http.address.is_loopback() && trust.is_empty(),
             trust,
-            origins: settings.http.allowed_origins.clone(),
+            pages: Pages::new(&settings.http),
             per_key: RateLimit::new(settings.auth.rate.per_key_per_s),
             per_address: RateLimit::new(settings.auth.rate.per_address_per_s),
         }
@@ -135,8 +135,12 @@ impl Doors {
         // Any page can have the browser of somebody whose address says enough send what has no body; it has no key to send.
         let changes = !request.method().is_safe();
         let authority = request.uri().authority().map(|authority| authority.as_str());
-        if changes && !caller.sent_a_key() && page::is_foreign(request.headers(), authority, &self.origins) {
+        if changes && !caller.sent_a_key() && self.pages.is_foreign(request.headers(), authority) {
             return Err(Refused::ForeignPage(caller));
+        }
+        // Where everybody is let in, such a page must not read either; of that a browser says nothing.
+        if caller.is_open() && self.pages.is_misled(request.headers(), authority) {
+            return Err(Refused::ForeignName(caller));
         }
         if !caller.has(scope) {
             // Who sent nothing has shown nothing wrong: the route sees what else there is.

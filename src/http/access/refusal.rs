@@ -34,6 +34,8 @@ pub(super) enum Refused {
     NoKey,
     /// A page of an origin that is not listed asks, without a key.
     ForeignPage(Caller),
+    /// There are no keys, and the name that the request was sent to may be another's.
+    ForeignName(Caller),
     /// What is sent cannot be used.
     Malformed(Malformed),
     /// There is no such key.
@@ -87,6 +89,9 @@ impl Refused {
             Self::ForeignPage(_) => unauthenticated(
                 "a page of another origin needs a key for this, or its origin in http.allowed_origins",
             ),
+            Self::ForeignName(_) => unauthenticated(
+                "without a key the gateway is asked by an IP address, as localhost, or by the name in http.public_url",
+            ),
             Self::Malformed(malformed) => unauthenticated(&malformed.to_string()),
             Self::UnknownKey => unauthenticated("this key is not known"),
             Self::UnknownTrustedKey => unauthenticated(
@@ -116,6 +121,7 @@ impl Refused {
             | Self::KeysUnavailable
             | Self::NoKey
             | Self::ForeignPage(_)
+            | Self::ForeignName(_)
             | Self::Malformed(_)
             | Self::UnknownKey
             | Self::UnknownTrustedKey
@@ -152,6 +158,7 @@ impl Refused {
             Self::TooOftenFromAddress(_) => nobody("an address"),
             Self::Revoked(key) => principal(key.name.clone(), Some(key), address, request),
             Self::ForeignPage(caller)
+            | Self::ForeignName(caller)
             | Self::ScopeMissing(caller, _)
             | Self::ForeignPbx(caller)
             | Self::TooOftenWithKey(caller, _) => caller.principal(request),

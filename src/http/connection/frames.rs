@@ -31,6 +31,8 @@ pub(super) struct Frames {
     heads: Heads,
     /// The open header block: its bytes and frames so far.
     block: Option<(usize, usize)>,
+    /// Whether the latest frame is a piece of a header block.
+    is_piece: bool,
     control: usize,
     span: Instant,
     /// Whether a request's head ended since this was last asked.
@@ -42,6 +44,7 @@ impl Frames {
         Self {
             heads: Heads::after(PREFACE),
             block: None,
+            is_piece: false,
             control: 0,
             span: Instant::now(),
             requested: false,
@@ -55,7 +58,8 @@ impl Frames {
 
     /// Whether a header block or a frame's head is open: a request that has begun to come.
     pub(super) fn in_head(&self) -> bool {
-        self.block.is_some() || self.heads.in_head()
+        let in_piece = self.is_piece && !self.heads.between_frames();
+        self.block.is_some() || in_piece || self.heads.in_head()
     }
 
     /// Follows the next bytes.
@@ -71,6 +75,7 @@ impl Frames {
 
     fn frame(&mut self, head: Head) -> Result<(), Cut> {
         let Head { length, kind, .. } = head;
+        self.is_piece = matches!(kind, HEADERS | CONTINUATION);
         match kind {
             HEADERS | CONTINUATION => {
                 let (bytes, frames) = self.block.unwrap_or_default();
@@ -140,6 +145,25 @@ mod tests {
                 follow(&mut frames, &request, at_once).unwrap();
                 assert!(!frames.in_head());
             }
+        }
+    }
+
+    #[test]
+    fn a_header_block_is_open_until_its_last_byte() {
+        let mut frames = started();
+        for _ in 0..2 {
+            let request = frame(HEADERS, END_HEADERS, 100);
+            for byte in &request[..108] {
+                frames.follow(&[*byte]).unwrap();
+                assert!(frames.in_head());
+            }
+            frames.follow(&request[108..]).unwrap();
+            assert!(!frames.in_head());
+            // A body is none.
+            let body = frame(0, 1, 100);
+            frames.follow(&body[..50]).unwrap();
+            assert!(!frames.in_head());
+            frames.follow(&body[50..]).unwrap();
         }
     }
 

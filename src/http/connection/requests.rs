@@ -14,7 +14,9 @@ use bytes::Bytes;
 
 use super::super::AppState;
 use super::super::lifecycle::{Lifecycle, OpenRequest, Phase};
+use super::super::observe::method_name;
 use super::watch::{InFlight, Watch};
+use crate::metric;
 
 /// The most requests under way on one connection. HTTP/1 has one; for HTTP/2 the server below announces no bound, and
 /// RFC 9113 recommends that it be no less than 100.
@@ -28,6 +30,10 @@ pub(in crate::http) async fn count_requests(
     let in_flight = match request.conn_data::<Rc<Watch>>() {
         // No body, as its bytes could be left unread.
         Some(watch) if watch.in_flight() >= MAX_STREAMS => {
+            // What counts answers is further in.
+            let method = method_name(request.method());
+            metrics::counter!(metric::HTTP_REQUESTS, "route" => "none", "method" => method, "status" => "503")
+                .increment(1);
             let busy = HttpResponse::ServiceUnavailable()
                 .insert_header((header::RETRY_AFTER, "1"))
                 .finish();

@@ -38,7 +38,7 @@ async fn three_megabytes_are_refused_before_they_were_all_sent() {
     let app = TestApp::start(FakeGateway::default(), &[]);
     for framing in ["content-length: 3000000", "transfer-encoding: chunked"] {
         let head = format!(
-            "POST /pbx-api/make-call HTTP/1.1\r\nhost: a\r\n{}: {}\r\n{framing}\r\n\r\n",
+            "POST /pbx-api/make-call HTTP/1.1\r\nhost: localhost\r\n{}: {}\r\n{framing}\r\n\r\n",
             JSON.0, JSON.1
         );
         let mut socket = TcpStream::connect(app.address).await.unwrap();
@@ -98,7 +98,7 @@ async fn a_body_that_does_not_say_it_is_json_is_not_read() {
 async fn a_body_that_does_not_come_ends_at_the_deadline() {
     let app = TestApp::start(FakeGateway::default(), &[("MEGE__HTTP__TIMEOUT_MS", "200")]);
     let answer = app
-        .raw(b"POST /pbx-api/make-call HTTP/1.1\r\nhost: a\r\ncontent-type: application/json\r\ncontent-length: 9\r\n\r\n{")
+        .raw(b"POST /pbx-api/make-call HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: 9\r\n\r\n{")
         .await;
     assert!(answer.starts_with("HTTP/1.1 408 "), "{answer}");
     assert_eq!(app.gateway.asked(), 0);
@@ -115,9 +115,9 @@ async fn a_head_that_does_not_come_ends_the_connection() {
 async fn line_breaks_in_a_request_do_not_become_headers() {
     let app = TestApp::start(FakeGateway::default(), &[]);
     for request in [
-        "GET /livez HTTP/1.1\r\nhost: a\r\nconnection: close\r\nx-request-id: a\rx-evil: 1\r\n\r\n",
-        "GET /livez\r\nx-evil: 1 HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n",
-        "GET /a%0d%0ax-evil:1 HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n",
+        "GET /livez HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\nx-request-id: a\rx-evil: 1\r\n\r\n",
+        "GET /livez\r\nx-evil: 1 HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n",
+        "GET /a%0d%0ax-evil:1 HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n",
     ] {
         let answer = app.raw(request.as_bytes()).await;
         assert!(answer.starts_with("HTTP/1.1 4"), "{answer}");

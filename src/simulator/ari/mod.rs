@@ -197,12 +197,6 @@ impl SimulatedAsterisk {
         async { task.await.ok() }
     }
 
-    /// How the writing to event sockets went since this was last asked, or since a storm began.
-    #[must_use]
-    pub fn take_socket_writes(&self) -> SocketWrites {
-        self.exchange.writes.take()
-    }
-
     /// The connections to ARI.
     #[must_use]
     pub fn sessions(&self) -> Sessions {

@@ -33,7 +33,8 @@ async fn a_half_open_event_socket_puts_nothing_off() {
 
 #[actix_rt::test]
 async fn a_request_that_comes_after_the_listener_is_gone_is_answered_on_its_connection() {
-    const HEAD: &str = "POST /pbx-api/make-call HTTP/1.1\r\nhost: a\r\ncontent-type: application/json\r\n";
+    const HEAD: &str =
+        "POST /pbx-api/make-call HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n";
     const BODY: &str = r#"{"source_caller_id":79990000001,"caller_id":102}"#;
     let simulator = simulator().await;
     let (mut program, origin) = connected(&simulator, &[]).await;

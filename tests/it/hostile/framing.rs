@@ -14,7 +14,7 @@ use crate::support::app::{LIMIT, TestApp, simulated, simulator};
 const CALL: &str = r#"{"source_caller_id":79102223311,"caller_id":102}"#;
 
 /// What each begins with; it ends where the body begins or the framing goes wrong.
-const POST: &str = "POST /pbx-api/cdr HTTP/1.1\r\nhost: a\r\ncontent-type: application/json\r\n";
+const POST: &str = "POST /pbx-api/cdr HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n";
 
 /// Requests that are to be refused. `smuggled` follows each.
 const AMBIGUOUS: [&str; 24] = [
@@ -54,7 +54,7 @@ async fn what_can_be_read_in_two_ways_is_refused_and_smuggles_nothing() {
     let to = address(&app.origin);
     let length = CALL.len();
     let smuggled = format!(
-        "POST /pbx-api/make-call HTTP/1.1\r\nhost: a\r\ncontent-type: application/json\r\ncontent-length: {length}\r\n\r\n{CALL}"
+        "POST /pbx-api/make-call HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: {length}\r\n\r\n{CALL}"
     );
     let mut requests: Vec<String> = AMBIGUOUS
         .iter()
@@ -63,7 +63,7 @@ async fn what_can_be_read_in_two_ways_is_refused_and_smuggles_nothing() {
     requests.extend([
         format!("POST /pbx-api/cdr HTTP/1.0\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n{smuggled}"),
         format!("GET /livez HTTP/1.1\r\n\r\n{smuggled}"),
-        format!("GET /livez HTTP/1.1\r\nhost: a\r\nhost: b\r\n\r\n{smuggled}"),
+        format!("GET /livez HTTP/1.1\r\nhost: localhost\r\nhost: b\r\n\r\n{smuggled}"),
         format!("GET /livez\r\n\r\n{smuggled}"),
         format!("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n{smuggled}"),
     ]);
@@ -79,7 +79,7 @@ async fn what_can_be_read_in_two_ways_is_refused_and_smuggles_nothing() {
         "nothing was smuggled"
     );
     // And it is no accident: by itself it is a call.
-    let alone = smuggled.replace("host: a\r\n", "host: a\r\nconnection: close\r\n");
+    let alone = smuggled.replace("host: localhost\r\n", "host: localhost\r\nconnection: close\r\n");
     let answer = raw(to, alone.as_bytes(), LIMIT).await;
     assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
     assert_eq!(simulator.asterisk().originates().len(), 1);
@@ -93,10 +93,10 @@ async fn heads_beyond_the_bound_are_refused() {
     let many: String = (0..10_000).map(|number| format!("x{number}: y\r\n")).collect();
     let long = "y".repeat(200_000);
     for request in [
-        format!("GET /livez HTTP/1.1\r\nhost: a\r\nx: {long}\r\n\r\n"),
-        format!("GET /livez HTTP/1.1\r\nhost: a\r\n{long}: x\r\n\r\n"),
-        format!("GET /{long} HTTP/1.1\r\nhost: a\r\n\r\n"),
-        format!("GET /livez HTTP/1.1\r\nhost: a\r\n{many}\r\n"),
+        format!("GET /livez HTTP/1.1\r\nhost: localhost\r\nx: {long}\r\n\r\n"),
+        format!("GET /livez HTTP/1.1\r\nhost: localhost\r\n{long}: x\r\n\r\n"),
+        format!("GET /{long} HTTP/1.1\r\nhost: localhost\r\n\r\n"),
+        format!("GET /livez HTTP/1.1\r\nhost: localhost\r\n{many}\r\n"),
     ] {
         let mut socket = TcpStream::connect(to).await.expect("a connection");
         // The answer is read while the request is sent, as it is reset once its end is refused.

@@ -127,6 +127,21 @@ async fn a_header_block_that_trickles_or_unpacks_to_much_is_cut_off() {
         tokio::join!(sending, reading);
         assert!(begun.elapsed() < Duration::from_secs(10), "{:?}", begun.elapsed());
     };
+    // One frame that says to be all of it, after a request that is answered.
+    let in_one = async {
+        let mut client = connect(&pair, to, &[]).await;
+        let answered = frame(HEADERS, END_HEADERS | END_STREAM, 1, &request("GET", "/livez"));
+        send(&mut client, &answered).await;
+        until_frame(&mut client, LIMIT, |frame| {
+            frame.0 == DATA && frame.1 & END_STREAM != 0
+        })
+        .await;
+        let begun = Instant::now();
+        let head = frame(HEADERS, END_HEADERS | END_STREAM, 3, &[0x82; 16_000]);
+        send(&mut client, &head[..100]).await;
+        assert!(ends_within(&mut client, LIMIT).await);
+        assert!(begun.elapsed() < Duration::from_secs(10), "{:?}", begun.elapsed());
+    };
     let unpacking = async {
         // A field of 4,000 bytes put into the table, then named by one byte each time.
         let mut client = connect(&pair, to, &[]).await;
@@ -152,7 +167,7 @@ async fn a_header_block_that_trickles_or_unpacks_to_much_is_cut_off() {
         });
         assert!(refused.await.expect("an end"), "it is no ordinary request");
     };
-    tokio::join!(trickling, unpacking);
+    tokio::join!(trickling, in_one, unpacking);
     honest(&pair, to).await;
     app.stop().await;
 }
@@ -187,6 +202,13 @@ async fn streams_beyond_the_bound_are_refused_and_those_within_are_answered() {
         }
     }
     assert_eq!((ok, refused), (100, 200));
+    let mut watcher = pair
+        .connect(address(&app.origin), &["http/1.1"])
+        .await
+        .expect("a handshake");
+    let metrics = ask(&mut watcher, "/metrics").await;
+    let counted = r#"mege_http_requests_total{route="none",method="GET",status="503"} 200"#;
+    assert!(metrics.contains(counted), "{metrics}");
     // With a window the open ones end.
     let settings = frame(SETTINGS, 0, 0, &[0, 4, 0, 0, 0xff, 0xff]);
     send(&mut write, &settings).await;
@@ -245,5 +267,13 @@ async fn clients_that_never_read_or_end_a_head_take_little_memory() {
     let grown = resident(program.pid()).saturating_sub(before);
     honest(&pair, to).await;
     let each = grown / CONNECTIONS as usize;
-    assert!(each < 2 << 20, "{} KiB for each connection", each >> 10);
+    // Beside a hundred answers that are under way on every second one.
+    let mut client = pair.connect(to, &["http/1.1"]).await.expect("a handshake");
+    let answers = 50 * ask(&mut client, "/metrics").await.len();
+    assert!(
+        each < (2 << 20) + answers,
+        "{} KiB for each connection, and {} KiB of answers",
+        each >> 10,
+        answers >> 10
+    );
 }

@@ -24,7 +24,7 @@ const NUMBER: usize = 4_000;
 /// When a client that reads nothing is gone.
 const GONE: Duration = Duration::from_secs(40);
 
-const CDR: &str = "POST /pbx-api/cdr HTTP/1.1\r\nhost: a\r\ncontent-type: application/json\r\ncontent-length: 15\r\n\r\n{\"call_id\":\"0\"}";
+const CDR: &str = "POST /pbx-api/cdr HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: 15\r\n\r\n{\"call_id\":\"0\"}";
 
 /// Fills the store with one leg again and again.
 async fn fill(app: &TestApp) {
@@ -157,7 +157,7 @@ async fn who_reads_as_fast_as_a_recording_plays_is_left_alone() {
     let mut player = TcpStream::connect(address(&app.origin))
         .await
         .expect("a connection");
-    let request = format!("GET {path} HTTP/1.1\r\nhost: a\r\n\r\n");
+    let request = format!("GET {path} HTTP/1.1\r\nhost: localhost\r\n\r\n");
     player.write_all(request.as_bytes()).await.expect("a request");
     let begun = Instant::now();
     while begun.elapsed() < GONE {

@@ -91,10 +91,10 @@ async fn a_body_that_trickles_to_a_route_that_reads_none_ends_too() {
     let app = TestApp::start(&[("MEGE__HTTP__TIMEOUT_MS", "2000".to_owned())]).await;
     let to = address(&app.origin);
     let heads = [
-        "POST /nowhere HTTP/1.1\r\nhost: a\r\ncontent-length: 1000\r\n\r\n",
-        "POST /nowhere HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\n\r\n3e8\r\n",
-        "GET /livez HTTP/1.1\r\nhost: a\r\ncontent-length: 1000\r\n\r\n",
-        "POST /pbx-api/cdr HTTP/1.1\r\nhost: a\r\ncontent-type: application/json\r\ncontent-length: 1000\r\n\r\n",
+        "POST /nowhere HTTP/1.1\r\nhost: localhost\r\ncontent-length: 1000\r\n\r\n",
+        "POST /nowhere HTTP/1.1\r\nhost: localhost\r\ntransfer-encoding: chunked\r\n\r\n3e8\r\n",
+        "GET /livez HTTP/1.1\r\nhost: localhost\r\ncontent-length: 1000\r\n\r\n",
+        "POST /pbx-api/cdr HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: 1000\r\n\r\n",
     ];
     let ends = heads.map(|head| async move {
         let mut socket = TcpStream::connect(to).await.expect("a connection");

@@ -1,11 +1,12 @@
 //! What Prometheus' own tool says of the files in `deploy/`.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::{Command, Output};
 
 use tempfile::TempDir;
 
-use super::{CONFIG, RULES, queries};
+use super::{CONFIG, RULES, queries, rules};
 
 const TESTS: &str = include_str!("../../peers/mege-gateway.rules.test.yml");
 
@@ -54,6 +55,18 @@ fn the_rules_and_the_example_are_sound_and_alerts_fire_when_they_should() {
 }
 
 #[test]
+fn every_alert_is_tested_to_fire_and_not_to() {
+    let alerts: BTreeSet<&str> = rules().into_iter().map(|(name, _)| name).collect();
+    let tested = |expected: &str| -> BTreeSet<&str> {
+        let tests = TESTS.split("alertname: ").skip(1);
+        let tests = tests.filter(|test| test.contains(expected));
+        tests.filter_map(|test| test.split([',', '\n']).next()).collect()
+    };
+    assert_eq!(tested("exp_labels:"), alerts);
+    assert_eq!(tested("exp_alerts: []"), alerts);
+}
+
+#[test]
 fn the_tests_of_the_rules_notice_a_wrong_one() {
     for (right, wrong) in [
         (
@@ -61,10 +74,12 @@ fn the_tests_of_the_rules_notice_a_wrong_one() {
             r#"mege_actor_state{state="failed"} == 2"#,
         ),
         (
-            "unless mege_actor_panics_total offset 15m",
-            "unless mege_actor_panics_total offset 15s",
+            "increase(mege_actor_panics_total[15m]) > 0",
+            "mege_actor_panics_total > 0",
         ),
         ("max_over_time(mege_circuit_state[2m])", "mege_circuit_state"),
+        ("for: 4m", "for: 2m"),
+        ("unless on (job, instance, pbx)", "and on (job, instance, pbx)"),
         ("> 0.05", "> 0.5"),
     ] {
         assert!(RULES.contains(right), "{right}");
