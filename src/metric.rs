@@ -1,5 +1,9 @@
 //! Every metric of the gateway: its name, and what it means. Labels never hold numbers or ids.
 
+use std::collections::HashMap;
+use std::hash::Hash;
+use std::sync::{PoisonError, RwLock};
+
 use metrics::{Label, Unit, describe_counter, describe_gauge, describe_histogram};
 
 /// Actors built again, by `actor` and `reason`.
@@ -92,6 +96,29 @@ pub(crate) fn begin(counter: &'static str, labels: &[(&'static str, &str)]) {
     let label = |&(key, value): &(&'static str, &str)| Label::new(key, value.to_owned());
     let labels: Vec<Label> = labels.iter().map(label).collect();
     metrics::counter!(counter, labels).increment(0);
+}
+
+/// Metrics by the labels in which they differ, each asked of the recorder once: to ask takes longer than to count. For labels
+/// that a program chooses, of which there are few.
+pub(crate) struct Handles<L, M>(RwLock<HashMap<L, M>>);
+
+impl<L: Eq + Hash, M: Clone> Handles<L, M> {
+    pub(crate) fn get(&self, labels: L, ask: impl FnOnce(&L) -> M) -> M {
+        let known = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        if let Some(metric) = known.get(&labels) {
+            return metric.clone();
+        }
+        drop(known);
+        let metric = ask(&labels);
+        let mut known = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        known.entry(labels).or_insert(metric).clone()
+    }
+}
+
+impl<L, M> Default for Handles<L, M> {
+    fn default() -> Self {
+        Self(RwLock::default())
+    }
 }
 
 /// Tells the recorder what each metric means, and begins what belongs to nobody in particular.

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
 use actix::{Actor, Context, Handler};
+use metrics::Histogram;
 use tokio::sync::{Notify, Semaphore, mpsc, oneshot};
 use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
@@ -17,7 +18,7 @@ use super::health::{Health, State};
 use super::overseer::{Restarted, Wish};
 use super::policy::Spawn;
 use super::tenure::Tenure;
-use crate::metric;
+use crate::metric::{self, Handles};
 
 /// How long an actor whose work did not end in time may take for its own end.
 const STOP_GRACE: Duration = Duration::from_millis(500);
@@ -41,6 +42,8 @@ struct Inner<A: Actor> {
     stop: CancellationToken,
     drills: Mutex<Option<Drill>>,
     drilled: Notify,
+    /// How long its operations take.
+    seconds: Handles<&'static str, Histogram>,
 }
 
 /// What goes wrong with an actor in a fire drill, at its next turn.
@@ -83,6 +86,7 @@ impl<A: Actor<Context = Context<A>>> ActorHandle<A> {
                 stop: CancellationToken::new(),
                 drills: Mutex::new(None),
                 drilled: Notify::new(),
+                seconds: Handles::default(),
             }),
         }
     }
@@ -257,17 +261,18 @@ impl<A: Actor<Context = Context<A>>> ActorHandle<A> {
                 begun: caller.abandon(),
             }),
         };
-        let actor = self.name().to_owned();
         if let Err(AskError::DeadlineExceeded { begun }) = &reply {
             let begun = if *begun { "true" } else { "false" };
             metrics::counter!(
                 metric::DEADLINES_EXCEEDED,
-                "actor" => actor.clone(), "operation" => M::OPERATION, "begun" => begun
+                "actor" => self.name().to_owned(), "operation" => M::OPERATION, "begun" => begun
             )
             .increment(1);
         }
-        metrics::histogram!(metric::ASK_SECONDS, "actor" => actor, "operation" => M::OPERATION)
-            .record(started.elapsed());
+        let seconds = self.inner.seconds.get(M::OPERATION, |operation| {
+            metrics::histogram!(metric::ASK_SECONDS, "actor" => self.name().to_owned(), "operation" => *operation)
+        });
+        seconds.record(started.elapsed());
         reply
     }
 

@@ -14,6 +14,7 @@ use tokio::sync::mpsc::WeakSender;
 use tokio::time::{Instant, sleep};
 use tokio_stream::wrappers::ReceiverStream;
 
+use self::requests::Tally;
 use super::calls::Calls;
 use super::client::AriClient;
 use super::connection::{self, Connection, Detail, Opened, Snapshot};
@@ -96,6 +97,7 @@ pub struct AriActor {
     reviewing: bool,
     /// Whether something may have been missed since Asterisk was last asked.
     stale: bool,
+    tally: Tally,
     health: Health,
 }
 
@@ -159,6 +161,7 @@ impl AriActor {
             queue: None,
             reviewing: false,
             stale: false,
+            tally: Tally::new(health.clone()),
             settings,
             health,
         }

@@ -2,19 +2,32 @@
 //!
 //! None of them holds a path, a query, a body or a header: the route's pattern stands for the path.
 
+use std::sync::LazyLock;
+
 use actix_web::Error;
+use actix_web::HttpMessage as _;
 use actix_web::body::MessageBody;
 use actix_web::dev::{ServiceRequest, ServiceResponse};
-use actix_web::http::Method;
 use actix_web::http::header::HeaderValue;
+use actix_web::http::{Method, StatusCode};
 use actix_web::middleware::Next;
+use metrics::{Counter, Histogram};
 use tokio::time::Instant;
 use tracing::{Span, field};
 use tracing_actix_web::RootSpanBuilder;
 
 use super::request_id;
 
-use crate::metric;
+use crate::metric::{self, Handles};
+
+/// The pattern of a request's route, for whoever comes to need it after who has looked it up; none where there is no route.
+pub(super) struct Route(pub(super) Option<String>);
+
+/// A route, a method and a status.
+type Answer = (String, &'static str, StatusCode);
+
+/// How many of each kind of answer there were, and how soon.
+static ANSWERS: LazyLock<Handles<Answer, (Counter, Histogram)>> = LazyLock::new(Handles::default);
 
 /// The span around a request.
 #[derive(Debug)]
@@ -48,20 +61,23 @@ pub(super) async fn observe(
     if let Ok(id) = HeaderValue::from_str(&id) {
         response.headers_mut().insert(request_id::HEADER, id);
     }
-    let route = response
-        .request()
-        .match_pattern()
-        .unwrap_or_else(|| "none".to_owned());
-    let status = response.status().as_u16();
+    let found = response.request().extensions_mut().remove::<Route>();
+    let pattern = found.map_or_else(|| response.request().match_pattern(), |Route(pattern)| pattern);
+    let route = pattern.unwrap_or_else(|| "none".to_owned());
+    let status = response.status();
     let elapsed = started.elapsed();
     Span::current().record("route", &route);
-    tracing::info!(status, ms = elapsed.as_millis(), "answered");
-    metrics::counter!(
-        metric::HTTP_REQUESTS,
-        "route" => route.clone(), "method" => method, "status" => status.to_string()
-    )
-    .increment(1);
-    metrics::histogram!(metric::HTTP_SECONDS, "route" => route).record(elapsed);
+    tracing::info!(status = status.as_u16(), ms = elapsed.as_millis(), "answered");
+    let (answered, seconds) = ANSWERS.get((route, method, status), |(route, method, status)| {
+        let answered = metrics::counter!(
+            metric::HTTP_REQUESTS,
+            "route" => route.clone(), "method" => *method, "status" => status.as_str().to_owned()
+        );
+        let seconds = metrics::histogram!(metric::HTTP_SECONDS, "route" => route.clone());
+        (answered, seconds)
+    });
+    answered.increment(1);
+    seconds.record(elapsed);
     Ok(response)
 }
 

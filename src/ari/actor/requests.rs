@@ -1,7 +1,10 @@
 //! What the actor is asked for: to place a call, to end one, and to leave its Asterisk.
 
+use std::rc::Rc;
+
 use actix::{Addr, AsyncContext as _, Context, Handler, Message, ResponseFuture};
 use jiff::Timestamp;
+use metrics::Counter;
 use tokio::time::Instant;
 
 use super::{ASK_ABOUT_UNKNOWN, AriActor};
@@ -12,7 +15,7 @@ use crate::ari::event::Channel;
 use crate::ari::messages::{Hangup, Leave, Originate, Originated};
 use crate::ari::tracker::Outcome;
 use crate::ledger::CallId;
-use crate::metric;
+use crate::metric::{self, Handles};
 
 impl AriActor {
     /// Begins a call: from here on it has its slot, is followed, and will be in the ledger.
@@ -39,7 +42,7 @@ impl Handler<Ask<Originate>> for AriActor {
             id,
             outcome: None,
         });
-        let (client, counted) = (self.client.clone(), self.health.clone());
+        let (client, tally) = (self.client.clone(), self.tally.clone());
         // Counted from here: a request that was not even begun by then never leaves.
         let latest = Instant::now() + self.settings.asterisk.request_timeout();
         ask.run_to_end(move |message, deadline| async move {
@@ -56,7 +59,7 @@ impl Handler<Ask<Originate>> for AriActor {
                 }
                 Err(error) => Err(error),
             };
-            count::<Originate, _>(&counted, &originated);
+            tally.count::<Originate, _>(&originated);
             originated.map_err(AskError::Reply)
         })
     }
@@ -68,26 +71,42 @@ impl Handler<Ask<Hangup>> for AriActor {
     /// Without the event socket too: Asterisk may answer all the same.
     fn handle(&mut self, ask: Ask<Hangup>, _: &mut Self::Context) -> Self::Result {
         let channel = self.calls.channel_to_end(ask.message().call_id);
-        let (client, counted) = (self.client.clone(), self.health.clone());
+        let (client, tally) = (self.client.clone(), self.tally.clone());
         ask.run(move |_, deadline| async move {
             let ended = client.hang_up(&channel, deadline).await;
-            count::<Hangup, _>(&counted, &ended);
+            tally.count::<Hangup, _>(&ended);
             ended
         })
     }
 }
 
-/// Counts what came of a request.
-fn count<M: Request, T>(health: &Health, reply: &Result<T, AriError>) {
-    let outcome = match reply {
-        Ok(_) => "ok",
-        Err(error) => error.outcome(),
-    };
-    metrics::counter!(
-        metric::ARI_REQUESTS,
-        "actor" => health.name().to_owned(), "operation" => M::OPERATION, "outcome" => outcome
-    )
-    .increment(1);
+/// Counts what comes of requests.
+#[derive(Clone)]
+pub(super) struct Tally {
+    health: Health,
+    /// By operation and outcome.
+    requests: Rc<Handles<(&'static str, &'static str), Counter>>,
+}
+
+impl Tally {
+    pub(super) fn new(health: Health) -> Self {
+        Self {
+            health,
+            requests: Rc::default(),
+        }
+    }
+
+    fn count<M: Request, T>(&self, reply: &Result<T, AriError>) {
+        let outcome = match reply {
+            Ok(_) => "ok",
+            Err(error) => error.outcome(),
+        };
+        let counter = self.requests.get((M::OPERATION, outcome), |(operation, outcome)| {
+            let actor = self.health.name().to_owned();
+            metrics::counter!(metric::ARI_REQUESTS, "actor" => actor, "operation" => *operation, "outcome" => *outcome)
+        });
+        counter.increment(1);
+    }
 }
 
 fn outcome(placed: Result<Option<Channel>, AriError>) -> Outcome {

@@ -25,6 +25,7 @@ use self::refusal::Refused;
 use self::trust::{Trust, client_address, site};
 use super::code::Code;
 use super::document::Access;
+use super::observe::Route;
 use super::{AppState, fallback};
 use crate::ledger::key::{AuditAction, AuditLog, KeyId, KeyRing, Known, RingState};
 use crate::settings::Settings;
@@ -182,6 +183,7 @@ pub(super) async fn enforce(
                 Span::current().record("caller", caller.identity());
                 request.extensions_mut().insert(caller);
             }
+            request.extensions_mut().insert(Route(pattern));
             Ok(next.call(request).await?.map_into_left_body())
         }
         Err(Refused::NoRoute) => {
