@@ -224,3 +224,44 @@ fn moment(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<Timestamp>> {
 fn nonsense(column: usize, error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> rusqlite::Error {
     rusqlite::Error::FromSqlConversionFailure(column, Type::Text, error.into())
 }
+
+#[cfg(test)]
+mod tests {
+    use refinery::Target;
+
+    use super::super::tests::bridged;
+    use super::*;
+
+    #[actix_rt::test]
+    async fn calls_of_an_earlier_schema_come_along_with_their_legs() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("ledger.sqlite");
+        let call = Arc::new(bridged());
+        {
+            let mut connection = Connection::open(&file).unwrap();
+            let mut earlier = migrations::migrations::runner().set_target(Target::Version(2));
+            earlier.set_migration_table_name(HISTORY);
+            earlier.run(&mut connection).unwrap();
+            let transaction = connection.transaction().unwrap();
+            save(&transaction, std::slice::from_ref(&call)).unwrap();
+            transaction.commit().unwrap();
+        }
+        let store = SqliteLedger::open(&file, 1, Duration::from_secs(5))
+            .await
+            .unwrap();
+        let found = store.call(call.id).await.unwrap();
+        assert_eq!(found.as_ref(), Some(call.as_ref()));
+        // A call that goes takes its legs along still, and a new revision finds its row.
+        let connection = Connection::open(&file).unwrap();
+        let mut next = Call::clone(&call);
+        next.revision += 1;
+        store.save(vec![next.clone().into()]).await.unwrap();
+        assert_eq!(store.call(call.id).await.unwrap(), Some(next));
+        connection.pragma_update(None, "foreign_keys", true).unwrap();
+        connection.execute("DELETE FROM ledger_call", []).unwrap();
+        let legs: i64 = connection
+            .query_row("SELECT count(*) FROM ledger_leg", [], |row| row.get(0))
+            .unwrap();
+        assert_eq!(legs, 0);
+    }
+}

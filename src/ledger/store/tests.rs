@@ -9,7 +9,7 @@ use crate::telephony::HangupCause;
 
 const TIMEOUT: Duration = Duration::from_secs(5);
 
-fn bridged() -> Call {
+pub(super) fn bridged() -> Call {
     let mut call = call();
     let at = Some("2026-11-22T10:00:05.000001Z".parse().unwrap());
     call.state = CallState::Bridged;
