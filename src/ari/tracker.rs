@@ -222,7 +222,7 @@ impl CallTracker {
     /// A channel of the call is alive and in this state.
     fn observe(&mut self, id: CallId, channel: &Channel, at: Timestamp) -> Option<CallId> {
         let call = self.call_mut(id)?;
-        let is_first = channel.id == id.to_string();
+        let is_first = id.is_of(&channel.id);
         let mut changed = false;
         if call.state == CallState::Unknown {
             // It was placed after all.
@@ -271,7 +271,7 @@ impl CallTracker {
         self.channels.insert(peer.id.clone(), id);
         let observed = self.observe(id, peer, at);
         let call = self.call_mut(id)?;
-        let is_first = peer.id == id.to_string();
+        let is_first = id.is_of(&peer.id);
         let changed = match status {
             DialStatus::Ringing => is_first && advance(call, CallState::Ringing, at),
             DialStatus::Answer => {

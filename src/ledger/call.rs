@@ -19,6 +19,12 @@ impl CallId {
     pub fn mint() -> Self {
         Self(Uuid::now_v7())
     }
+
+    /// Whether it is the id of this channel too.
+    #[must_use]
+    pub fn is_of(self, channel: &str) -> bool {
+        *self.0.hyphenated().encode_lower(&mut Uuid::encode_buffer()) == *channel
+    }
 }
 
 impl fmt::Display for CallId {

@@ -180,7 +180,10 @@ pub(super) async fn enforce(
     match state.doors.admit(&state, &request, pattern.as_deref(), address) {
         Ok(caller) => {
             if let Some(caller) = caller {
-                Span::current().record("caller", caller.identity());
+                let span = Span::current();
+                if !span.is_disabled() {
+                    span.record("caller", caller.identity());
+                }
                 request.extensions_mut().insert(caller);
             }
             request.extensions_mut().insert(Route(pattern));
