@@ -41,7 +41,7 @@ const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'~');
 
 /// Events that a call's life does not depend on: 53 of 82 of a bridged call are `ChannelVarset` alone.
-pub(super) const UNWANTED: [&str; 10] = [
+pub(super) const UNWANTED: [&str; 9] = [
     "BridgeCreated",
     "BridgeDestroyed",
     "ChannelLeftBridge",
@@ -49,7 +49,6 @@ pub(super) const UNWANTED: [&str; 10] = [
     "ChannelDialplan",
     "ChannelCallerId",
     "ChannelConnectedLine",
-    "ChannelHangupRequest",
     "EndpointStateChange",
     "DeviceStateChanged",
 ];

@@ -2,7 +2,8 @@
 //!
 //! An originate does not wait for a disk: whoever knows something new of a call puts the whole call here, and the
 //! `LedgerActor` writes what is here, many calls in one commit. The journal outlives both of them, so a panic on
-//! either side loses nothing; only the death of the process loses what was not written yet, a few milliseconds.
+//! either side loses nothing; only the death of the process loses what was not written yet: a few milliseconds
+//! while the store is there, everything since it went away otherwise.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
