@@ -180,10 +180,7 @@ pub(super) async fn enforce(
     match state.doors.admit(&state, &request, pattern.as_deref(), address) {
         Ok(caller) => {
             if let Some(caller) = caller {
-                let span = Span::current();
-                if !span.is_disabled() {
-                    span.record("caller", caller.identity());
-                }
+                Span::current().record("caller", caller.identity());
                 request.extensions_mut().insert(caller);
             }
             request.extensions_mut().insert(Route(pattern));

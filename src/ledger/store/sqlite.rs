@@ -43,8 +43,6 @@ impl SqliteLedger {
             connection.pragma_update(None, "journal_mode", "wal")?;
             // Each commit reaches the disk: what happened to a call cannot be had again.
             connection.pragma_update(None, "synchronous", "full")?;
-            // 16 MiB, as a page that changes often goes to its place only once for all of them.
-            connection.pragma_update(None, "wal_autocheckpoint", 4_096)?;
             connection.pragma_update(None, "foreign_keys", true)
         });
         writer.migrate(migrations::migrations::runner(), HISTORY).await?;
