@@ -143,7 +143,10 @@ impl<T: AsyncRead + AsyncWrite + Unpin> AsyncRead for Socket<T> {
         // The server below takes all requests that it can read before it works on the first. So those of one read go
         // first, and are refused where they are too many, and a read is short.
         if self.frames.as_mut().is_some_and(Frames::take_requested) {
-            context.waker().wake_by_ref();
+            self.watch.rest();
+        }
+        if self.watch.is_resting() {
+            self.watch.park_reader(context);
             return Poll::Pending;
         }
         let room = match self.frames {

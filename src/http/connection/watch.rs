@@ -6,6 +6,7 @@ use std::rc::{Rc, Weak};
 use std::task::{Context, Waker};
 use std::time::Duration;
 
+use actix_web::rt::spawn;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
 use super::super::lifecycle::{Lifecycle, Phase};
@@ -60,6 +61,8 @@ pub(super) struct Watch {
     head_since: Cell<Option<Instant>>,
     /// Since when the socket takes nothing of what is to be written.
     blocked_since: Cell<Option<Instant>>,
+    /// Whether nothing is read until the requests that came had their turn.
+    resting: Cell<bool>,
     /// The answers whose next piece waits for room, by request, with since when.
     offered: RefCell<BTreeMap<u64, Instant>>,
     requests: Cell<u64>,
@@ -78,6 +81,7 @@ impl Watch {
             in_flight: Cell::new(0),
             head_since: Cell::new(None),
             blocked_since: Cell::new(None),
+            resting: Cell::new(false),
             offered: RefCell::default(),
             requests: Cell::new(0),
             cut: Cell::new(None),
@@ -143,6 +147,25 @@ impl Watch {
 
     pub(super) fn is_blocked(&self) -> bool {
         self.blocked_since.get().is_some()
+    }
+
+    /// Nothing more is read until the requests that came had their turn.
+    ///
+    /// A wake-up of the connection itself would not do: it asks for more after each request that it takes, all in the same
+    /// turn. This task comes before theirs, and the connection that it wakes after them.
+    pub(super) fn rest(self: &Rc<Self>) {
+        self.resting.set(true);
+        let watch = Rc::clone(self);
+        spawn(async move {
+            watch.resting.set(false);
+            if let Some(reader) = watch.reader.take() {
+                reader.wake();
+            }
+        });
+    }
+
+    pub(super) fn is_resting(&self) -> bool {
+        self.resting.get()
     }
 
     /// Bytes came; `in_head` when they are part of a request's head.
