@@ -8,6 +8,9 @@ use mege_gateway::cli::{Cli, Command, Faults};
 use mege_gateway::command::{self, CommandError};
 use mege_gateway::startup::StartError;
 
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 #[actix_web::main]
 async fn main() -> ExitCode {
     let cli = Cli::parse();
