@@ -8,6 +8,7 @@ use mege_gateway::cli::{Cli, Command, Faults};
 use mege_gateway::command::{self, CommandError};
 use mege_gateway::startup::StartError;
 
+/// ADR 25.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
