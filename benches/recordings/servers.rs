@@ -13,7 +13,7 @@ use tokio::time::{Instant, sleep};
 use uuid::Uuid;
 
 use super::client::Link;
-use super::support::gateway::PROGRAM;
+use super::support::gateway::{PER_S, PROGRAM};
 use super::support::process::{LIMIT, LOAD, SUBJECT, Server, free_port, pinned};
 
 /// The bytes of a file.
@@ -123,6 +123,7 @@ impl Gateway {
             ("DATABASE_URL", format!("sqlite:{}", place.text("mege.sqlite"))),
             ("PAC_HOST", "127.0.0.1:1".to_owned()),
             ("PBX_RECORDING_PATH", place.text("recordings")),
+            ("MEGE__AUTH__RATE__PER_ADDRESS_PER_S", PER_S.to_owned()),
         ];
         let sources = Sources {
             directory: place.path("."),
