@@ -40,9 +40,11 @@ pub(crate) const BLOCKED_THREADS: &str = "mege_actor_blocked_threads";
 pub(crate) const ARI_FRAMES_DROPPED: &str = "mege_ari_frames_dropped_total";
 /// Frames of an event socket that are no events, by `actor`.
 pub(crate) const ARI_BAD_FRAMES: &str = "mege_ari_bad_frames_total";
+/// Tries to open an event socket to an Asterisk, by `actor`.
+pub(crate) const ARI_CONNECT_ATTEMPTS: &str = "mege_ari_connect_attempts_total";
 /// Event sockets that were opened to an Asterisk, by `actor`.
 pub(crate) const ARI_CONNECTS: &str = "mege_ari_connects_total";
-/// How often events of an Asterisk were missed because the queue was full, by `actor`.
+/// How often events of an Asterisk may have been missed, since the queue was full or the event socket was lost, by `actor`.
 pub(crate) const ARI_GAPS: &str = "mege_ari_gaps_total";
 /// Events of an Asterisk that wait to be worked on, by `actor`.
 pub(crate) const ARI_QUEUE_FRAMES: &str = "mege_ari_queue_frames";
@@ -156,10 +158,14 @@ pub(crate) fn describe() {
         "Events of an Asterisk dropped because the queue was full"
     );
     describe_counter!(ARI_BAD_FRAMES, "Frames of an event socket that are no events");
+    describe_counter!(
+        ARI_CONNECT_ATTEMPTS,
+        "Tries to open an event socket to an Asterisk"
+    );
     describe_counter!(ARI_CONNECTS, "Event sockets opened to an Asterisk");
     describe_counter!(
         ARI_GAPS,
-        "How often events of an Asterisk were missed because the queue was full"
+        "How often events of an Asterisk may have been missed: the queue was full, or the event socket lost"
     );
     describe_gauge!(
         ARI_QUEUE_FRAMES,

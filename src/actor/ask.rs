@@ -294,8 +294,14 @@ impl<M: Request> Ask<M> {
                     Err(AskError::Interrupted)
                 }),
             };
+            let verdict = judge(&reply);
+            if let Err(error) = &reply
+                && verdict.is_failure()
+            {
+                health.note_error(M::OPERATION, error);
+            }
             if let Some(attempt) = attempt {
-                attempt.settle(judge(&reply));
+                attempt.settle(verdict);
             }
             reply
         })

@@ -174,7 +174,7 @@ impl Breaker {
         match (&mut machine.phase, attempt.verdict) {
             (Phase::Closed(_), Verdict::Unasked) | (Phase::Open { .. }, _) => {}
             (Phase::Closed(counts), verdict) => {
-                if counts.take(verdict == Verdict::Unwell) {
+                if counts.take(verdict.is_failure()) {
                     self.open(&mut machine);
                 }
             }
@@ -185,7 +185,7 @@ impl Breaker {
                 drop(machine);
                 tracing::info!(actor = %self.actor, class = self.class.as_str(), "circuit closed");
             }
-            (Phase::HalfOpen { .. }, Verdict::Unwell) => self.open(&mut machine),
+            (Phase::HalfOpen { .. }, Verdict::Unwell | Verdict::Overdue) => self.open(&mut machine),
             // The next request is the probe.
             (Phase::HalfOpen { probing }, Verdict::Unasked) => *probing = false,
         }

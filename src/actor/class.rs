@@ -1,5 +1,7 @@
 //! Classes of operations, and what an outcome says of the integration.
 
+use std::fmt::Display;
+
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -37,14 +39,24 @@ impl Class {
 pub enum Verdict {
     /// It answered, be it with a refusal, "not found" or "busy".
     Well,
-    /// It did not answer, or with nonsense, or that it is out of order.
+    /// It answered with nonsense, or that it is out of order, or could not be reached.
     Unwell,
+    /// It was asked, and did not answer in time.
+    Overdue,
     /// It was not asked.
     Unasked,
 }
 
-/// An error that knows what it says of the integration: a circuit breaker goes by it.
-pub trait Judge {
+impl Verdict {
+    /// Whether it counts against the integration.
+    pub(super) const fn is_failure(self) -> bool {
+        matches!(self, Self::Unwell | Self::Overdue)
+    }
+}
+
+/// An error that knows what it says of the integration: a circuit breaker goes by it. Its words are shown to operators, and
+/// hold no telephone number.
+pub trait Judge: Display {
     /// What it says.
     fn verdict(&self) -> Verdict;
 }
@@ -54,7 +66,7 @@ pub(super) fn judge<T, E: Judge>(reply: &Result<T, AskError<E>>) -> Verdict {
     match reply {
         Ok(_) => Verdict::Well,
         Err(AskError::Reply(error)) => error.verdict(),
-        Err(AskError::DeadlineExceeded { begun: true }) => Verdict::Unwell,
+        Err(AskError::DeadlineExceeded { begun: true }) => Verdict::Overdue,
         // A fault or a decision of ours.
         Err(
             AskError::DeadlineExceeded { begun: false }

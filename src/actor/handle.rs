@@ -12,7 +12,7 @@ use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
 
 use super::ask::{Ask, AskError, RETRY_AFTER, Reply, Request};
-use super::class::Class;
+use super::class::{Class, Verdict, judge};
 use super::gate::{Load, Pass, Refused};
 use super::health::{Health, State};
 use super::overseer::{Restarted, Wish};
@@ -261,8 +261,11 @@ impl<A: Actor<Context = Context<A>>> ActorHandle<A> {
                 begun: caller.abandon(),
             }),
         };
-        if let Err(AskError::DeadlineExceeded { begun }) = &reply {
-            let begun = if *begun { "true" } else { "false" };
+        let late = match &reply {
+            Err(AskError::DeadlineExceeded { begun: false }) => Some("false"),
+            reply => (judge(reply) == Verdict::Overdue).then_some("true"),
+        };
+        if let Some(begun) = late {
             metrics::counter!(
                 metric::DEADLINES_EXCEEDED,
                 "actor" => self.name().to_owned(), "operation" => M::OPERATION, "begun" => begun

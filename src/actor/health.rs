@@ -1,6 +1,7 @@
 //! What is known of an actor from outside, readable while the actor itself hangs.
 
 use std::collections::VecDeque;
+use std::fmt::Display;
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -354,6 +355,13 @@ impl Health {
         tracing::error!(actor = %self.name, error, "actor failed");
         self.report
             .send_modify(|report| report.last_error = Some(error.to_owned()));
+    }
+
+    /// What came of a request that counts against the integration. How many there are the metrics say.
+    pub(super) fn note_error(&self, operation: &'static str, error: &impl Display) {
+        tracing::debug!(actor = %self.name, operation, %error, "request failed");
+        self.report
+            .send_modify(|report| report.last_error = Some(format!("{operation}: {error}")));
     }
 
     pub(super) fn count_panic(&self, place: &'static str, message: &str) {

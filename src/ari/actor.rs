@@ -118,6 +118,7 @@ pub fn spawn(settings: AriSettings, placement: Placement) -> AriHandle {
         originate.waiting = 0;
     }
     for counter in [
+        metric::ARI_CONNECT_ATTEMPTS,
         metric::ARI_CONNECTS,
         metric::ARI_GAPS,
         metric::ARI_FRAMES_DROPPED,
@@ -180,6 +181,7 @@ impl AriActor {
             return;
         }
         self.enter(Connection::Connecting);
+        self.count(metric::ARI_CONNECT_ATTEMPTS);
         let opening = connection::open(
             self.client.clone(),
             self.settings.asterisk.clone(),
@@ -199,6 +201,9 @@ impl AriActor {
         }
         self.connects += 1;
         self.count(metric::ARI_CONNECTS);
+        if self.connects > 1 {
+            self.count(metric::ARI_GAPS);
+        }
         self.queue = Some(opened.queue);
         self.connected_at = Some(Instant::now());
         self.trunk = Some(opened.trunk);

@@ -14,7 +14,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use tokio::time::{Instant, timeout_at};
 
-use super::error::AriError;
+use super::error::{ALLOCATION_FAILED, AriError};
 use super::event::{Application, Bridge, Channel};
 use super::messages::Originate;
 use crate::ledger::CallId;
@@ -97,7 +97,7 @@ impl AriClient {
     /// none where Asterisk took the call but its answer could not be read.
     ///
     /// # Errors
-    /// [`AriError::OutcomeUnknown`] whenever Asterisk may have acted; any other means that it surely did not.
+    /// [`AriError::OutcomeUnknown`] or [`AriError::NoAnswer`] whenever Asterisk may have acted; any other means that it surely did not.
     pub(super) async fn originate(
         &self,
         call: CallId,
@@ -120,7 +120,7 @@ impl AriClient {
             .request(Method::POST, &["channels", &call.to_string()])
             .send_json(&body);
         let Ok(sent) = timeout_at(limit, request).await else {
-            return Err(AriError::OutcomeUnknown("no answer in time".to_owned()));
+            return Err(AriError::NoAnswer);
         };
         let mut answer = sent.map_err(|error| unanswered(&error))?;
         let status = answer.status();
@@ -134,7 +134,7 @@ impl AriClient {
         match status {
             StatusCode::UNAUTHORIZED => Err(AriError::Unauthorized),
             // Asterisk's own 500 for an originate; any other may come from something in between that gave up.
-            StatusCode::INTERNAL_SERVER_ERROR if message == "Allocation failed" => Err(AriError::Rejected {
+            StatusCode::INTERNAL_SERVER_ERROR if message == ALLOCATION_FAILED => Err(AriError::Rejected {
                 status: status.as_u16(),
                 message,
             }),
@@ -240,7 +240,9 @@ impl AriClient {
     ) -> Result<T, AriError> {
         let limit = Instant::now() + self.settings.request_timeout();
         let body = self.exchange(request, body, limit).await?;
-        serde_json::from_slice(&body).map_err(|error| AriError::Decode(error.to_string()))
+        // serde's own words may hold a value.
+        serde_json::from_slice(&body)
+            .map_err(|error| AriError::Decode(format!("{:?} at column {}", error.classify(), error.column())))
     }
 
     /// Sends what may be sent twice, and reads the body of a success.
@@ -272,7 +274,7 @@ impl AriClient {
         };
         timeout_at(limit, exchange)
             .await
-            .unwrap_or_else(|_| Err(AriError::OutcomeUnknown("no answer in time".to_owned())))
+            .unwrap_or(Err(AriError::NoAnswer))
     }
 
     fn request(&self, method: Method, path: &[&str]) -> ClientRequest {

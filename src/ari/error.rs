@@ -5,6 +5,9 @@ use std::time::Duration;
 use super::live_calls::Full;
 use crate::actor::{Judge, Verdict};
 
+/// What Asterisk says, with a 500, of an originate for which it could make no channel (`res/ari/resource_channels.c`).
+pub(super) const ALLOCATION_FAILED: &str = "Allocation failed";
+
 /// Why Asterisk did not do what it was asked.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum AriError {
@@ -35,6 +38,9 @@ pub enum AriError {
     /// No connection could be made. Nothing was sent.
     #[error("the request did not reach Asterisk: {0}")]
     RequestNotSent(String),
+    /// The request left and no answer came in time: whether Asterisk carried it out is not known.
+    #[error("Asterisk did not answer in time")]
+    NoAnswer,
     /// The request left and no answer came: whether Asterisk carried it out is not known.
     #[error("Asterisk did not answer: {0}")]
     OutcomeUnknown(String),
@@ -63,7 +69,7 @@ impl AriError {
             Self::TooLate => "too_late",
             Self::NoSuchCall => "no_such_call",
             Self::RequestNotSent(_) => "not_sent",
-            Self::OutcomeUnknown(_) => "unknown",
+            Self::OutcomeUnknown(_) | Self::NoAnswer => "unknown",
             Self::Rejected { .. } => "rejected",
             Self::Decode(_) => "decode",
         }
@@ -76,10 +82,16 @@ impl Judge for AriError {
             Self::NotConnected(_) | Self::TooManyCalls(_) | Self::TrunkRate { .. } | Self::TooLate => {
                 Verdict::Unasked
             }
+            // It, or something before it, is out of order; but for that one, which is about the call.
+            Self::Rejected {
+                status: 500..,
+                message,
+            } if message != ALLOCATION_FAILED => Verdict::Unwell,
             // It answered; what it said is about us or about the call.
             Self::Unauthorized | Self::UnknownTrunk(_) | Self::Rejected { .. } | Self::NoSuchCall => {
                 Verdict::Well
             }
+            Self::NoAnswer => Verdict::Overdue,
             Self::RequestNotSent(_) | Self::OutcomeUnknown(_) | Self::Decode(_) => Verdict::Unwell,
         }
     }

@@ -94,6 +94,8 @@ pub(super) async fn pump(socket: Socket, queue: mpsc::Sender<Received>, actor: S
     let heard = Rc::new(Cell::new(Instant::now()));
     let (pongs, owed) = mpsc::channel(1);
     let reason = tokio::select! {
+        // After a thread that hung, what came meanwhile is heard before anybody says that nothing was.
+        biased;
         reason = read(&mut stream, &queue, &heard, pongs, &actor) => reason,
         reason = keep_alive(&mut sink, &heard, owed) => reason,
         () = queue.closed() => return farewell(&mut sink, &mut stream, &actor).await,
@@ -136,7 +138,11 @@ async fn read(
     loop {
         let frame = match stream.next().await {
             Some(Ok(frame)) => frame,
-            Some(Err(error)) => return format!("protocol error: {error}"),
+            Some(Err(WsProtocolError::Io(error))) => return format!("connection lost: {error}"),
+            Some(Err(error)) => {
+                metrics::counter!(metric::ARI_BAD_FRAMES, "actor" => actor.to_owned()).increment(1);
+                return format!("protocol error: {error}");
+            }
             None => return "connection lost".to_owned(),
         };
         heard.set(Instant::now());

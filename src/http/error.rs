@@ -191,7 +191,7 @@ impl From<AriError> for Failure {
             AriError::NoSuchCall => Self::no_such_call(),
             AriError::Rejected { .. } => refused(Code::Rejected, error.to_string()),
             // An answer to an originate that cannot be read may well be its success.
-            AriError::OutcomeUnknown(_) | AriError::Decode(_) => Self::outcome_unknown(),
+            AriError::OutcomeUnknown(_) | AriError::NoAnswer | AriError::Decode(_) => Self::outcome_unknown(),
         }
     }
 }

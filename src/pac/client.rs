@@ -177,7 +177,7 @@ impl Client {
             Ok(_) => "ok",
             Err(AskError::Reply(error)) => match error {
                 PacError::Unavailable(_) => "unavailable",
-                PacError::OutcomeUnknown(_) => "unknown",
+                PacError::OutcomeUnknown(_) | PacError::NoAnswer => "unknown",
                 PacError::Rejected(_) => "rejected",
                 PacError::Status { .. } => "status",
                 PacError::TooLarge { .. } => "too_large",

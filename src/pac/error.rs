@@ -8,6 +8,9 @@ pub enum PacError {
     /// No connection, or it was lost; for a read, nothing happened.
     #[error("PAC is not reachable: {0}")]
     Unavailable(String),
+    /// A command left and no answer came in time: whether 3CX carried it out is not known.
+    #[error("PAC did not confirm the command in time")]
+    NoAnswer,
     /// A command left and no answer came: whether 3CX carried it out is not known.
     #[error("PAC did not confirm the command: {0}")]
     OutcomeUnknown(String),
@@ -36,6 +39,7 @@ pub enum PacError {
 impl Judge for PacError {
     fn verdict(&self) -> Verdict {
         match self {
+            Self::NoAnswer => Verdict::Overdue,
             Self::Unavailable(_) | Self::OutcomeUnknown(_) | Self::Decode(_) => Verdict::Unwell,
             // It answered, a status included: 3CX says `INTERNAL` of one bad row.
             Self::Rejected(_) | Self::Status { .. } | Self::TooLarge { .. } => Verdict::Well,

@@ -79,7 +79,7 @@ impl Failure {
         match self {
             Self::Unsent(text) => PacError::Unavailable(text),
             Self::Lost(text) => PacError::OutcomeUnknown(text),
-            Self::Late => PacError::OutcomeUnknown("no answer in time".to_owned()),
+            Self::Late => PacError::NoAnswer,
             Self::TooLarge(limit) => {
                 PacError::OutcomeUnknown(format!("its reply is over the limit of {limit} bytes"))
             }

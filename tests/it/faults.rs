@@ -10,7 +10,7 @@
 //! | bad frames; a frame that is too large | `ari::socket::frames_that_make_no_sense_…`, `…::a_frame_above_every_bound_…` |
 //! | a storm of events | [`event_storm`] |
 //! | reconnecting to what stays down | `ari::socket::sockets_that_are_refused_…`; a minute of it beside `src/ari/actor.rs` |
-//! | PAC is unavailable, or says GOAWAY | [`pac_away`]; the exact budget beside `src/pac/retry.rs` |
+//! | PAC is unavailable, or says GOAWAY | [`pac_away`]; the exact budget beside `src/pac/tests/retries.rs` |
 //! | PAC is slow | [`pac_slow`] |
 //! | PAC answers 100 MB | [`pac_oversized`] |
 //! | an actor panics | `survival` |
@@ -21,7 +21,7 @@
 //! | slow request heads | `hostile::slow_heads` |
 //! | SIGTERM under load | `drain` |
 //! | the disk is full | [`disk_full`] |
-//! | no descriptors are left | `hostile::descriptors` |
+//! | no descriptors are left | `hostile::descriptors`; no metric but the connections that are cut |
 
 mod black_hole;
 mod bulkhead;

@@ -122,7 +122,7 @@ fn hold(answers: &Answers, simulator: &Simulator) -> [usize; 3] {
                 counts[1] += 1;
             }
             Told::Unknown => {
-                assert!(ids.len() <= 1, "{ids:?} for one request");
+                assert_eq!(ids.len(), 1, "who was not placed is told so: {ids:?}");
                 counts[2] += 1;
             }
             Told::Else(text) => panic!("{text}"),

@@ -66,6 +66,7 @@ async fn survive(
     load.goes_well(AROUND).await;
     let seen = load.stop().await;
 
+    eprintln!("{actor} was away for {away:?}");
     assert!(away < PROMISED, "{actor} was away for {away:?}");
     let status = app.status_of(actor).await;
     assert_eq!(

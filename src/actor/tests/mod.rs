@@ -6,6 +6,7 @@ mod load;
 mod operate;
 
 use std::collections::HashSet;
+use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard};
@@ -45,6 +46,12 @@ enum Act {
 /// What the probe may answer instead, with what it says of what is behind the probe.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Refused(Verdict);
+
+impl fmt::Display for Refused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "refused: {:?}", self.0)
+    }
+}
 
 impl Judge for Refused {
     fn verdict(&self) -> Verdict {

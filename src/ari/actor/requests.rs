@@ -60,7 +60,13 @@ impl Handler<Ask<Originate>> for AriActor {
                 Err(error) => Err(error),
             };
             tally.count::<Originate, _>(&originated);
-            originated.map_err(AskError::Reply)
+            originated.map_err(|error| {
+                if error == AriError::TooLate {
+                    AskError::DeadlineExceeded { begun: false }
+                } else {
+                    AskError::Reply(error)
+                }
+            })
         })
     }
 }
@@ -112,7 +118,9 @@ impl Tally {
 fn outcome(placed: Result<Option<Channel>, AriError>) -> Outcome {
     match placed {
         Ok(channel) => Outcome::Accepted(channel),
-        Err(error @ AriError::OutcomeUnknown(_)) => Outcome::Unknown(error.to_string()),
+        Err(error @ (AriError::OutcomeUnknown(_) | AriError::NoAnswer)) => {
+            Outcome::Unknown(error.to_string())
+        }
         Err(
             error @ (AriError::RequestNotSent(_)
             | AriError::NotConnected(_)

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::heads::{CONTINUATION, HEADERS, Head, Heads};
+use super::heads::{CONTINUATION, DATA, HEADERS, Head, Heads};
 use super::watch::Cut;
 
 /// The client's preface, before the first frame.
@@ -20,7 +20,7 @@ const PING: u8 = 6;
 const MAX_BLOCK: usize = 32 * 1024;
 const MAX_BLOCK_FRAMES: usize = 32;
 
-/// The most frames within [`SPAN`] that carry nothing: resets, settings, pings, priorities. A browser that seeks in a
+/// The most frames within [`SPAN`] that carry next to nothing: resets, settings, pings, priorities, crumbs of bodies. A browser that seeks in a
 /// recording resets some ten streams a second.
 const MAX_CONTROL: usize = 200;
 const SPAN: Duration = Duration::from_secs(1);
@@ -35,6 +35,8 @@ pub(super) struct Frames {
     is_piece: bool,
     control: usize,
     span: Instant,
+    /// Whether the frame that is coming ends a request's head.
+    ending: bool,
     /// Whether a request's head ended since this was last asked.
     requested: bool,
 }
@@ -47,6 +49,7 @@ impl Frames {
             is_piece: false,
             control: 0,
             span: Instant::now(),
+            ending: false,
             requested: false,
         }
     }
@@ -68,7 +71,11 @@ impl Frames {
     /// When the client asks for too much; the connection must end.
     pub(super) fn follow(&mut self, mut bytes: &[u8]) -> Result<(), Cut> {
         while let Some(head) = self.heads.next(&mut bytes) {
+            self.requested |= std::mem::take(&mut self.ending);
             self.frame(head)?;
+        }
+        if self.heads.frame_ended() {
+            self.requested |= std::mem::take(&mut self.ending);
         }
         Ok(())
     }
@@ -85,11 +92,12 @@ impl Frames {
                 }
                 let ended = head.ends_block();
                 self.block = (!ended).then_some((bytes, frames));
-                self.requested |= ended;
+                self.ending = ended;
                 Ok(())
             }
             PRIORITY | RST_STREAM | SETTINGS | PING => self.control(),
-            // Bodies and windows are bounded where they are kept; what is unknown is passed over.
+            DATA if head.is_crumb() => self.control(),
+            // Other pieces of bodies are bounded by windows; what is unknown is passed over.
             _ => Ok(()),
         }
     }
@@ -109,7 +117,7 @@ impl Frames {
 
 #[cfg(test)]
 mod tests {
-    use super::super::heads::END_HEADERS;
+    use super::super::heads::{END_HEADERS, END_STREAM, PADDED};
     use super::*;
 
     fn frame(kind: u8, flags: u8, length: usize) -> Vec<u8> {
@@ -168,6 +176,29 @@ mod tests {
     }
 
     #[test]
+    fn a_request_is_there_with_the_last_byte_of_its_head() {
+        for request in [
+            vec![frame(HEADERS, END_HEADERS, 2_000)],
+            vec![frame(HEADERS, 0, 2_000), frame(CONTINUATION, END_HEADERS, 2_000)],
+            vec![frame(HEADERS, 0, 2_000), frame(CONTINUATION, END_HEADERS, 0)],
+        ] {
+            for at_once in [1, 10, 1_024, 10_000] {
+                let mut frames = started();
+                let bytes = request.concat();
+                let (last, before) = bytes.split_last().unwrap();
+                for piece in before.chunks(at_once) {
+                    frames.follow(piece).unwrap();
+                    assert!(!frames.take_requested());
+                }
+                // With the beginning of the next frame, too.
+                frames.follow(&[*last, 0, 0]).unwrap();
+                assert!(frames.take_requested());
+                assert!(!frames.take_requested());
+            }
+        }
+    }
+
+    #[test]
     fn a_header_block_ends_at_its_bound() {
         let mut frames = started();
         follow(&mut frames, &[frame(HEADERS, 0, 16_384)], 1_000).unwrap();
@@ -184,16 +215,30 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn frames_that_ask_for_nothing_have_a_rate() {
-        for kind in [PRIORITY, RST_STREAM, SETTINGS, PING] {
+        let padded = frame(DATA, PADDED, 1_000);
+        let frames = [PRIORITY, RST_STREAM, SETTINGS, PING, DATA].map(|kind| frame(kind, 0, 8));
+        for one in frames.into_iter().chain([frame(DATA, 0, 0), padded]) {
             let mut frames = started();
-            let burst = vec![frame(kind, 0, 8); MAX_CONTROL];
+            let burst = vec![one.clone(); MAX_CONTROL];
             for _ in 0..3 {
                 follow(&mut frames, &burst, 1_000).unwrap();
                 tokio::time::advance(SPAN * 2).await;
             }
             follow(&mut frames, &burst, 1_000).unwrap();
-            let one_more = follow(&mut frames, &[frame(kind, 0, 8)], 1_000);
+            let one_more = follow(&mut frames, &[one], 1_000);
             assert_eq!(one_more, Err(Cut::ControlFrames));
         }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn bodies_may_come_in_any_number_of_proper_pieces() {
+        let mut frames = started();
+        follow(&mut frames, &vec![frame(DATA, 0, 64); MAX_CONTROL * 5], 1_000).unwrap();
+        follow(
+            &mut frames,
+            &vec![frame(DATA, END_STREAM, 8); MAX_CONTROL * 5],
+            1_000,
+        )
+        .unwrap();
     }
 }

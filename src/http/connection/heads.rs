@@ -1,11 +1,17 @@
 //! The heads of HTTP/2 frames (RFC 9113, 4.1) in a stream of bytes that comes in any pieces.
 
+/// Pieces of a body below so many bytes are crumbs.
+const CRUMB: usize = 64;
+
 /// A frame's head: three bytes of length, type, flags, four of the stream.
 const SIZE: usize = 9;
 
+pub(super) const DATA: u8 = 0;
 pub(super) const HEADERS: u8 = 1;
 pub(super) const CONTINUATION: u8 = 9;
+pub(super) const END_STREAM: u8 = 1;
 pub(super) const END_HEADERS: u8 = 4;
+pub(super) const PADDED: u8 = 8;
 
 /// A frame's head.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -17,6 +23,12 @@ pub(super) struct Head {
 }
 
 impl Head {
+    /// Whether a piece of a body carries next to nothing, and is not its last: the server below keeps 250 bytes for each that
+    /// is not read, and takes nothing for an empty one from a window. Padding may be all that is in it.
+    pub(super) fn is_crumb(self) -> bool {
+        self.flags & END_STREAM == 0 && (self.length < CRUMB || self.flags & PADDED != 0)
+    }
+
     /// For a piece of a header block, whether it is the last.
     pub(super) fn ends_block(self) -> bool {
         self.flags & END_HEADERS != 0
@@ -65,6 +77,11 @@ impl Heads {
     /// Whether a head has begun to come.
     pub(super) fn in_head(&self) -> bool {
         self.read > 0
+    }
+
+    /// Whether all of the latest frame came.
+    pub(super) fn frame_ended(&self) -> bool {
+        self.skip == 0
     }
 
     /// Whether the last byte so far was a frame's last.

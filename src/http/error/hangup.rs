@@ -30,7 +30,7 @@ impl Failure {
             }
             AskError::Reply(error) => match error {
                 AriError::NoSuchCall => Self::no_such_call(),
-                AriError::OutcomeUnknown(_) | AriError::Decode(_) => unanswered(),
+                AriError::OutcomeUnknown(_) | AriError::NoAnswer | AriError::Decode(_) => unanswered(),
                 AriError::NotConnected(_) => away(Code::NotConnected, "not connected to Asterisk"),
                 AriError::RequestNotSent(_) => {
                     away(Code::RequestNotSent, "the request did not reach Asterisk")

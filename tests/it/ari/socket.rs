@@ -74,6 +74,7 @@ async fn a_half_open_socket_is_found_and_what_it_did_not_say_is_read() {
     assert_eq!(until(&app, id, CallState::Ended).await.cause, None);
     let actor = [r#"actor="asterisk.main""#];
     assert_eq!(app.count("mege_ari_connects_total", &actor).await, 2.0);
+    assert_eq!(app.count("mege_ari_gaps_total", &actor).await, 1.0);
 }
 
 #[actix_rt::test]
@@ -97,9 +98,11 @@ async fn sockets_that_are_refused_or_dropped_at_once_are_tried_ever_less_often()
     assert!((1..=3).contains(&refused), "{refused} tries of a refused socket");
     assert!(all <= 4, "{all} tries in {WATCHED:?}");
     app.connected().await;
-    let opened = app
-        .count("mege_ari_connects_total", &[r#"actor="asterisk.main""#])
-        .await;
+    let actor = [r#"actor="asterisk.main""#];
+    let opened = app.count("mege_ari_connects_total", &actor).await;
+    let tried = app.count("mege_ari_connect_attempts_total", &actor).await;
+    let came = count(&simulator, CONNECT);
+    assert_eq!(tried.to_string(), came.to_string(), "each try is counted");
     assert!((2.0..=6.0).contains(&opened), "{opened} were opened");
 }
 
@@ -168,6 +171,8 @@ async fn a_frame_above_every_bound_costs_the_connection_and_nothing_else() {
     let id = talking(&app).await;
     simulator.asterisk().send_raw("x".repeat(10 * 1024 * 1024));
     connected(&app, 2).await;
+    let bad = app.count("mege_ari_bad_frames_total", &[r#"actor="asterisk.main""#]);
+    assert_eq!(bad.await, 1.0);
     hang_up(&simulator, id).await;
     until(&app, id, CallState::Ended).await;
 }

@@ -65,6 +65,12 @@ async fn callers_are_told_at_the_deadline_that_the_outcome_is_unknown_and_few_ar
         "{middle:?}"
     );
     assert_eq!(originates(&app, "unknown").await, 8.0);
+    let late = [
+        r#"actor="asterisk.main""#,
+        r#"operation="originate""#,
+        r#"begun="true""#,
+    ];
+    assert_eq!(app.count("mege_deadlines_exceeded_total", &late).await, 8.0);
     assert_eq!(app.count("mege_circuit_opened_total", &ORIGINATE).await, 1.0);
     #[expect(clippy::cast_precision_loss, reason = "a few callers")]
     let refused = (CALLERS as usize - IN_FLIGHT) as f64;

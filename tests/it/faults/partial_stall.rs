@@ -39,7 +39,12 @@ async fn an_asterisk_that_hangs_on_originates_and_hangups_is_watched_and_read_as
         let reply = app.make_call(102, NUMBER).await;
         let open = app.count("mege_circuit_state", &ORIGINATE).await == 2.0;
         let status = app.send(Method::GET, "/status", &[], "").await.json();
-        assert_eq!(status["actors"]["asterisk.main"]["state"], "running");
+        let asterisk = &status["actors"]["asterisk.main"];
+        assert_eq!(asterisk["state"], "running");
+        assert_eq!(
+            asterisk["last_error"],
+            "originate: Asterisk did not answer in time"
+        );
         (code(&reply) == "circuit_open" && open && status["status"] == "degraded").then_some(())
     })
     .await;
@@ -72,6 +77,30 @@ async fn an_asterisk_that_hangs_on_originates_and_hangups_is_watched_and_read_as
 }
 
 #[actix_rt::test]
+async fn an_asterisk_that_fails_at_hangups_is_left_alone_with_them() {
+    let simulator = patient().await;
+    let asterisk = simulator.asterisk();
+    let app = gateway(&simulator, &[]).await;
+    let talking = talking(&app).await;
+    asterisk.fail(
+        AriOperation::Hangup,
+        AriFault::ServerError,
+        HowOften::UntilCleared,
+    );
+    for _ in 0..ENOUGH {
+        let reply = app.hang_up(talking).await;
+        assert_eq!(reply.json()["code"], "rejected", "{}", reply.body);
+    }
+    assert_eq!(app.count("mege_circuit_opened_total", &HANGUP).await, 1.0);
+    assert_eq!(app.count("mege_circuit_state", &ORIGINATE).await, 0.0);
+    asterisk.clear_faults();
+    eventually("it is hung up", LIMIT, async || {
+        (app.hang_up(talking).await.status == StatusCode::NO_CONTENT).then_some(())
+    })
+    .await;
+}
+
+#[actix_rt::test]
 async fn a_pac_that_hangs_on_commands_is_read_as_ever() {
     let simulator = simulator().await;
     let app = gateway(&simulator, &[]).await;
@@ -87,7 +116,7 @@ async fn a_pac_that_hangs_on_commands_is_read_as_ever() {
         };
         let reply = pac.ask(call, in_time(200)).await;
         assert!(
-            matches!(reply, Err(AskError::Reply(PacError::OutcomeUnknown(_)))),
+            matches!(reply, Err(AskError::Reply(PacError::NoAnswer))),
             "{reply:?}"
         );
     }
