@@ -109,7 +109,7 @@ async fn an_asterisk_that_does_not_answer_is_not_waited_for_long() {
     let ended = check(&simulator, &[("MEGE__ASTERISK__MAIN__REQUEST_TIMEOUT_MS", "500")]).await;
     assert_eq!(ended.code, Some(1), "{}", ended.said);
     assert!(
-        ended.line("asterisk.main: ").contains("no answer in time"),
+        ended.line("asterisk.main: ").contains("did not answer in time"),
         "{}",
         ended.said
     );
