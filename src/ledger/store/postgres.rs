@@ -7,7 +7,6 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use deadpool_postgres::Object;
-use serde_json::{Value, json};
 use tokio_postgres::Row;
 use tokio_postgres::types::Json;
 
@@ -19,10 +18,8 @@ mod migrations {
     refinery::embed_migrations!("src/ledger/store/migrations/postgres");
 }
 
-/// One JSON object for each call, as [`Call`] is serialised: the legs come with it.
-const CALL: &str = "SELECT to_jsonb(c) || jsonb_build_object('legs', coalesce( \
-                    (SELECT jsonb_agg(to_jsonb(l) ORDER BY l.position) FROM ledger_leg l WHERE l.call_id = c.id), \
-                    '[]')) FROM ledger_call c";
+/// One JSON object for each call, as [`Call`] is serialised.
+const CALL: &str = "SELECT to_jsonb(c) FROM ledger_call c";
 
 /// The ledger in PostgreSQL.
 #[derive(Debug)]
@@ -47,7 +44,7 @@ impl PostgresLedger {
 impl LedgerStore for PostgresLedger {
     async fn save(&self, calls: Vec<Arc<Call>>) -> Result<(), StoreError> {
         self.0
-            .bounded(async { save(&mut self.0.get().await?, &calls).await })
+            .bounded(async { save(&self.0.get().await?, &calls).await })
             .await
     }
 
@@ -109,55 +106,19 @@ impl LedgerStore for PostgresLedger {
     }
 }
 
-async fn save(connection: &mut Object, calls: &[Arc<Call>]) -> Result<(), StoreError> {
-    let transaction = connection.transaction().await?;
-    let statement = transaction
+async fn save(connection: &Object, calls: &[Arc<Call>]) -> Result<(), StoreError> {
+    let statement = connection
         .prepare_cached(
             "INSERT INTO ledger_call SELECT * FROM jsonb_populate_recordset(NULL::ledger_call, $1) \
              ON CONFLICT (id) DO UPDATE SET state = excluded.state, closed = excluded.closed, \
              revision = excluded.revision, ringing_at = excluded.ringing_at, answered_at = excluded.answered_at, \
              bridged_at = excluded.bridged_at, ended_at = excluded.ended_at, cause = excluded.cause, \
-             error = excluded.error \
-             WHERE excluded.revision > ledger_call.revision \
-             RETURNING id",
+             error = excluded.error, legs = excluded.legs \
+             WHERE excluded.revision > ledger_call.revision",
         )
         .await?;
-    let changed: Vec<CallId> = transaction
-        .query(&statement, &[&Json(calls)])
-        .await?
-        .iter()
-        .map(|row| CallId(row.get(0)))
-        .collect();
-    let ids: Vec<_> = changed.iter().map(|id| id.0).collect();
-    let statement = transaction
-        .prepare_cached("DELETE FROM ledger_leg WHERE call_id = ANY($1)")
-        .await?;
-    transaction.execute(&statement, &[&ids]).await?;
-    let legs: Vec<Value> = calls
-        .iter()
-        .filter(|call| changed.contains(&call.id))
-        .flat_map(|call| legs(call))
-        .collect();
-    let statement = transaction
-        .prepare_cached("INSERT INTO ledger_leg SELECT * FROM jsonb_populate_recordset(NULL::ledger_leg, $1)")
-        .await?;
-    transaction.execute(&statement, &[&Json(legs)]).await?;
-    Ok(transaction.commit().await?)
-}
-
-fn legs(call: &Call) -> impl Iterator<Item = Value> {
-    call.legs.iter().enumerate().map(|(position, leg)| {
-        json!({
-            "call_id": call.id,
-            "position": position,
-            "channel_id": leg.channel_id,
-            "name": leg.name,
-            "created_at": leg.created_at,
-            "answered_at": leg.answered_at,
-            "ended_at": leg.ended_at,
-            "cause": leg.cause,
-        })
-    })
+    connection.execute(&statement, &[&Json(calls)]).await?;
+    Ok(())
 }
 
 fn read_call(row: &Row) -> Result<Call, StoreError> {
@@ -165,4 +126,50 @@ fn read_call(row: &Row) -> Result<Call, StoreError> {
         .try_get::<_, Json<Call>>(0)
         .map_err(|_| StoreError::Decode("a call".to_owned()))?;
     Ok(call)
+}
+
+#[cfg(all(test, feature = "peers"))]
+mod tests {
+    use refinery::Target;
+    use serde_json::json;
+
+    use super::super::tests::bridged;
+    use super::*;
+
+    const TIMEOUT: Duration = Duration::from_secs(5);
+
+    #[actix_rt::test]
+    async fn calls_of_an_earlier_schema_come_along_with_their_legs() {
+        let url = crate::database::testing::fresh_database().await;
+        let (mut call, mut unanswered) = (bridged(), bridged());
+        unanswered.legs.clear();
+        let database = Postgres::new(&url, 1, TIMEOUT).unwrap();
+        let earlier = migrations::migrations::runner().set_target(Target::Version(3));
+        database.migrate(earlier, HISTORY).await.unwrap();
+        for call in [&call, &unanswered] {
+            insert_as_of_version_3(&database, call).await;
+        }
+        let store = PostgresLedger::open(&url, 1, TIMEOUT).await.unwrap();
+        assert_eq!(store.call(call.id).await.unwrap().as_ref(), Some(&call));
+        let found = store.call(unanswered.id).await.unwrap();
+        assert_eq!(found.as_ref(), Some(&unanswered));
+        // A new revision finds its row.
+        call.revision += 1;
+        store.save(vec![call.clone().into()]).await.unwrap();
+        assert_eq!(store.call(call.id).await.unwrap(), Some(call));
+    }
+
+    async fn insert_as_of_version_3(database: &Postgres, call: &Call) {
+        let connection = database.get().await.unwrap();
+        let insert = "INSERT INTO ledger_call SELECT * FROM jsonb_populate_record(NULL::ledger_call, $1)";
+        connection.execute(insert, &[&Json(call)]).await.unwrap();
+        // The last first: their order is that of their positions.
+        for (position, leg) in call.legs.iter().enumerate().rev() {
+            let mut leg = json!(leg);
+            leg["call_id"] = json!(call.id);
+            leg["position"] = json!(position);
+            let insert = "INSERT INTO ledger_leg SELECT * FROM jsonb_populate_record(NULL::ledger_leg, $1)";
+            connection.execute(insert, &[&Json(leg)]).await.unwrap();
+        }
+    }
 }

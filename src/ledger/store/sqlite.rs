@@ -14,8 +14,7 @@ use uuid::Uuid;
 
 use super::{HISTORY, LedgerStore};
 use crate::database::{Connections, Schema, StoreError, schema_of_file};
-use crate::ledger::call::{Call, CallId, CallState, Leg};
-
+use crate::ledger::call::{Call, CallId, CallState};
 use crate::telephony::HangupCause;
 
 mod migrations {
@@ -23,7 +22,7 @@ mod migrations {
 }
 
 const CALL: &str = "SELECT id, integration, extension, number, state, closed, revision, sent_at, ringing_at, \
-                    answered_at, bridged_at, ended_at, cause, error, instance FROM ledger_call";
+                    answered_at, bridged_at, ended_at, cause, error, instance, legs FROM ledger_call";
 
 /// The ledger in a SQLite file: one connection that writes, several that only read.
 #[derive(Debug)]
@@ -42,8 +41,7 @@ impl SqliteLedger {
         let writer = Connections::new(path, 1, timeout, |connection| {
             connection.pragma_update(None, "journal_mode", "wal")?;
             // Each commit reaches the disk: what happened to a call cannot be had again.
-            connection.pragma_update(None, "synchronous", "full")?;
-            connection.pragma_update(None, "foreign_keys", true)
+            connection.pragma_update(None, "synchronous", "full")
         });
         writer.migrate(migrations::migrations::runner(), HISTORY).await?;
         let readers = Connections::new(path, readers, timeout, |connection| {
@@ -66,11 +64,10 @@ impl LedgerStore for SqliteLedger {
 
     async fn call(&self, id: CallId) -> Result<Option<Call>, StoreError> {
         let read = move |connection: &mut Connection| {
-            let call = connection
+            Ok(connection
                 .prepare_cached(&format!("{CALL} WHERE id = ?1"))?
                 .query_row([id.to_string()], read_call)
-                .optional()?;
-            Ok(call.map(|call| with_legs(connection, call)).transpose()?)
+                .optional()?)
         };
         self.readers.with(read).await
     }
@@ -78,15 +75,11 @@ impl LedgerStore for SqliteLedger {
     async fn open_calls(&self, integration: &str, instance: &str) -> Result<Vec<Call>, StoreError> {
         let key = [integration.to_owned(), instance.to_owned()];
         let read = move |connection: &mut Connection| {
-            let calls: Vec<Call> = connection
+            Ok(connection
                 .prepare_cached(&format!(
                     "{CALL} WHERE integration = ?1 AND instance = ?2 AND NOT closed ORDER BY id"
                 ))?
                 .query_map(key, read_call)?
-                .collect::<rusqlite::Result<_>>()?;
-            Ok(calls
-                .into_iter()
-                .map(|call| with_legs(connection, call))
                 .collect::<rusqlite::Result<_>>()?)
         };
         self.readers.with(read).await
@@ -113,27 +106,21 @@ impl LedgerStore for SqliteLedger {
 }
 
 fn save(transaction: &Transaction<'_>, calls: &[Arc<Call>]) -> rusqlite::Result<()> {
-    let mut save_call = transaction.prepare_cached(
+    let mut statement = transaction.prepare_cached(
         "INSERT INTO ledger_call (id, integration, extension, number, state, closed, revision, sent_at, \
-         ringing_at, answered_at, bridged_at, ended_at, cause, error, instance) \
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15) \
+         ringing_at, answered_at, bridged_at, ended_at, cause, error, instance, legs) \
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16) \
          ON CONFLICT (id) DO UPDATE SET state = excluded.state, closed = excluded.closed, \
          revision = excluded.revision, ringing_at = excluded.ringing_at, answered_at = excluded.answered_at, \
          bridged_at = excluded.bridged_at, ended_at = excluded.ended_at, cause = excluded.cause, \
-         error = excluded.error \
+         error = excluded.error, legs = excluded.legs \
          WHERE excluded.revision > ledger_call.revision",
     )?;
-    // A call gets legs and never loses one; a leg's channel stays the same.
-    let mut save_leg = transaction.prepare_cached(
-        "INSERT INTO ledger_leg (call_id, position, channel_id, name, created_at, answered_at, ended_at, cause) \
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) \
-         ON CONFLICT (call_id, position) DO UPDATE SET answered_at = excluded.answered_at, \
-         ended_at = excluded.ended_at, cause = excluded.cause",
-    )?;
     for call in calls {
-        let id = call.id.to_string();
-        let changed = save_call.execute(params![
-            id,
+        let legs = serde_json::to_string(&call.legs)
+            .map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))?;
+        statement.execute(params![
+            call.id.to_string(),
             call.integration,
             call.extension,
             call.number,
@@ -148,22 +135,8 @@ fn save(transaction: &Transaction<'_>, calls: &[Arc<Call>]) -> rusqlite::Result<
             call.cause.map(|cause| cause.0),
             call.error,
             call.instance,
+            legs,
         ])?;
-        if changed == 0 {
-            continue;
-        }
-        for (position, leg) in (0_i64..).zip(&call.legs) {
-            save_leg.execute(params![
-                id,
-                position,
-                leg.channel_id,
-                leg.name,
-                leg.created_at.as_microsecond(),
-                micros(leg.answered_at),
-                micros(leg.ended_at),
-                leg.cause.map(|cause| cause.0),
-            ])?;
-        }
     }
     Ok(())
 }
@@ -171,6 +144,7 @@ fn save(transaction: &Transaction<'_>, calls: &[Arc<Call>]) -> rusqlite::Result<
 fn read_call(row: &Row<'_>) -> rusqlite::Result<Call> {
     let id: String = row.get(0)?;
     let state: String = row.get(4)?;
+    let legs: String = row.get(15)?;
     Ok(Call {
         id: CallId(Uuid::try_parse(&id).map_err(|error| nonsense(0, error))?),
         integration: row.get(1)?,
@@ -187,28 +161,8 @@ fn read_call(row: &Row<'_>) -> rusqlite::Result<Call> {
         ended_at: moment(row, 11)?,
         cause: row.get::<_, Option<u16>>(12)?.map(HangupCause),
         error: row.get(13)?,
-        legs: Vec::new(),
+        legs: serde_json::from_str(&legs).map_err(|error| nonsense(15, error))?,
     })
-}
-
-fn with_legs(connection: &Connection, mut call: Call) -> rusqlite::Result<Call> {
-    call.legs = connection
-        .prepare_cached(
-            "SELECT channel_id, name, created_at, answered_at, ended_at, cause FROM ledger_leg \
-             WHERE call_id = ?1 ORDER BY position",
-        )?
-        .query_map([call.id.to_string()], |row| {
-            Ok(Leg {
-                channel_id: row.get(0)?,
-                name: row.get(1)?,
-                created_at: moment(row, 2)?.ok_or_else(|| nonsense(2, "no moment"))?,
-                answered_at: moment(row, 3)?,
-                ended_at: moment(row, 4)?,
-                cause: row.get::<_, Option<u16>>(5)?.map(HangupCause),
-            })
-        })?
-        .collect::<rusqlite::Result<_>>()?;
-    Ok(call)
 }
 
 fn micros(at: Option<Timestamp>) -> Option<i64> {
@@ -236,32 +190,69 @@ mod tests {
     async fn calls_of_an_earlier_schema_come_along_with_their_legs() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("ledger.sqlite");
-        let call = Arc::new(bridged());
+        let (mut call, mut unanswered) = (bridged(), bridged());
+        unanswered.legs.clear();
         {
             let mut connection = Connection::open(&file).unwrap();
             let mut earlier = migrations::migrations::runner().set_target(Target::Version(2));
             earlier.set_migration_table_name(HISTORY);
             earlier.run(&mut connection).unwrap();
-            let transaction = connection.transaction().unwrap();
-            save(&transaction, std::slice::from_ref(&call)).unwrap();
-            transaction.commit().unwrap();
+            for call in [&call, &unanswered] {
+                insert_as_of_version_2(&connection, call);
+            }
         }
         let store = SqliteLedger::open(&file, 1, Duration::from_secs(5))
             .await
             .unwrap();
-        let found = store.call(call.id).await.unwrap();
-        assert_eq!(found.as_ref(), Some(call.as_ref()));
-        // A call that goes takes its legs along still, and a new revision finds its row.
-        let connection = Connection::open(&file).unwrap();
-        let mut next = Call::clone(&call);
-        next.revision += 1;
-        store.save(vec![next.clone().into()]).await.unwrap();
-        assert_eq!(store.call(call.id).await.unwrap(), Some(next));
-        connection.pragma_update(None, "foreign_keys", true).unwrap();
-        connection.execute("DELETE FROM ledger_call", []).unwrap();
-        let legs: i64 = connection
-            .query_row("SELECT count(*) FROM ledger_leg", [], |row| row.get(0))
+        assert_eq!(store.call(call.id).await.unwrap().as_ref(), Some(&call));
+        let found = store.call(unanswered.id).await.unwrap();
+        assert_eq!(found.as_ref(), Some(&unanswered));
+        // A new revision finds its row.
+        call.revision += 1;
+        store.save(vec![call.clone().into()]).await.unwrap();
+        assert_eq!(store.call(call.id).await.unwrap(), Some(call));
+    }
+
+    fn insert_as_of_version_2(connection: &Connection, call: &Call) {
+        connection
+            .execute(
+                "INSERT INTO ledger_call VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)",
+                params![
+                    call.id.to_string(),
+                    call.integration,
+                    call.instance,
+                    call.extension,
+                    call.number,
+                    call.state.as_str(),
+                    call.closed,
+                    call.revision,
+                    call.sent_at.as_microsecond(),
+                    micros(call.ringing_at),
+                    micros(call.answered_at),
+                    micros(call.bridged_at),
+                    micros(call.ended_at),
+                    call.cause.map(|cause| cause.0),
+                    call.error,
+                ],
+            )
             .unwrap();
-        assert_eq!(legs, 0);
+        // The last first: their order is that of their positions.
+        for (position, leg) in (0_i32..2).zip(&call.legs).rev() {
+            connection
+                .execute(
+                    "INSERT INTO ledger_leg VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+                    params![
+                        call.id.to_string(),
+                        position,
+                        leg.channel_id,
+                        leg.name,
+                        leg.created_at.as_microsecond(),
+                        micros(leg.answered_at),
+                        micros(leg.ended_at),
+                        leg.cause.map(|cause| cause.0),
+                    ],
+                )
+                .unwrap();
+        }
     }
 }
