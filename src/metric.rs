@@ -90,8 +90,6 @@ pub(crate) const DRAIN_SECONDS: &str = "mege_drain_seconds";
 pub(crate) const TLS_HANDSHAKES_FAILED: &str = "mege_tls_handshakes_failed_total";
 /// 1 while the certificate's files hold what cannot be used, and the one before is served; otherwise 0.
 pub(crate) const TLS_REFUSED: &str = "mege_tls_certificate_refused";
-/// Memory of the process that is resident; Prometheus' own name for it.
-pub(crate) const RESIDENT_MEMORY: &str = "process_resident_memory_bytes";
 
 /// Has a counter stand at 0 before its first event: what begins at 1 has never increased.
 pub(crate) fn begin(counter: &'static str, labels: &[(&'static str, &str)]) {
@@ -217,10 +215,5 @@ pub(crate) fn describe() {
     describe_gauge!(
         TLS_REFUSED,
         "Whether the certificate's files hold what cannot be used"
-    );
-    describe_gauge!(
-        RESIDENT_MEMORY,
-        Unit::Bytes,
-        "Memory of the process that is resident"
     );
 }

@@ -95,6 +95,7 @@ fn install() -> Result<PrometheusHandle, BuildError> {
     let handle = recorder.handle();
     metrics::set_global_recorder(recorder)?;
     metric::describe();
+    metrics_process::Collector::default().describe();
     Ok(handle)
 }
 
@@ -110,30 +111,7 @@ pub async fn keep_up(metrics: PrometheusHandle) {
     }
 }
 
-/// Brings the gauge of the process's memory up to date, where the system tells.
-pub fn record_memory() {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    if let Some(kib) = resident_kib(&status) {
-        metrics::gauge!(metric::RESIDENT_MEMORY).set(f64::from(kib) * 1_024.0);
-    }
-}
-
-/// The resident memory in the kernel's words on a process.
-fn resident_kib(status: &str) -> Option<u32> {
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
-    line.trim().strip_suffix(" kB")?.parse().ok()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_resident_memory_is_found_where_there_is_some() {
-        let status = "Name:\tmege-gateway\nVmHWM:\t   30000 kB\nVmRSS:\t   26708 kB\nThreads:\t9\n";
-        assert_eq!(resident_kib(status), Some(26_708));
-        assert_eq!(resident_kib("Name:\tkthreadd\n"), None);
-        let own = std::fs::read_to_string("/proc/self/status").unwrap();
-        assert!(resident_kib(&own) > Some(1_000));
-    }
+/// Brings what the system tells of the process up to date: its processor time, memory, threads and descriptors.
+pub fn record_process() {
+    metrics_process::Collector::default().collect();
 }

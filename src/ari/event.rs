@@ -1,7 +1,7 @@
 //! ARI's events and resources, as far as the gateway looks at them (Asterisk's `rest-api/api-docs/*.json`).
 
 use serde::Deserialize;
-use serde_json::from_slice;
+use serde_json::value::RawValue;
 
 use crate::telephony::HangupCause;
 
@@ -86,10 +86,18 @@ pub(super) enum Event {
     Other,
 }
 
+/// A frame with what events may hold, each as it came: what a field is depends on the event's type.
 #[derive(Deserialize)]
-struct Typed {
+struct Frame<'a> {
     #[serde(rename = "type")]
     kind: Kind,
+    #[serde(borrow)]
+    channel: Option<&'a RawValue>,
+    bridge: Option<&'a RawValue>,
+    caller: Option<&'a RawValue>,
+    peer: Option<&'a RawValue>,
+    dialstatus: Option<&'a RawValue>,
+    cause: Option<&'a RawValue>,
 }
 
 #[derive(Deserialize)]
@@ -104,68 +112,40 @@ enum Kind {
     Other,
 }
 
-#[derive(Deserialize)]
-struct OfChannel {
-    channel: Channel,
-}
-
-#[derive(Deserialize)]
-struct OfDial {
-    caller: Option<Channel>,
-    peer: Channel,
-    dialstatus: DialStatus,
-}
-
-#[derive(Deserialize)]
-struct OfBridge {
-    bridge: Bridge,
-    channel: Channel,
-}
-
-#[derive(Deserialize)]
-struct OfEnd {
-    cause: HangupCause,
-    channel: Channel,
-}
-
 impl Event {
     /// Reads a frame: its type first, and then only what is needed of that. An enum that serde tells apart by a field would
     /// keep every value of every event until it has seen that field.
     pub(super) fn parse(frame: &[u8]) -> serde_json::Result<Self> {
-        let Typed { kind } = from_slice(frame)?;
-        Ok(match kind {
-            Kind::ChannelCreated => {
-                let OfChannel { channel } = from_slice(frame)?;
-                Self::ChannelCreated { channel }
-            }
-            Kind::ChannelStateChange => {
-                let OfChannel { channel } = from_slice(frame)?;
-                Self::ChannelStateChange { channel }
-            }
-            Kind::Dial => {
-                let OfDial {
-                    caller,
-                    peer,
-                    dialstatus,
-                } = from_slice(frame)?;
-                Self::Dial {
-                    caller,
-                    peer,
-                    dialstatus,
-                }
-            }
-            Kind::ChannelEnteredBridge => {
-                let OfBridge { bridge, channel } = from_slice(frame)?;
-                Self::ChannelEnteredBridge { bridge, channel }
-            }
-            Kind::ChannelDestroyed => {
-                let OfEnd { cause, channel } = from_slice(frame)?;
-                Self::ChannelDestroyed { cause, channel }
-            }
+        let frame: Frame<'_> = serde_json::from_slice(frame)?;
+        Ok(match frame.kind {
+            Kind::ChannelCreated => Self::ChannelCreated {
+                channel: read(frame.channel)?,
+            },
+            Kind::ChannelStateChange => Self::ChannelStateChange {
+                channel: read(frame.channel)?,
+            },
+            Kind::Dial => Self::Dial {
+                caller: read(frame.caller)?,
+                peer: read(frame.peer)?,
+                dialstatus: read(frame.dialstatus)?,
+            },
+            Kind::ChannelEnteredBridge => Self::ChannelEnteredBridge {
+                bridge: read(frame.bridge)?,
+                channel: read(frame.channel)?,
+            },
+            Kind::ChannelDestroyed => Self::ChannelDestroyed {
+                cause: read(frame.cause)?,
+                channel: read(frame.channel)?,
+            },
             Kind::ApplicationReplaced => Self::ApplicationReplaced,
             Kind::Other => Self::Other,
         })
     }
+}
+
+/// Reads a field; one that is not there is as one that is null.
+fn read<'a, T: Deserialize<'a>>(field: Option<&'a RawValue>) -> serde_json::Result<T> {
+    serde_json::from_str(field.map_or("null", RawValue::get))
 }
 
 #[cfg(test)]

@@ -21,7 +21,7 @@
 //! | slow request heads | `hostile::slow_heads` |
 //! | SIGTERM under load | `drain` |
 //! | the disk is full | [`disk_full`] |
-//! | no descriptors are left | `hostile::descriptors`; no metric but the connections that are cut |
+//! | no descriptors are left | `hostile::descriptors` |
 
 mod black_hole;
 mod bulkhead;

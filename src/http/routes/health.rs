@@ -128,7 +128,7 @@ pub(in crate::http) async fn status(state: web::Data<AppState>) -> HttpResponse 
 pub(in crate::http) async fn metrics(state: web::Data<AppState>) -> HttpResponse {
     state.board.record_gauges();
     ::metrics::gauge!(metric::DRAIN_SECONDS).set(state.lifecycle.drained_for());
-    telemetry::record_memory();
+    telemetry::record_process();
     HttpResponse::Ok()
         .content_type("text/plain; version=0.0.4; charset=utf-8")
         .body(state.metrics.render())

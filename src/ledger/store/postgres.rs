@@ -128,7 +128,8 @@ fn read_call(row: &Row) -> Result<Call, StoreError> {
     Ok(call)
 }
 
-#[cfg(all(test, feature = "peers"))]
+#[cfg(test)]
+#[cfg(feature = "peers")]
 mod tests {
     use refinery::Target;
     use serde_json::json;

@@ -53,9 +53,12 @@ async fn connections_leave_descriptors_to_the_rest_and_the_program_recovers() {
     let to = address(&origin);
     honest(to).await;
     let pid = program.pid();
+    let few = metric(to, "process_open_fds", "").await;
     let (share, crowd) = crowd(to, pid).await;
     assert!(share < 0.3, "{share} of a processor");
     assert!(descriptors(pid) < 128, "{}", descriptors(pid));
+    let many = metric(to, "process_open_fds", "").await;
+    assert!(many > few && many < 128.0, "{few}, then {many}");
     let begun = Instant::now();
     honest(to).await;
     assert!(begun.elapsed() < LIMIT, "{:?}", begun.elapsed());
@@ -69,6 +72,7 @@ async fn connections_leave_descriptors_to_the_rest_and_the_program_recovers() {
     )
     .await;
     drop(crowd);
+    assert_eq!(metric(to, "process_max_fds", "").await, 128.0);
     assert!(
         !program.said().contains("Too many open files"),
         "{}",
