@@ -4,42 +4,59 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use awc::http::StatusCode;
-use futures_util::future::join_all;
+use futures_util::future::{join, join_all};
 use mege_gateway::simulator::{AriFault, AriOperation, HowOften};
 
 use super::{NUMBER, ORIGINATE, gateway};
-use crate::support::app::simulator;
+use crate::ari::patient;
+use crate::support::app::Reply;
+use crate::support::calls::call_id;
 
 const CALLERS: u64 = 300;
 
-/// Connections beside those of the originates: the event socket, and two that resynchronise.
+/// Hang-ups that are asked for beside the calls, and how many are under way at once.
+const HANGUPS: u64 = 60;
+const HANGUPS_IN_FLIGHT: usize = 8;
+
+/// Connections beside those: the event socket, and two that resynchronise.
 const OTHERS: usize = 3;
 
-/// With so many originates at once.
+/// With so many originates at once, and hang-ups beside them.
 async fn never_reached(in_flight: usize) {
-    let simulator = simulator().await;
+    let simulator = patient().await;
     let asterisk = simulator.asterisk();
     let more = [
         ("MEGE__ASTERISK__MAIN__LIMITS__IN_FLIGHT", &*in_flight.to_string()),
         ("MEGE__ASTERISK__MAIN__LIMITS__WAITING", "1000"),
         ("MEGE__ASTERISK__MAIN__LIMITS__WAIT_MS", "60000"),
+        ("MEGE__AUTH__RATE__PER_ADDRESS_PER_S", "1000"),
+        ("MEGE__AUTH__RATE__PER_KEY_PER_S", "1000"),
     ];
     let app = Rc::new(gateway(&simulator, &more).await);
-    let slow = AriFault::Delay(Duration::from_millis(20));
-    asterisk.fail(AriOperation::Originate, slow, HowOften::UntilCleared);
-    let calls = (0..CALLERS).map(|caller| {
+    let place = |number| {
         let app = Rc::clone(&app);
-        async move { app.make_call(102, NUMBER + caller).await.status }
-    });
-    let placed = join_all(calls).await;
-    let placed = placed.iter().filter(|status| **status == StatusCode::OK).count();
+        async move { app.make_call(102, number).await }
+    };
+    let talking = join_all((0..HANGUPS).map(|_| place(NUMBER))).await;
+    for operation in [AriOperation::Originate, AriOperation::Hangup] {
+        let slow = AriFault::Delay(Duration::from_millis(20));
+        asterisk.fail(operation, slow, HowOften::UntilCleared);
+    }
+    let hangups = talking.iter().map(|placed| app.hang_up(call_id(placed)));
+    let (placed, ended) = join(
+        join_all((0..CALLERS).map(|caller| place(NUMBER + caller))),
+        join_all(hangups),
+    )
+    .await;
+    let count =
+        |replies: &[Reply], status| replies.iter().filter(|reply| reply.status == status).count() as u64;
+    assert_eq!(count(&ended, StatusCode::NO_CONTENT), HANGUPS);
+    assert_eq!(count(&placed, StatusCode::OK), CALLERS);
     let sessions = asterisk.sessions();
     assert_eq!(sessions.refused, 0);
-    assert!(
-        (in_flight..=in_flight + OTHERS).contains(&sessions.most),
-        "{sessions:?}"
-    );
-    assert!(placed > 0 && asterisk.originates().len() == placed);
+    let bound = in_flight + HANGUPS_IN_FLIGHT + OTHERS;
+    assert!((in_flight..=bound).contains(&sessions.most), "{sessions:?}");
+    assert_eq!(asterisk.originates().len() as u64, HANGUPS + CALLERS);
     let limit = app.count("mege_in_flight_limit", &ORIGINATE).await;
     assert_eq!(limit.to_string(), in_flight.to_string());
 }
