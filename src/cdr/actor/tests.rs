@@ -309,7 +309,7 @@ async fn a_store_that_fails_half_way_ends_the_answer_with_its_error() {
     database.execute("ALTER TABLE cdr RENAME TO elsewhere").await;
     let (whole, error) = drain(pages).await;
     assert_eq!(whole, 2);
-    assert!(matches!(error, Some(StoreError::Query(_))), "{error:?}");
+    assert!(matches!(error, Some(StoreError::Unavailable(_))), "{error:?}");
     permits_return(&handle).await;
 }
 

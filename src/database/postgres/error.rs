@@ -6,9 +6,12 @@ use tokio_postgres::error::DbError;
 
 use crate::database::StoreError;
 
-/// Classes and codes of errors that pass by themselves: no connection, no resources, an operator's intervention, limits of
-/// ours, a lost race, a server that only reads since another has taken its place.
-const PASSING: [&str; 9] = ["08", "53", "57", "58", "28", "40", "55P03", "25P03", "25006"];
+/// Classes and codes of errors that are no row's fault and pass: no connection, no resources, an operator's intervention, limits
+/// of ours, a lost race, a server that only reads since another has taken its place, a schema or rights that are not those
+/// that this program was started on (`42`, `0A000`).
+const PASSING: [&str; 11] = [
+    "08", "0A000", "25006", "25P03", "28", "40", "42", "53", "55P03", "57", "58",
+];
 
 impl From<Error> for StoreError {
     fn from(error: Error) -> Self {

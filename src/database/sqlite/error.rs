@@ -35,7 +35,9 @@ impl From<rusqlite::Error> for StoreError {
             | ErrorCode::OutOfMemory
             | ErrorCode::FileLockingProtocolFailed
             | ErrorCode::NotADatabase
-            | ErrorCode::DatabaseCorrupt => Self::Unavailable(text),
+            | ErrorCode::DatabaseCorrupt
+            // SQLite's `SQLITE_ERROR`: a table or a column is missing. No row's fault.
+            | ErrorCode::Unknown => Self::Unavailable(text),
             _ => Self::Query(text),
         }
     }

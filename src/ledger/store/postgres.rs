@@ -160,6 +160,36 @@ mod tests {
         assert_eq!(store.call(call.id).await.unwrap(), Some(call));
     }
 
+    #[actix_rt::test]
+    async fn a_call_is_not_refused_for_a_schema_that_is_not_ours() {
+        let url = crate::database::testing::fresh_database().await;
+        let store = PostgresLedger::open(&url, 1, TIMEOUT).await.unwrap();
+        let database = Postgres::new(&url, 1, TIMEOUT).unwrap();
+        let execute = async |sql| database.get().await.unwrap().batch_execute(sql).await.unwrap();
+        let call = Arc::new(bridged());
+        let save = async || store.save(vec![Arc::clone(&call)]).await;
+        for (sql, back) in [
+            (
+                "ALTER TABLE ledger_call RENAME TO elsewhere",
+                "ALTER TABLE elsewhere RENAME TO ledger_call",
+            ),
+            (
+                "ALTER TABLE ledger_call RENAME revision TO version",
+                "ALTER TABLE ledger_call RENAME version TO revision",
+            ),
+        ] {
+            execute(sql).await;
+            let saved = save().await;
+            assert!(
+                matches!(saved, Err(StoreError::Unavailable(_))),
+                "{sql}: {saved:?}"
+            );
+            execute(back).await;
+        }
+        assert_eq!(save().await, Ok(()));
+        assert_eq!(store.call(call.id).await.unwrap().as_ref(), Some(&*call));
+    }
+
     async fn insert_as_of_version_3(database: &Postgres, call: &Call) {
         let connection = database.get().await.unwrap();
         let insert = "INSERT INTO ledger_call SELECT * FROM jsonb_populate_record(NULL::ledger_call, $1)";

@@ -321,7 +321,7 @@ async fn a_failing_batch_leaves_nothing(database: Database) {
         .execute("ALTER TABLE collector_position RENAME TO elsewhere")
         .await;
     let error = store.apply("a", with_position(10)).await.unwrap_err();
-    assert!(matches!(error, StoreError::Query(_)), "{error}");
+    assert!(matches!(error, StoreError::Unavailable(_)), "{error}");
     database
         .execute("ALTER TABLE elsewhere RENAME TO collector_position")
         .await;
