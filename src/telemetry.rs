@@ -1,5 +1,8 @@
 //! Logs, panics and metrics of the process.
 
+#[cfg(test)]
+pub(crate) mod testing;
+
 use std::io::IsTerminal as _;
 use std::panic::PanicHookInfo;
 use std::sync::{Once, OnceLock};

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::actor::{AskError, Drill, State};
+use crate::telemetry::testing::Lines;
 
 fn is_restarting(reply: &Reply<Do>) -> bool {
     matches!(reply, Err(AskError::Restarting { .. }))
@@ -111,7 +112,13 @@ async fn an_actor_that_stops_by_itself_is_rebuilt() {
 }
 
 #[actix_rt::test]
-async fn a_crash_loop_uses_up_its_budget_and_the_others_go_on() {
+async fn a_crash_loop_uses_up_its_budget_loudly_and_the_others_go_on() {
+    let lines = Lines::default();
+    let subscriber = tracing_subscriber::fmt()
+        .with_ansi(false)
+        .with_writer(lines.clone())
+        .finish();
+    let _logged = tracing::subscriber::set_default(subscriber);
     let (healthy, _) = start(Placement::Current);
     let mut spawn = how(Placement::Current, limits(8, 0, SECOND));
     spawn.restart.budget = 3;
@@ -130,6 +137,9 @@ async fn a_crash_loop_uses_up_its_budget_and_the_others_go_on() {
     answers(&healthy, 0).await;
     sleep(20 * MILLI).await;
     assert_eq!(world.built.load(Ordering::SeqCst), 4, "and not one life more");
+    let log = lines.text();
+    let loud = |line: &&str| line.contains("ERROR") && line.contains("restart budget used up");
+    assert_eq!(log.lines().filter(loud).count(), 1, "{log}");
     handle.stop(Instant::now() + SECOND).await;
     assert_eq!(handle.health().report().state, State::Stopped);
 }

@@ -1,44 +1,13 @@
 //! What is logged, and what never is. The only test that sets up this process's logs.
 
-use std::io;
-use std::sync::{Arc, Mutex};
-
 use actix_web::http::Method;
-use tracing_subscriber::fmt::MakeWriter;
 
 use super::support::{FakeGateway, TestApp, settings};
 use crate::http::Failure;
 use crate::ledger::key::LinkKey;
 use crate::recordings::LinkSignature;
 use crate::telemetry;
-
-#[derive(Clone, Default)]
-struct Lines(Arc<Mutex<Vec<u8>>>);
-
-impl Lines {
-    fn text(&self) -> String {
-        String::from_utf8_lossy(&self.0.lock().unwrap()).into_owned()
-    }
-}
-
-impl io::Write for Lines {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-impl<'a> MakeWriter<'a> for Lines {
-    type Writer = Self;
-
-    fn make_writer(&'a self) -> Self {
-        self.clone()
-    }
-}
+use crate::telemetry::testing::Lines;
 
 #[actix_web::test]
 async fn logs_name_requests_by_id_and_route_and_hold_nothing_that_was_sent() {
