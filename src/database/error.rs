@@ -14,10 +14,10 @@ pub enum StoreError {
     /// The store is not open, so it was not asked.
     #[error("the store is not open: {0}")]
     NotOpen(String),
-    /// The store cannot be reached or opened.
+    /// The store cannot be reached or opened, or is not as this program knows it: a table is missing.
     #[error("the store is not available: {0}")]
     Unavailable(String),
-    /// The store refused a statement.
+    /// The store refused a statement for what is in it.
     #[error("the store failed: {0}")]
     Query(String),
     /// The store holds something that makes no sense.

@@ -134,7 +134,7 @@ mod tests {
     use refinery::Target;
     use serde_json::json;
 
-    use super::super::tests::bridged;
+    use super::super::tests::{bridged, came_along, of_earlier_schema};
     use super::*;
 
     const TIMEOUT: Duration = Duration::from_secs(5);
@@ -142,22 +142,15 @@ mod tests {
     #[actix_rt::test]
     async fn calls_of_an_earlier_schema_come_along_with_their_legs() {
         let url = crate::database::testing::fresh_database().await;
-        let (mut call, mut unanswered) = (bridged(), bridged());
-        unanswered.legs.clear();
+        let calls = of_earlier_schema();
         let database = Postgres::new(&url, 1, TIMEOUT).unwrap();
         let earlier = migrations::migrations::runner().set_target(Target::Version(3));
         database.migrate(earlier, HISTORY).await.unwrap();
-        for call in [&call, &unanswered] {
+        for call in &calls {
             insert_as_of_version_3(&database, call).await;
         }
         let store = PostgresLedger::open(&url, 1, TIMEOUT).await.unwrap();
-        assert_eq!(store.call(call.id).await.unwrap().as_ref(), Some(&call));
-        let found = store.call(unanswered.id).await.unwrap();
-        assert_eq!(found.as_ref(), Some(&unanswered));
-        // A new revision finds its row.
-        call.revision += 1;
-        store.save(vec![call.clone().into()]).await.unwrap();
-        assert_eq!(store.call(call.id).await.unwrap(), Some(call));
+        came_along(&store, calls).await;
     }
 
     #[actix_rt::test]

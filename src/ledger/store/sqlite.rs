@@ -183,34 +183,27 @@ fn nonsense(column: usize, error: impl Into<Box<dyn std::error::Error + Send + S
 mod tests {
     use refinery::Target;
 
-    use super::super::tests::bridged;
+    use super::super::tests::{came_along, of_earlier_schema};
     use super::*;
 
     #[actix_rt::test]
     async fn calls_of_an_earlier_schema_come_along_with_their_legs() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("ledger.sqlite");
-        let (mut call, mut unanswered) = (bridged(), bridged());
-        unanswered.legs.clear();
+        let calls = of_earlier_schema();
         {
             let mut connection = Connection::open(&file).unwrap();
             let mut earlier = migrations::migrations::runner().set_target(Target::Version(2));
             earlier.set_migration_table_name(HISTORY);
             earlier.run(&mut connection).unwrap();
-            for call in [&call, &unanswered] {
+            for call in &calls {
                 insert_as_of_version_2(&connection, call);
             }
         }
         let store = SqliteLedger::open(&file, 1, Duration::from_secs(5))
             .await
             .unwrap();
-        assert_eq!(store.call(call.id).await.unwrap().as_ref(), Some(&call));
-        let found = store.call(unanswered.id).await.unwrap();
-        assert_eq!(found.as_ref(), Some(&unanswered));
-        // A new revision finds its row.
-        call.revision += 1;
-        store.save(vec![call.clone().into()]).await.unwrap();
-        assert_eq!(store.call(call.id).await.unwrap(), Some(call));
+        came_along(&store, calls).await;
     }
 
     fn insert_as_of_version_2(connection: &Connection, call: &Call) {

@@ -28,6 +28,23 @@ pub(super) fn bridged() -> Call {
     call
 }
 
+/// Two calls of an earlier schema: one with legs, one without.
+pub(super) fn of_earlier_schema() -> [Call; 2] {
+    let mut legless = bridged();
+    legless.legs.clear();
+    [bridged(), legless]
+}
+
+/// They are as they were, and a new revision finds its row.
+pub(super) async fn came_along(store: &dyn LedgerStore, calls: [Call; 2]) {
+    for mut call in calls {
+        assert_eq!(store.call(call.id).await.unwrap().as_ref(), Some(&call));
+        call.revision += 1;
+        store.save(vec![call.clone().into()]).await.unwrap();
+        assert_eq!(store.call(call.id).await.unwrap(), Some(call));
+    }
+}
+
 async fn keeps_the_contract(store: Arc<dyn LedgerStore>) {
     // A call comes back as it was, legs and all.
     let mut first = bridged();
