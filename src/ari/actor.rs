@@ -408,7 +408,7 @@ impl Actor for AriActor {
 impl StreamHandler<Received> for AriActor {
     fn handle(&mut self, received: Received, ctx: &mut Self::Context) {
         match received {
-            Received::Frame(frame) => self.event(&frame),
+            Received::Frame(frame, _room) => self.event(&frame),
             Received::Gap(missed) => {
                 tracing::warn!(actor = self.health.name(), missed, "events were dropped");
                 self.count(metric::ARI_GAPS);

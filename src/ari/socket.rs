@@ -5,6 +5,7 @@
 
 use std::cell::Cell;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 use actix_codec::Framed;
@@ -17,7 +18,7 @@ use futures_util::stream::{SplitSink, SplitStream};
 use futures_util::{SinkExt as _, Stream, StreamExt as _};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use secrecy::ExposeSecret as _;
-use tokio::sync::mpsc;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
 
 use super::error::AriError;
@@ -27,7 +28,10 @@ use crate::settings::AsteriskSettings;
 /// Frames between the reader and the actor: a second of the worst storm that one Asterisk can make.
 const QUEUE: usize = 16_384;
 
-/// The largest frame that is read.
+/// Bytes of those frames: twice what so many usual ones have, so that large ones do not take the memory.
+const QUEUE_BYTES: usize = 32 * MAX_FRAME;
+
+/// The largest frame that is read, in bytes.
 const MAX_FRAME: usize = 1024 * 1024;
 
 /// Between two pings.
@@ -45,8 +49,8 @@ pub(super) const FAREWELL: Duration = Duration::from_secs(1);
 /// What the reader hands to the actor.
 #[derive(Debug)]
 pub(super) enum Received {
-    /// A text frame.
-    Frame(Bytes),
+    /// A text frame, and the room that it takes in the queue until it is dropped.
+    Frame(Bytes, OwnedSemaphorePermit),
     /// So many frames were dropped before this, the queue being full.
     Gap(u64),
     /// The socket is closed, for this reason. The last there is.
@@ -135,6 +139,7 @@ async fn read(
     actor: &str,
 ) -> String {
     let mut dropped: u64 = 0;
+    let room = Arc::new(Semaphore::new(QUEUE_BYTES));
     loop {
         let frame = match stream.next().await {
             Some(Ok(frame)) => frame,
@@ -146,13 +151,15 @@ async fn read(
             None => return "connection lost".to_owned(),
         };
         heard.set(Instant::now());
-        // With any frame, if only a pong: after a storm there may be no event for a long time.
-        if dropped > 0 && queue.try_send(Received::Gap(dropped)).is_ok() {
+        // With any frame, if only a pong: after a storm there may be no event for a long time. And not for each place
+        // that becomes free: one gap says as much as a queue full of them, and costs one look at what lives on Asterisk.
+        if dropped > 0 && is_half_empty(queue, &room) && queue.try_send(Received::Gap(dropped)).is_ok() {
             dropped = 0;
         }
         match frame {
             Frame::Text(text) => {
-                if queue.try_send(Received::Frame(text)).is_err() {
+                // A gap comes before what was not dropped.
+                if dropped > 0 || enqueue(queue, &room, text).is_none() {
                     dropped += 1;
                     metrics::counter!(metric::ARI_FRAMES_DROPPED, "actor" => actor.to_owned()).increment(1);
                 }
@@ -167,6 +174,17 @@ async fn read(
             Frame::Pong(_) => {}
         }
     }
+}
+
+/// Puts a frame into the queue; none where there is no room for it.
+fn enqueue(queue: &mpsc::Sender<Received>, room: &Arc<Semaphore>, text: Bytes) -> Option<()> {
+    let bytes = u32::try_from(text.len()).ok()?;
+    let taken = Arc::clone(room).try_acquire_many_owned(bytes).ok()?;
+    queue.try_send(Received::Frame(text, taken)).ok()
+}
+
+fn is_half_empty(queue: &mpsc::Sender<Received>, room: &Semaphore) -> bool {
+    2 * queue.capacity() >= queue.max_capacity() && 2 * room.available_permits() >= QUEUE_BYTES
 }
 
 fn close_words(reason: awc::ws::CloseReason) -> String {
@@ -220,7 +238,7 @@ mod tests {
             }
             let first = received.recv().await;
             assert!(
-                matches!(&first, Some(Received::Frame(text)) if text == "1"),
+                matches!(&first, Some(Received::Frame(text, _)) if text == "1"),
                 "{first:?}"
             );
             sent.send(Ok(Frame::Pong(Bytes::new()))).unwrap();
@@ -229,7 +247,7 @@ mod tests {
             sent.send(text("4")).unwrap();
             let last = received.recv().await;
             assert!(
-                matches!(&last, Some(Received::Frame(text)) if text == "4"),
+                matches!(&last, Some(Received::Frame(text, _)) if text == "4"),
                 "{last:?}"
             );
             drop(sent);
@@ -241,5 +259,46 @@ mod tests {
             dropped.contains(r#"mege_ari_frames_dropped_total{actor="test"} 2"#),
             "{dropped}"
         );
+    }
+
+    #[actix_rt::test]
+    async fn large_frames_do_not_take_the_memory_and_a_queue_that_stays_full_is_one_gap() {
+        const FIT: usize = QUEUE_BYTES / MAX_FRAME;
+        let (queue, mut received) = queue();
+        let (sent, frames) = mpsc::unbounded_channel();
+        let mut frames = UnboundedReceiverStream::new(frames);
+        let heard = Cell::new(Instant::now());
+        let (pongs, _owed) = mpsc::channel(1);
+        let large = Bytes::from(vec![b' '; MAX_FRAME]);
+        let looking = async {
+            for _ in 0..FIT {
+                sent.send(Ok(Frame::Text(large.clone()))).unwrap();
+            }
+            // Full; and half of it is handled, while more comes than that.
+            for handled in 0..FIT / 2 {
+                for _ in 0..2 {
+                    sent.send(Ok(Frame::Text(large.clone()))).unwrap();
+                    tokio::task::yield_now().await;
+                }
+                let frame = received.recv().await;
+                assert!(matches!(frame, Some(Received::Frame(..))), "{handled}: {frame:?}");
+            }
+            sent.send(Ok(Frame::Text(large.clone()))).unwrap();
+            drop(sent);
+        };
+        let (ended, ()) = tokio::join!(read(&mut frames, &queue, &heard, pongs, "test"), looking);
+        assert_eq!(ended, "connection lost");
+        for _ in FIT / 2..FIT {
+            let frame = received.try_recv();
+            assert!(matches!(frame, Ok(Received::Frame(..))), "{frame:?}");
+        }
+        let gap = received.try_recv();
+        assert!(
+            matches!(gap, Ok(Received::Gap(dropped)) if dropped == FIT as u64),
+            "{gap:?}"
+        );
+        let last = received.try_recv();
+        assert!(matches!(last, Ok(Received::Frame(..))), "{last:?}");
+        assert!(received.try_recv().is_err());
     }
 }
