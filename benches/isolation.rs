@@ -154,6 +154,11 @@ fn calls_per_second(folder: &Path, a: &Server, b: &Server, pace: Pace, hanging: 
     };
     all_hang(&gateway, hanging);
     calls(1);
+    // What was on its way when those connections were cut reaches B, and is counted, before the rest begins.
+    gateway.until_actor("asterisk.main", "what was cut off is over", |b| {
+        let originates = &b["operations"][0];
+        originates["in_flight"] == 0 && originates["waiting"] == 0
+    });
     let before = fake_ari::count(b);
     let posted = calls(pace.seconds);
     let taken = fake_ari::count(b) - before;
