@@ -11,7 +11,8 @@
 //! | `CdrActor` | the CDR store | [`cdr`] |
 //! | [`LedgerActor`](ledger::LedgerActor) | the ledger of calls | [`ledger`] |
 //!
-//! [`actor`] has what they have in common: supervision, permits, deadlines, health. [`startup`] puts them together.
+//! [`actor`] has what they have in common: supervision, permits, deadlines, health. [`integrations`] starts and stops
+//! them, [`startup`] the whole.
 
 pub mod actor;
 pub mod ari;
@@ -20,6 +21,7 @@ pub mod cli;
 pub mod command;
 pub mod database;
 pub mod http;
+pub mod integrations;
 pub mod ledger;
 pub mod load;
 mod metric;

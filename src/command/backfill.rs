@@ -13,8 +13,9 @@ use tokio::time::Instant;
 use super::{CommandError, progress_bar, say, settings, stop};
 use crate::actor::Placement;
 use crate::cdr::collector::{self, BackfillEvent, Backfilled, CollectError, Range};
+use crate::integrations::cdr_store;
 use crate::settings::{PacSettings, Settings};
-use crate::startup::{StartError, cdr_store};
+use crate::startup::StartError;
 use crate::{pac, telemetry};
 
 /// Between two lines where there is no terminal for a progress bar.
@@ -83,8 +84,7 @@ pub async fn backfill(file: Option<PathBuf>, arguments: BackfillArguments) -> Re
     telemetry::init(&settings.log)?;
     let stop = stop()?;
     let cdr = cdr_store(&settings.store, Placement::Dedicated);
-    let pac = pac::spawn(name, pbx.clone(), Placement::Dedicated)
-        .map_err(|error| StartError::PacAddress(name.to_owned(), error))?;
+    let pac = pac::spawn(name, pbx.clone(), Placement::Dedicated).map_err(StartError::from)?;
     let mut teller = Teller::new(name);
     let range = Range { from, until };
     let work = collector::backfill(name, pbx, pac, cdr, range, |event| teller.tell(&event));

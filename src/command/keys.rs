@@ -11,11 +11,11 @@ use super::check::usable;
 use super::{CommandError, say, settings};
 use crate::actor::{AskError, Placement};
 use crate::cli::KeysCommand;
+use crate::integrations::ledger_settings;
 use crate::ledger::key::{
     ApiKey, AuditEntry, CreateKey, KeyError, ListAudit, ListKeys, NewKey, Principal, RevokeKey, RotateLinkKey,
 };
 use crate::ledger::{self, LedgerHandle};
-use crate::startup::ledger_settings;
 
 /// How long one request to the ledger may take.
 const PATIENCE: Duration = Duration::from_secs(10);

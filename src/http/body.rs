@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use actix_web::http::StatusCode;
 use actix_web::{HttpMessage as _, HttpRequest, web};
 use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt as _;
@@ -11,9 +10,7 @@ use serde_json::error::Category;
 use serde_json::value::RawValue;
 use tokio::time::{Instant, timeout_at};
 
-use super::code::Code;
-use super::error::Failure;
-use super::legacy_error::Refusal;
+use super::error::{ApiError, ErrorCode};
 
 /// The largest body, as the original's.
 pub(super) const MAX_BODY: usize = 100 * 1024;
@@ -36,22 +33,25 @@ pub(super) enum Field {
 }
 
 /// Reads a body until the deadline.
-async fn read(payload: web::Payload, deadline: Instant) -> Result<Bytes, Failure> {
+async fn read(payload: web::Payload, deadline: Instant) -> Result<Bytes, ApiError> {
     timeout_at(deadline, collect(payload)).await.unwrap_or_else(|_| {
-        Err(Failure::new(
-            Code::RequestTimeout,
+        Err(ApiError::new(
+            ErrorCode::RequestTimeout,
             "the body did not come in time",
         ))
     })
 }
 
 /// The whole body, in as much memory as it needs: actix's own collector sets 32 KiB aside for each, and most are far smaller.
-async fn collect(mut payload: web::Payload) -> Result<Bytes, Failure> {
+async fn collect(mut payload: web::Payload) -> Result<Bytes, ApiError> {
     let mut body = BytesMut::new();
     while let Some(chunk) = payload.next().await {
-        let chunk = chunk.map_err(|_| Failure::new(Code::InvalidRequest, "the body broke off"))?;
+        let chunk = chunk.map_err(|_| ApiError::invalid("the body broke off"))?;
         if body.len() + chunk.len() > MAX_BODY {
-            return Err(Failure::new(Code::PayloadTooLarge, "request entity too large"));
+            return Err(ApiError::new(
+                ErrorCode::PayloadTooLarge,
+                "request entity too large",
+            ));
         }
         body.extend_from_slice(&chunk);
     }
@@ -67,13 +67,12 @@ pub(super) async fn json<T: DeserializeOwned>(
     request: &HttpRequest,
     payload: web::Payload,
     deadline: Instant,
-) -> Result<T, Failure> {
-    let invalid = |message: String| Failure::new(Code::InvalidRequest, message);
+) -> Result<T, ApiError> {
     if !request.content_type().eq_ignore_ascii_case("application/json") {
-        return Err(invalid("the Content-Type must be application/json".to_owned()));
+        return Err(ApiError::invalid("the Content-Type must be application/json"));
     }
     let bytes = read(payload, deadline).await?;
-    serde_json::from_slice(&bytes).map_err(|error| invalid(error.to_string()))
+    serde_json::from_slice(&bytes).map_err(|error| ApiError::invalid(error.to_string()))
 }
 
 impl Fields {
@@ -86,14 +85,12 @@ impl Fields {
         request: &HttpRequest,
         payload: web::Payload,
         deadline: Instant,
-    ) -> Result<Self, Refusal> {
-        let bytes = read(payload, deadline)
-            .await
-            .map_err(|failure| Refusal::request(failure.code.status(), failure.message))?;
+    ) -> Result<Self, ApiError> {
+        let bytes = read(payload, deadline).await?;
         if bytes.is_empty() || !request.content_type().eq_ignore_ascii_case("application/json") {
             return Ok(Self::default());
         }
-        Self::parse(&bytes).map_err(|message| Refusal::request(StatusCode::BAD_REQUEST, message))
+        Self::parse(&bytes).map_err(ApiError::invalid)
     }
 
     fn parse(bytes: &[u8]) -> Result<Self, String> {

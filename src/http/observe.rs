@@ -16,12 +16,9 @@ use tokio::time::Instant;
 use tracing::{Span, field};
 use tracing_actix_web::RootSpanBuilder;
 
+use super::access::RoutePattern;
 use super::request_id;
-
 use crate::metric::{self, Handles};
-
-/// The pattern of a request's route, for whoever comes to need it after who has looked it up; none where there is no route.
-pub(super) struct Route(pub(super) Option<String>);
 
 /// A route, a method and a status.
 type Answer = (String, &'static str, StatusCode);
@@ -61,8 +58,11 @@ pub(super) async fn observe(
     if let Ok(id) = HeaderValue::from_str(&id) {
         response.headers_mut().insert(request_id::HEADER, id);
     }
-    let found = response.request().extensions_mut().remove::<Route>();
-    let pattern = found.map_or_else(|| response.request().match_pattern(), |Route(pattern)| pattern);
+    let found = response.request().extensions_mut().remove::<RoutePattern>();
+    let pattern = found.map_or_else(
+        || response.request().match_pattern(),
+        |RoutePattern(pattern)| pattern,
+    );
     let route = pattern.unwrap_or_else(|| "none".to_owned());
     let status = response.status();
     let elapsed = started.elapsed();

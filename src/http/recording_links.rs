@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
-use super::error::Failure;
+use super::error::ApiError;
 use crate::cdr::LegacyRow;
 use crate::ledger::key::LinkKey;
 use crate::recordings::{LinkSignature, RecordingId};
@@ -60,11 +60,11 @@ impl RecordingLinks {
 
     /// What to sign the links of an answer with that begins now, where they are signed. Rows without the links that
     /// they should have would be taken for calls that were not recorded.
-    pub(super) fn signing(&self, key: Option<LinkKey>) -> Result<Option<Signing>, Failure> {
+    pub(super) fn signing(&self, key: Option<LinkKey>) -> Result<Option<Signing>, ApiError> {
         let Self::Gateway { lifetime_s, .. } = self else {
             return Ok(None);
         };
-        let key = key.ok_or_else(Failure::link_key_unavailable)?;
+        let key = key.ok_or_else(ApiError::link_key_unavailable)?;
         let now = u64::try_from(Timestamp::now().as_second()).unwrap_or_default();
         let expires = lifetime_s.map(|lifetime| now.saturating_add(lifetime));
         Ok(Some(Signing { key, expires }))
@@ -102,7 +102,7 @@ fn below(url: &HttpUrl, file: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::http::Code;
+    use crate::http::error::ErrorCode;
 
     fn row(recording: Option<(i64, &str)>) -> LegacyRow {
         LegacyRow {
@@ -164,6 +164,6 @@ mod tests {
     #[test]
     fn without_its_key_there_is_no_answer_rather_than_one_without_links() {
         let failure = gateway(None).signing(None).unwrap_err();
-        assert_eq!(failure.code, Code::KeysUnavailable);
+        assert_eq!(failure.code, ErrorCode::KeysUnavailable);
     }
 }

@@ -2,51 +2,76 @@
 
 use std::io;
 use std::net::TcpListener;
+use std::rc::Rc;
 
 use actix_cors::Cors;
 use actix_web::dev::Server;
 use actix_web::http::header;
 use actix_web::middleware::from_fn;
 use actix_web::{App, web};
+use metrics_exporter_prometheus::PrometheusHandle;
+use serde_json::json;
 use tracing_actix_web::TracingLogger;
 use utoipa_actix_web::AppExt as _;
 
-use super::access::{KEY_HEADER, enforce};
+use super::access::{AccessControl, KEY_HEADER, enforce};
 use super::connection::{count_requests, listen};
+use super::document::Documents;
+use super::lifecycle::Lifecycle;
 use super::observe::{RequestSpan, observe};
+use super::render::render_errors;
+use super::routes::{configure, describe};
 use super::security_headers::security_headers;
+use super::state::AppState;
 use super::tls::Tls;
-use super::{AppState, configure};
-use crate::settings::HttpSettings;
+use crate::integrations::Integrations;
+use crate::settings::Settings;
 use crate::telemetry;
 
 /// How long a browser may keep an answer about origins, in seconds: as the original.
 const CORS_MAX_AGE: usize = 3_600;
 
-/// Starts the server on `listener`, with TLS where there is a pair for it. It handles no signals: whoever started it stops it, through its handle.
+/// Starts the server on `listener`, with TLS where there is a pair for it. It handles no signals: whoever started it stops it,
+/// through its handle.
 ///
 /// # Errors
 /// When the listener cannot be used.
 pub fn serve(
-    settings: &HttpSettings,
+    settings: &Settings,
     tls: Option<Tls>,
-    state: AppState,
+    integrations: Integrations,
+    lifecycle: &Lifecycle,
+    metrics: PrometheusHandle,
     listener: TcpListener,
 ) -> io::Result<Server> {
-    actix_web::rt::spawn(telemetry::keep_up(state.metrics.clone()));
+    actix_web::rt::spawn(telemetry::keep_up(metrics.clone()));
+    let base = settings.http.base_path();
+    let document = json!(describe(&base));
+    let (keys, audit) = (
+        integrations.stores.keys.clone(),
+        integrations.stores.audit.clone(),
+    );
+    let access = web::Data::new(AccessControl::new(settings, &document, keys, audit));
+    let documents = Documents::new(&document, &base);
+    let state = AppState::new(settings, integrations, lifecycle.clone(), metrics, documents);
     let state = web::Data::new(state);
-    let lifecycle = state.lifecycle.clone();
-    let base = settings.base_path();
-    let origins = settings.allowed_origins.clone();
-    let shutdown_s = settings.shutdown_timeout().as_millis().div_ceil(1_000);
+    let origins = settings.http.allowed_origins.clone();
+    let shutdown_s = settings.http.shutdown_timeout().as_millis().div_ceil(1_000);
     let shutdown_s = u64::try_from(shutdown_s).unwrap_or(u64::MAX);
-    let server = listen(listener, tls.as_ref(), &lifecycle, shutdown_s, move || {
+    let server = listen(listener, tls.as_ref(), lifecycle, shutdown_s, move || {
+        let access = access.clone();
+        let own_api: Rc<str> = format!("{base}/v1/").into();
         App::new()
             .into_utoipa_app()
             .app_data(state.clone())
             .configure(|config| configure(&base, config))
             .into_app()
-            .wrap(from_fn(enforce))
+            .wrap(from_fn(move |request, next| {
+                enforce(access.clone(), request, next)
+            }))
+            .wrap(from_fn(move |request, next| {
+                render_errors(own_api.clone(), request, next)
+            }))
             .wrap(cors(&origins))
             .wrap(security_headers())
             .wrap(from_fn(observe))

@@ -49,7 +49,7 @@ pub fn spawn(
     settings: PacSettings,
     placement: Placement,
 ) -> Result<PacHandle, InvalidPacAddress> {
-    let endpoint = endpoint(&settings.address)?;
+    let endpoint = endpoint(name, &settings.address)?;
     let spawn = Spawn {
         name: format!("pac.{name}"),
         limits: vec![
@@ -67,8 +67,11 @@ pub fn spawn(
     }))
 }
 
-fn endpoint(address: &str) -> Result<Endpoint, InvalidPacAddress> {
-    let invalid = || InvalidPacAddress(address.to_owned());
+fn endpoint(name: &str, address: &str) -> Result<Endpoint, InvalidPacAddress> {
+    let invalid = || InvalidPacAddress {
+        name: name.to_owned(),
+        address: address.to_owned(),
+    };
     let endpoint = Endpoint::from_shared(format!("http://{address}")).map_err(|_| invalid())?;
     let uri = endpoint.uri();
     let whole = uri
@@ -139,7 +142,7 @@ mod tests {
     #[test]
     fn an_address_is_host_and_port() {
         for address in ["pac:2838", "10.0.0.1:2838", "[::1]:2838"] {
-            assert!(endpoint(address).is_ok(), "{address}");
+            assert!(endpoint("main", address).is_ok(), "{address}");
         }
         for address in [
             "",
@@ -153,7 +156,7 @@ mod tests {
             "me@pac:2838",
             "a b:1",
         ] {
-            assert!(endpoint(address).is_err(), "{address}");
+            assert!(endpoint("main", address).is_err(), "{address}");
         }
     }
 }

@@ -47,10 +47,15 @@ impl Judge for PacError {
     }
 }
 
-/// An address that is not `host:port`.
+/// The address of a 3CX's PAC is not `host:port`.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("PAC's address must be host:port, not {0:?}")]
-pub struct InvalidPacAddress(pub(super) String);
+#[error("pac.{name}.address must be host:port, not {address:?}")]
+pub struct InvalidPacAddress {
+    /// The name of the 3CX in the settings.
+    pub(super) name: String,
+    /// What it is.
+    pub(super) address: String,
+}
 
 /// PAC's own words, fit for logs and replies: the first line, not too long, long runs of digits blanked, since
 /// they may be somebody's number.

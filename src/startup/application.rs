@@ -2,16 +2,15 @@
 
 use std::io;
 use std::net::TcpListener;
-use std::sync::Arc;
 
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::time::Instant;
 
 use super::StartError;
 use super::drain::drain;
-use super::integrations::Integrations;
 use crate::actor::Placement;
-use crate::http::{self, AppState, Doors, Lifecycle, Tls};
+use crate::http::{self, Lifecycle, Tls};
+use crate::integrations::Integrations;
 use crate::service_manager;
 use crate::settings::Settings;
 use crate::telemetry;
@@ -91,24 +90,15 @@ impl Application {
         } = self;
         // The one that was taken, where any would do: links hold it.
         settings.http.port = port;
-        let state = AppState::new(
-            &settings,
-            Arc::new(integrations.clone()),
-            integrations.board(),
-            vec![
-                integrations.stores.cdr.health().clone(),
-                integrations.stores.ledger.health().clone(),
-            ],
-            lifecycle.clone(),
-            metrics,
-            Doors::new(
-                &settings,
-                integrations.stores.keys.clone(),
-                integrations.stores.audit.clone(),
-            ),
-        );
         let listening = listener.try_clone()?;
-        let server = http::serve(&settings.http, tls, state, listener)?;
+        let server = http::serve(
+            &settings,
+            tls,
+            integrations.clone(),
+            &lifecycle,
+            metrics,
+            listener,
+        )?;
         let handle = server.handle();
         lifecycle.started();
         let mut served = actix_rt::spawn(server);

@@ -2,31 +2,22 @@
 
 mod application;
 mod drain;
-mod gateway;
-mod integrations;
-mod stores;
 
 use std::io;
 use std::net::IpAddr;
-use std::time::Duration;
 
 pub use application::Application;
-pub use integrations::Integrations;
-pub use stores::{Stores, cdr_store, ledger_settings};
 
 use crate::http::PairError;
 use crate::pac::InvalidPacAddress;
 use crate::telemetry::TelemetryError;
 
-/// How long the actors may take to be built. None of them waits for its integration.
-const BUILD_PATIENCE: Duration = Duration::from_secs(5);
-
 /// Why the gateway could not start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
     /// A 3CX has an address that is none.
-    #[error("pac.{0}: {1}")]
-    PacAddress(String, InvalidPacAddress),
+    #[error(transparent)]
+    PacAddress(#[from] InvalidPacAddress),
     /// The port is taken or not ours to take.
     #[error("cannot listen on {address}: {error}")]
     Listen {

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use clap::Parser as _;
 use mege_gateway::cli::Cli;
-use mege_gateway::http::Code;
+use mege_gateway::http::ErrorCode;
 use mege_gateway::settings::{Settings, Sources};
 
 const UNIT: &str = include_str!("../../deploy/mege-gateway.service");
@@ -234,7 +234,7 @@ fn every_command_in_the_documents_is_one() {
 #[test]
 fn every_code_that_is_sent_is_there_to_look_for_and_no_other() {
     let text = include_str!("../../docs/troubleshoot.md");
-    for code in Code::ALL {
+    for code in ErrorCode::ALL {
         assert!(text.contains(&format!("`{}`", code.as_str())), "{code:?}");
     }
     let tables = text
@@ -244,7 +244,10 @@ fn every_code_that_is_sent_is_there_to_look_for_and_no_other() {
     let mut seen = 0;
     for row in tables.flat_map(|table| table.lines().skip(2)) {
         for code in quoted(row.split(" | ").next().unwrap_or_default()) {
-            assert!(Code::ALL.iter().any(|known| known.as_str() == code), "{code}");
+            assert!(
+                ErrorCode::ALL.iter().any(|known| known.as_str() == code),
+                "{code}"
+            );
             seen += 1;
         }
     }

@@ -2,6 +2,7 @@
 
 mod audit;
 mod command;
+mod limited;
 mod pages;
 mod rate;
 mod revocation;

@@ -5,11 +5,10 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use actix_web::dev::Payload;
-use actix_web::{Error, FromRequest, HttpMessage as _, HttpRequest, error};
+use actix_web::{FromRequest, HttpMessage as _, HttpRequest};
 
 use crate::cdr::ClientId;
-use crate::http::code::Code;
-use crate::http::error::Failure;
+use crate::http::error::{ApiError, ErrorCode};
 use crate::http::request_id;
 use crate::ledger::key::{ApiKey, Principal, Scope};
 
@@ -46,22 +45,12 @@ impl Caller {
         Self { who, address }
     }
 
-    /// Who the middleware found a request to be from; nobody where it is from nobody in particular.
-    pub(in crate::http) fn of(request: &HttpRequest) -> Option<Self> {
-        request.extensions().get::<Self>().cloned()
-    }
-
     /// The key it acts with; none in open mode.
     pub(in crate::http) fn key(&self) -> Option<&ApiKey> {
         match &self.who {
             Who::Open => None,
             Who::Key(key) | Who::Trusted(key) => Some(key),
         }
-    }
-
-    /// Whether it was let in because there are no keys.
-    pub(super) fn is_open(&self) -> bool {
-        matches!(self.who, Who::Open)
     }
 
     /// Whether it sent its key itself.
@@ -92,16 +81,6 @@ impl Caller {
         self.key().is_none_or(|key| key.scopes.contains(&scope))
     }
 
-    /// Whether it may see what belongs to that PBX; for one that may not, it is as if it were not there.
-    pub(in crate::http) fn may_see(&self, pbx: &str) -> bool {
-        self.key().is_none_or(|key| key.may_see(pbx))
-    }
-
-    /// Whether it sees every PBX, those of the future too.
-    pub(in crate::http) fn sees_all(&self) -> bool {
-        self.key().is_none_or(|key| key.pbxs.is_none())
-    }
-
     /// Who it is, for the audit.
     pub(in crate::http) fn principal(&self, request: &HttpRequest) -> Principal {
         let who = match &self.who {
@@ -129,14 +108,11 @@ pub(super) fn principal(
 
 /// What the middleware left; nobody where there is nothing, whatever the reason.
 impl FromRequest for Caller {
-    type Error = Error;
-    type Future = Ready<Result<Self, Error>>;
+    type Error = ApiError;
+    type Future = Ready<Result<Self, ApiError>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        ready(Self::of(request).ok_or_else(|| {
-            let words = "this route needs a key";
-            let response = Failure::new(Code::Unauthenticated, words).respond(request);
-            error::InternalError::from_response(words, response).into()
-        }))
+        let caller = request.extensions().get::<Self>().cloned();
+        ready(caller.ok_or_else(|| ApiError::new(ErrorCode::Unauthenticated, "this route needs a key")))
     }
 }

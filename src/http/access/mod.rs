@@ -1,199 +1,209 @@
-//! The doors: who may use a route. What the document says of a route is what is enforced, and what it does not say is
-//! refused.
+//! Who may use a route, and what they may see there. What the document says of a route is what is enforced, and what it
+//! does not say is refused.
 
 mod caller;
 mod credentials;
-mod page;
+mod origin;
 mod rate;
 mod refusal;
+mod routes;
 mod trust;
+mod visible;
 
 use std::net::IpAddr;
 
 use actix_web::body::{EitherBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::http::header::{self, HeaderValue};
+use actix_web::http::uri::PathAndQuery;
 use actix_web::middleware::Next;
 use actix_web::{Error, HttpMessage as _, HttpRequest, web};
+use serde_json::Value;
 use tracing::Span;
 
 pub(super) use caller::Caller;
 pub(super) use credentials::{KEY_HEADER, holds_key, without_keys};
+pub(super) use routes::KEY;
+pub(super) use visible::Pbx;
 
-use self::page::Pages;
+use self::origin::Origins;
 use self::rate::RateLimit;
-use self::refusal::Refused;
+use self::refusal::Refusal;
+use self::routes::{Access, Routes};
 use self::trust::{Trust, client_address, site};
-use super::code::Code;
-use super::document::Access;
-use super::observe::Route;
-use super::{AppState, fallback};
-use crate::ledger::key::{AuditAction, AuditLog, KeyId, KeyRing, Known, RingState};
+use super::error::{ApiError, ErrorCode};
+use crate::ledger::key::{AuditLog, KeyId, KeyRing, Known};
 use crate::settings::Settings;
 
-/// What tells callers apart, and holds those that ask too often.
+/// The pattern of a request's route, for whoever needs it after [`enforce`] has looked it up; none where there is no route.
+#[derive(Debug, Clone)]
+pub(super) struct RoutePattern(pub(super) Option<String>);
+
+/// Tells callers apart, and holds those that ask too often.
 #[derive(Debug)]
-pub struct Doors {
-    ring: KeyRing,
+pub(super) struct AccessControl {
+    keys: KeyRing,
     audit: AuditLog,
+    routes: Routes,
     trust: Trust,
-    pages: Pages,
+    origins: Origins,
     /// Whether everybody may do everything as long as no key was ever made: only somebody on this machine can ask.
     may_be_open: bool,
     per_key: RateLimit<KeyId>,
     per_address: RateLimit<IpAddr>,
 }
 
-impl Doors {
-    /// Those of a gateway with these settings; they read keys from `ring` and leave refusals in `audit`.
-    #[must_use]
-    pub fn new(settings: &Settings, ring: KeyRing, audit: AuditLog) -> Self {
+impl AccessControl {
+    /// That of a gateway with these settings and this document of its routes; it reads `keys` and leaves refusals in `audit`.
+    pub(super) fn new(settings: &Settings, document: &Value, keys: KeyRing, audit: AuditLog) -> Self {
         let trust = Trust::new(&settings.auth.trust);
         Self {
-            ring,
+            keys,
             audit,
+            routes: Routes::of(document),
             may_be_open: settings.http.address.is_loopback() && trust.is_empty(),
             trust,
-            pages: Pages::new(&settings.http),
+            origins: Origins::new(&settings.http),
             per_key: RateLimit::new(settings.auth.rate.per_key_per_s),
             per_address: RateLimit::new(settings.auth.rate.per_address_per_s),
-        }
-    }
-
-    /// How the keys are.
-    pub(super) fn keys(&self) -> RingState {
-        self.ring.state()
-    }
-
-    /// Leaves for the audit that a route itself refused a request for who sent it.
-    pub(super) fn note(&self, request: &HttpRequest, code: Code) {
-        refusal::record(&self.audit, request, code);
-    }
-
-    /// Leaves for the audit what somebody has done to an integration, or is about to do.
-    pub(super) fn audit_act(
-        &self,
-        action: AuditAction,
-        integration: &str,
-        caller: &Caller,
-        request: &HttpRequest,
-    ) {
-        self.audit
-            .record_act(action, integration, caller.principal(request));
-    }
-
-    /// Who a request is from; nobody where it says nothing and its address is not trusted. On an `optional` route also
-    /// where the key of its address does not hold: who sent nothing has shown nothing wrong.
-    fn identify(
-        &self,
-        request: &ServiceRequest,
-        address: IpAddr,
-        optional: bool,
-    ) -> Result<Option<Caller>, Refused> {
-        match self.ring.any_key_ever() {
-            None => return Err(Refused::KeysUnavailable),
-            Some(false) if self.may_be_open => return Ok(Some(Caller::open(address))),
-            Some(_) => {}
-        }
-        let shown = credentials::shown(request.headers(), request.query_string())?;
-        let (known, caller): (_, fn(_, _) -> Caller) = match shown {
-            Some(digest) => (self.ring.find(&digest), Caller::with_key),
-            None => match self.trust.key_of(address) {
-                Some(name) => (self.ring.named(name), Caller::trusted),
-                None => return Ok(None),
-            },
-        };
-        match known {
-            Known::Live(key) => Ok(Some(caller(key, address))),
-            Known::Revoked(_) | Known::Nothing if optional && shown.is_none() => Ok(None),
-            Known::Revoked(key) => Err(Refused::Revoked(key)),
-            Known::Nothing if shown.is_some() => Err(Refused::UnknownKey),
-            Known::Nothing => Err(Refused::UnknownTrustedKey),
-            Known::NotLoaded => Err(Refused::KeysUnavailable),
         }
     }
 
     /// Decides on a request; a caller goes on with it where the route knows who asks.
     fn admit(
         &self,
-        state: &AppState,
         request: &ServiceRequest,
         pattern: Option<&str>,
         address: IpAddr,
-    ) -> Result<Option<Caller>, Refused> {
+    ) -> Result<Option<Caller>, Refusal> {
+        let access = pattern.and_then(|pattern| self.routes.access(pattern, request.method()));
+        if access == Some(&Access::Health) {
+            return Ok(None);
+        }
         self.per_address
             .check(&site(address))
-            .map_err(Refused::TooOftenFromAddress)?;
-        let access = pattern.and_then(|pattern| state.documents.routes.access(pattern, request.method()));
-        let (scope, optional) = match access {
-            None => return Err(Refused::NoRoute),
-            Some(Access::Public) => return Ok(None),
-            Some(Access::Scope(scope)) => (*scope, false),
-            Some(Access::Optional(scope)) => (*scope, true),
-        };
-        let Some(caller) = self.identify(request, address, optional)? else {
-            return if optional { Ok(None) } else { Err(Refused::NoKey) };
-        };
-        // Any page can have the browser of somebody whose address says enough send what has no body; it has no key to send.
-        let changes = !request.method().is_safe();
-        let authority = request.uri().authority().map(|authority| authority.as_str());
-        if changes && !caller.sent_a_key() && self.pages.is_foreign(request.headers(), authority) {
-            return Err(Refused::ForeignPage(caller));
+            .map_err(Refusal::too_often_from_address)?;
+        match access {
+            None => Err(Refusal::unrecorded(self.no_route(request.request(), pattern))),
+            Some(Access::Health | Access::Public) => Ok(None),
+            Some(Access::Scope(scope)) => {
+                let caller = self.identify(request, address)?.ok_or_else(Refusal::no_key)?;
+                if !caller.has(*scope) {
+                    return Err(Refusal::scope_missing(caller, *scope));
+                }
+                self.within_rate(caller).map(Some)
+            }
+            Some(Access::Optional(scope)) => match self.identify(request, address) {
+                Ok(Some(caller)) if caller.has(*scope) => self.within_rate(caller).map(Some),
+                Ok(Some(caller)) if caller.sent_a_key() => Err(Refusal::scope_missing(caller, *scope)),
+                Err(refusal) if !refusal.of_address => Err(refusal),
+                // Who sent nothing has shown nothing wrong: the route sees what else there is.
+                Ok(_) | Err(_) => Ok(None),
+            },
         }
-        // Where everybody is let in, such a page must not read either; of that a browser says nothing.
-        if caller.is_open() && self.pages.is_misled(request.headers(), authority) {
-            return Err(Refused::ForeignName(caller));
-        }
-        if !caller.has(scope) {
-            // Who sent nothing has shown nothing wrong: the route sees what else there is.
-            return if optional && !caller.sent_a_key() {
-                Ok(None)
-            } else {
-                Err(Refused::ScopeMissing(caller, scope))
+    }
+
+    /// Who a request is from; nobody where it says nothing and its address is not trusted.
+    fn identify(&self, request: &ServiceRequest, address: IpAddr) -> Result<Option<Caller>, Refusal> {
+        let open = match self.keys.any_key_ever() {
+            None => return Err(Refusal::keys_unavailable()),
+            Some(any) => !any && self.may_be_open,
+        };
+        if !open && let Some(digest) = credentials::shown(request.headers(), request.query_string())? {
+            return match self.keys.find(&digest) {
+                Known::Live(key) => Ok(Some(Caller::with_key(key, address))),
+                Known::Revoked(key) => Err(Refusal::revoked(key)),
+                Known::Nothing => Err(Refusal::unknown_key()),
+                Known::NotLoaded => Err(Refusal::keys_unavailable()),
             };
         }
-        let own_api = state.has_problems(request.request());
-        if !own_api && state.default_pbx(scope).is_some_and(|pbx| !caller.may_see(pbx)) {
-            return Err(Refused::ForeignPbx(caller));
+        let caller = if open {
+            Caller::open(address)
+        } else {
+            let Some(name) = self.trust.key_of(address) else {
+                return Ok(None);
+            };
+            match self.keys.named(name) {
+                Known::Live(key) => Caller::trusted(key, address),
+                Known::Revoked(_) | Known::Nothing => return Err(Refusal::unknown_trusted_key()),
+                Known::NotLoaded => return Err(Refusal::keys_unavailable()),
+            }
+        };
+        // Any page can have the browser of somebody whose address says enough send what has no body, and read the answer of a
+        // server that it leads its own name to. A browser says its page's origin with what may change something, and always
+        // the name.
+        let changes = !request.method().is_safe();
+        let authority = request.uri().authority().map(|authority| authority.as_str());
+        if changes && self.origins.is_foreign(request.headers(), authority) {
+            return Err(Refusal::foreign_origin(caller));
         }
-        if let Some(key) = caller.key()
-            && let Err(excess) = self.per_key.check(&key.id)
-        {
-            return Err(Refused::TooOftenWithKey(caller, excess));
+        if self.origins.has_foreign_host(request.headers(), authority) {
+            return Err(Refusal::foreign_host(caller));
         }
         Ok(Some(caller))
+    }
+
+    /// 404, or 405 where the path has other methods.
+    fn no_route(&self, request: &HttpRequest, pattern: Option<&str>) -> ApiError {
+        let code = match self.allowed(pattern) {
+            None => ErrorCode::NotFound,
+            Some(_) => ErrorCode::MethodNotAllowed,
+        };
+        let path = request.uri().path_and_query().map_or("", PathAndQuery::as_str);
+        let words = format!("Cannot {} {}", request.method(), without_keys(path));
+        ApiError::new(code, words)
+    }
+
+    /// The methods of a route.
+    fn allowed(&self, pattern: Option<&str>) -> Option<String> {
+        Some(self.routes.methods(pattern?)?.join(", "))
+    }
+
+    fn within_rate(&self, caller: Caller) -> Result<Caller, Refusal> {
+        match caller.key().map(|key| self.per_key.check(&key.id)) {
+            Some(Err(excess)) => Err(Refusal::too_often_with_key(caller, excess)),
+            Some(Ok(())) | None => Ok(caller),
+        }
     }
 }
 
 /// The middleware around all routes.
 pub(super) async fn enforce(
+    control: web::Data<AccessControl>,
     request: ServiceRequest,
     next: Next<impl MessageBody>,
 ) -> Result<ServiceResponse<EitherBody<impl MessageBody>>, Error> {
-    let Some(state) = request.app_data::<web::Data<AppState>>().cloned() else {
-        return Err(actix_web::error::ErrorInternalServerError("no state"));
-    };
     let address = client_address(request.peer_addr());
-    // The path as the router reads it, escapes and all: otherwise another spelling might lead past the door.
+    // The path as the router reads it, escapes and all: otherwise another spelling might lead past.
     let pattern = request
         .resource_map()
         .match_pattern(request.match_info().as_str());
-    match state.doors.admit(&state, &request, pattern.as_deref(), address) {
-        Ok(caller) => {
-            if let Some(caller) = caller {
-                Span::current().record("caller", caller.identity());
-                request.extensions_mut().insert(caller);
+    let caller = match control.admit(&request, pattern.as_deref(), address) {
+        Ok(caller) => caller,
+        Err(refusal) => {
+            refusal.record(&control.audit, request.request(), pattern.as_deref(), address);
+            let is_of_method = refusal.error.code == ErrorCode::MethodNotAllowed;
+            let mut response = request.error_response(refusal.error);
+            if is_of_method && let Some(methods) = control.allowed(pattern.as_deref()) {
+                let methods = HeaderValue::from_str(&methods)?;
+                response.headers_mut().insert(header::ALLOW, methods);
             }
-            request.extensions_mut().insert(Route(pattern));
-            Ok(next.call(request).await?.map_into_left_body())
+            return Ok(response.map_into_right_body());
         }
-        Err(Refused::NoRoute) => {
-            let response = fallback::no_route(request.request(), &state, pattern.as_deref());
-            Ok(request.into_response(response).map_into_right_body())
-        }
-        Err(refused) => {
-            refused.note(&state.doors.audit, request.request(), pattern, address);
-            let response = refused.respond(request.request());
-            Ok(request.into_response(response).map_into_right_body())
-        }
+    };
+    if let Some(caller) = &caller {
+        Span::current().record("caller", caller.identity());
+        request.extensions_mut().insert(caller.clone());
     }
+    request.extensions_mut().insert(RoutePattern(pattern));
+    let response = next.call(request).await?;
+    let error = response.response().error();
+    if let Some(error) = error.and_then(Error::as_error::<ApiError>)
+        && error.refused
+    {
+        let pattern = response.request().match_pattern();
+        let refusal = Refusal::by_route(error.clone(), caller);
+        refusal.record(&control.audit, response.request(), pattern.as_deref(), address);
+    }
+    Ok(response.map_into_left_body())
 }

@@ -4,169 +4,174 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use actix_web::http::header::HeaderName;
-use actix_web::{HttpRequest, HttpResponse};
+use actix_web::HttpRequest;
 
 use super::caller::{Caller, principal};
 use super::credentials::Malformed;
 use super::rate::Excess;
-use super::trust::client_address;
-use crate::http::code::Code;
-use crate::http::error::Failure;
-use crate::http::fallback;
-use crate::ledger::key::{self, ApiKey, AuditLog, Scope};
-
-const LIMIT: HeaderName = HeaderName::from_static("ratelimit-limit");
-const REMAINING: HeaderName = HeaderName::from_static("ratelimit-remaining");
-const RESET: HeaderName = HeaderName::from_static("ratelimit-reset");
+use crate::http::error::{ApiError, ErrorCode};
+use crate::ledger::key::{ApiKey, AuditLog, Refused, Scope};
 
 /// When to try again while the ledger was not read yet.
 const KEYS_RETRY: Duration = Duration::from_secs(5);
 
 /// Why a request was refused for who sent it.
 #[derive(Debug)]
-pub(super) enum Refused {
-    /// There is no such route, or not with this method: nobody's fault.
-    NoRoute,
-    /// The ledger was not read yet.
-    KeysUnavailable,
-    /// Nothing says who asks.
-    NoKey,
-    /// A page of an origin that is not listed asks, without a key.
-    ForeignPage(Caller),
-    /// There are no keys, and the name that the request was sent to may be another's.
-    ForeignName(Caller),
-    /// What is sent cannot be used.
-    Malformed(Malformed),
-    /// There is no such key.
-    UnknownKey,
-    /// The address is trusted to act as a key that does not exist.
-    UnknownTrustedKey,
-    /// The key was revoked.
+pub(super) struct Refusal {
+    /// What the caller is told.
+    pub(super) error: ApiError,
+    /// Whether it is about the caller's address alone: what it sent shows nothing wrong.
+    pub(super) of_address: bool,
+    by: By,
+}
+
+/// Who was refused, as the audit has it.
+#[derive(Debug)]
+enum By {
+    /// Not for the audit: it says nothing about the caller.
+    Unrecorded,
+    /// Nobody that is known, in words.
+    Unknown(&'static str),
+    /// Who sent this key, which does not hold any more.
     Revoked(Arc<ApiKey>),
-    /// The key is not good for this.
-    ScopeMissing(Caller, Scope),
-    /// The route's PBX is not one of the caller's.
-    ForeignPbx(Caller),
-    /// Too many requests from its address.
-    TooOftenFromAddress(Excess),
-    /// Too many requests with its key.
-    TooOftenWithKey(Caller, Excess),
+    /// A known caller.
+    Caller(Box<Caller>),
 }
 
-impl From<Malformed> for Refused {
+impl From<Malformed> for Refusal {
     fn from(malformed: Malformed) -> Self {
-        Self::Malformed(malformed)
+        unauthenticated(&malformed.to_string(), By::Unknown("a malformed key"))
     }
 }
 
-/// Leaves for the audit what a route refused by itself.
-pub(super) fn record(audit: &AuditLog, request: &HttpRequest, code: Code) {
-    let nobody = || {
-        let address = client_address(request.peer_addr());
-        principal("nobody".to_owned(), None, address, request)
+fn unauthenticated(words: &str, by: By) -> Refusal {
+    Refusal {
+        error: ApiError::new(ErrorCode::Unauthenticated, words),
+        of_address: false,
+        by,
+    }
+}
+
+fn too_often(words: &str, excess: Excess, by: By) -> Refusal {
+    let error = ApiError {
+        rate_limit: Some(excess.per_s),
+        ..ApiError::new(ErrorCode::RateLimited, words).retry_in(excess.wait)
     };
-    audit.record(key::Refused {
-        by: Caller::of(request).map_or_else(nobody, |caller| caller.principal(request)),
-        route: request.match_pattern().unwrap_or_else(|| "none".to_owned()),
-        code: code.as_str(),
-    });
+    Refusal {
+        error,
+        of_address: false,
+        by,
+    }
 }
 
-impl Refused {
-    fn failure(&self) -> Failure {
-        let unauthenticated = |words: &str| Failure::new(Code::Unauthenticated, words);
-        match self {
-            Self::NoRoute | Self::ForeignPbx(_) => Failure::new(Code::NotFound, "there is no such route"),
-            Self::KeysUnavailable => {
-                let words =
-                    "the keys were not read yet since the gateway started: its ledger does not answer";
-                Failure::new(Code::KeysUnavailable, words).retry_in(KEYS_RETRY)
-            }
-            Self::NoKey => {
-                unauthenticated("this route needs a key: send it as Authorization: Bearer or X-API-Key")
-            }
-            Self::ForeignPage(_) => unauthenticated(
-                "a page of another origin needs a key for this, or its origin in http.allowed_origins",
-            ),
-            Self::ForeignName(_) => unauthenticated(
-                "without a key the gateway is asked by an IP address, as localhost, or by the name in http.public_url",
-            ),
-            Self::Malformed(malformed) => unauthenticated(&malformed.to_string()),
-            Self::UnknownKey => unauthenticated("this key is not known"),
-            Self::UnknownTrustedKey => unauthenticated(
-                "this address is trusted to act as a key that does not exist: make it or send one",
-            ),
-            Self::Revoked(_) => unauthenticated("this key was revoked"),
-            Self::ScopeMissing(_, scope) => Failure::new(
-                Code::ScopeMissing,
-                format!("the key lacks the scope {scope}, which this route needs"),
-            ),
-            Self::TooOftenFromAddress(excess) => {
-                Failure::new(Code::RateLimited, "too many requests from this address").retry_in(excess.wait)
-            }
-            Self::TooOftenWithKey(_, excess) => {
-                Failure::new(Code::RateLimited, "too many requests with this key").retry_in(excess.wait)
-            }
+impl Refusal {
+    /// What it was asked for is not there, or not with this method.
+    pub(super) fn unrecorded(error: ApiError) -> Self {
+        Self {
+            error,
+            of_address: false,
+            by: By::Unrecorded,
         }
     }
 
-    /// The response: of what a caller may not see, the same as of what is not there.
-    pub(super) fn respond(&self, request: &HttpRequest) -> HttpResponse {
-        let failure = self.failure();
-        let retry_after = failure.retry_after_s();
-        let mut response = match self {
-            Self::ForeignPbx(_) => fallback::not_found(request),
-            Self::NoRoute
-            | Self::KeysUnavailable
-            | Self::NoKey
-            | Self::ForeignPage(_)
-            | Self::ForeignName(_)
-            | Self::Malformed(_)
-            | Self::UnknownKey
-            | Self::UnknownTrustedKey
-            | Self::Revoked(_)
-            | Self::ScopeMissing(..)
-            | Self::TooOftenFromAddress(_)
-            | Self::TooOftenWithKey(..) => failure.respond(request),
-        };
-        if let Self::TooOftenFromAddress(excess) | Self::TooOftenWithKey(_, excess) = self {
-            let headers = response.headers_mut();
-            headers.insert(LIMIT, excess.per_s.into());
-            headers.insert(REMAINING, 0.into());
-            headers.insert(RESET, retry_after.unwrap_or(1).into());
+    /// The ledger was not read yet.
+    pub(super) fn keys_unavailable() -> Self {
+        let words = "the keys were not read yet since the gateway started: its ledger does not answer";
+        Self::unrecorded(ApiError::new(ErrorCode::KeysUnavailable, words).retry_in(KEYS_RETRY))
+    }
+
+    /// Nothing says who asks.
+    pub(super) fn no_key() -> Self {
+        let words = "this route needs a key: send it as Authorization: Bearer or X-API-Key";
+        unauthenticated(words, By::Unknown("nobody"))
+    }
+
+    /// There is no such key.
+    pub(super) fn unknown_key() -> Self {
+        unauthenticated("this key is not known", By::Unknown("an unknown key"))
+    }
+
+    /// The key was revoked.
+    pub(super) fn revoked(key: Arc<ApiKey>) -> Self {
+        unauthenticated("this key was revoked", By::Revoked(key))
+    }
+
+    fn of_address(words: &str, by: By) -> Self {
+        Self {
+            of_address: true,
+            ..unauthenticated(words, by)
         }
-        response
+    }
+
+    /// The address is trusted to act as a key that does not exist.
+    pub(super) fn unknown_trusted_key() -> Self {
+        let words = "this address is trusted to act as a key that does not exist: make it or send one";
+        Self::of_address(words, By::Unknown("a trusted address"))
+    }
+
+    /// A page of an origin that is not listed asks, without a key.
+    pub(super) fn foreign_origin(caller: Caller) -> Self {
+        let words = "a page of another origin needs a key for this, or its origin in http.allowed_origins";
+        Self::of_address(words, By::Caller(Box::new(caller)))
+    }
+
+    /// No key came, and the name that the request was sent to may be another's.
+    pub(super) fn foreign_host(caller: Caller) -> Self {
+        let words = "without a key the gateway is asked by an IP address, as localhost, or by the name in http.public_url";
+        Self::of_address(words, By::Caller(Box::new(caller)))
+    }
+
+    /// The key is not good for this.
+    pub(super) fn scope_missing(caller: Caller, scope: Scope) -> Self {
+        let words = format!("the key lacks the scope {scope}, which this route needs");
+        Self::by_route(ApiError::new(ErrorCode::ScopeMissing, words), Some(caller))
+    }
+
+    /// Too many requests from its address.
+    pub(super) fn too_often_from_address(excess: Excess) -> Self {
+        too_often(
+            "too many requests from this address",
+            excess,
+            By::Unknown("an address"),
+        )
+    }
+
+    /// Too many requests with its key.
+    pub(super) fn too_often_with_key(caller: Caller, excess: Excess) -> Self {
+        too_often(
+            "too many requests with this key",
+            excess,
+            By::Caller(Box::new(caller)),
+        )
+    }
+
+    /// The route itself refused it.
+    pub(super) fn by_route(error: ApiError, caller: Option<Caller>) -> Self {
+        Self {
+            error,
+            of_address: false,
+            by: caller.map_or(By::Unknown("nobody"), |caller| By::Caller(Box::new(caller))),
+        }
     }
 
     /// Leaves it for the audit, where it is about somebody.
-    pub(super) fn note(
+    pub(super) fn record(
         &self,
         audit: &AuditLog,
         request: &HttpRequest,
-        pattern: Option<String>,
+        pattern: Option<&str>,
         address: IpAddr,
     ) {
-        let nobody = |who: &str| principal(who.to_owned(), None, address, request);
-        let by = match self {
-            // Neither says anything about the caller.
-            Self::NoRoute | Self::KeysUnavailable => return,
-            Self::NoKey => nobody("nobody"),
-            Self::Malformed(_) => nobody("a malformed key"),
-            Self::UnknownKey => nobody("an unknown key"),
-            Self::UnknownTrustedKey => nobody("a trusted address"),
-            Self::TooOftenFromAddress(_) => nobody("an address"),
-            Self::Revoked(key) => principal(key.name.clone(), Some(key), address, request),
-            Self::ForeignPage(caller)
-            | Self::ForeignName(caller)
-            | Self::ScopeMissing(caller, _)
-            | Self::ForeignPbx(caller)
-            | Self::TooOftenWithKey(caller, _) => caller.principal(request),
+        let by = match &self.by {
+            By::Unrecorded => return,
+            By::Unknown(who) => principal((*who).to_owned(), None, address, request),
+            By::Revoked(key) => principal(key.name.clone(), Some(key), address, request),
+            By::Caller(caller) => caller.principal(request),
         };
-        audit.record(key::Refused {
+        audit.record(Refused {
             by,
-            route: pattern.unwrap_or_else(|| "none".to_owned()),
-            code: self.failure().code.as_str(),
+            route: pattern.unwrap_or("none").to_owned(),
+            code: self.error.code.as_str(),
         });
     }
 }

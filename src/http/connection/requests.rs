@@ -12,9 +12,9 @@ use actix_web::middleware::Next;
 use actix_web::{Error, HttpResponse, web};
 use bytes::Bytes;
 
-use super::super::AppState;
 use super::super::lifecycle::{Lifecycle, OpenRequest, Phase};
 use super::super::observe::method_name;
+use super::super::state::AppState;
 use super::watch::{InFlight, Watch};
 use crate::metric;
 

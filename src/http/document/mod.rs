@@ -1,9 +1,7 @@
 //! The OpenAPI document: made from the very registration of the routes, so neither can be without the other.
 
-mod errors;
-mod routes;
+mod responses;
 
-use actix_web::App;
 use bytes::Bytes;
 use serde_json::{Value, json};
 use utoipa::openapi::path::Operation;
@@ -11,61 +9,48 @@ use utoipa::openapi::security::{
     ApiKey, ApiKeyValue, Http, HttpAuthScheme, SecurityRequirement, SecurityScheme,
 };
 use utoipa::openapi::{Info, OpenApi, PathItem};
-use utoipa_actix_web::AppExt as _;
 
-pub(super) use errors::{BodyErrors, ReadErrors, error_responses, legacy_responses, problem_responses};
-pub(super) use routes::{Access, Routes};
+pub(super) use responses::{BodyErrors, ReadErrors, error_responses, original_responses, problem_responses};
 
-use super::code::Code;
-use super::configure;
+use super::access::KEY;
+use super::error::ErrorCode;
 
-/// The security scheme that operations name, see [`Routes`].
-pub(super) const KEY: &str = "key";
 /// The same key in a header of its own.
 const KEY_HEADER: &str = "key_header";
 
-/// The documents as they are served, and what they say of each route.
+/// The documents as they are served.
 #[derive(Debug)]
 pub(super) struct Documents {
     /// All routes, as JSON.
     pub(super) all: Bytes,
     /// The original's routes, as JSON.
     pub(super) original: Bytes,
-    /// Who may use which route.
-    pub(super) routes: Routes,
 }
 
 impl Documents {
-    /// Those of a server whose API's paths begin with `base`.
-    pub(super) fn new(base: &str) -> Self {
-        let document = describe(base);
-        let all = json!(document);
+    /// Those of a server with this document of all routes, whose API's paths begin with `base`.
+    pub(super) fn new(all: &Value, base: &str) -> Self {
         let mut original = all.clone();
         let prefix = format!("{base}/pbx-api/");
         if let Some(paths) = original.get_mut("paths").and_then(Value::as_object_mut) {
             paths.retain(|path, _| path.starts_with(&prefix));
         }
         Self {
-            routes: Routes::of(&all),
             all: all.to_string().into(),
             original: original.to_string().into(),
         }
     }
 }
 
-/// The document of a server whose API's paths begin with `base`.
-pub(super) fn describe(base: &str) -> OpenApi {
-    let (_, mut document) = App::new()
-        .into_utoipa_app()
-        .configure(|config| configure(base, config))
-        .split_for_parts();
+/// Adds to the document of all routes what they have in common; `base` is what the API's paths begin with.
+pub(super) fn complete(mut document: OpenApi, base: &str) -> OpenApi {
     document.info = Info::builder()
         .title("Mege API Gateway")
         .version(env!("CARGO_PKG_VERSION"))
         .description(Some(introduction()))
         .build();
     let components = document.components.get_or_insert_default();
-    errors::add_schemas(components);
+    responses::add_schemas(components);
     components.add_security_scheme(
         KEY,
         SecurityScheme::Http(
@@ -113,7 +98,7 @@ fn describe_access(operation: &mut Operation, has_problems: bool) {
         .filter_map(|requirement| json!(requirement).get(KEY).cloned())
         .collect();
     if !scopes.is_empty() {
-        errors::add_refusals(&mut operation.responses.responses, has_problems);
+        responses::add_refusals(&mut operation.responses.responses, has_problems);
     }
     for scopes in scopes {
         let scopes: Vec<String> = serde_json::from_value(scopes).unwrap_or_default();
@@ -129,7 +114,7 @@ fn introduction() -> String {
          original's routes have its shape, with the same codes.\n\n\
          | code | status | again? | meaning |\n|---|---|---|---|\n",
     );
-    for code in Code::ALL {
+    for code in ErrorCode::ALL {
         let again = if code.retryable() { "yes" } else { "no" };
         text.push_str(&format!(
             "| `{}` | {} | {again} | {} |\n",

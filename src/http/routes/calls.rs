@@ -1,12 +1,12 @@
 //! `/v1/calls`: the calls that live.
 
-use actix_web::{HttpRequest, HttpResponse, delete, web};
+use actix_web::{HttpResponse, delete, web};
 use uuid::Uuid;
 
-use crate::http::AppState;
 use crate::http::access::Caller;
 use crate::http::document::error_responses;
-use crate::http::error::Failure;
+use crate::http::error::ApiError;
+use crate::http::state::AppState;
 use crate::ledger::CallId;
 
 error_responses! {
@@ -25,26 +25,16 @@ error_responses! {
     responses((status = 204, description = "Asterisk ends it."), HangupErrors),
 )]
 #[delete("/v1/calls/{id}")]
-pub(in crate::http) async fn hang_up(
-    request: HttpRequest,
+pub(super) async fn hang_up(
     id: web::Path<String>,
     state: web::Data<AppState>,
     caller: Caller,
-) -> HttpResponse {
-    match end(&id, &state, &caller).await {
-        Ok(()) => HttpResponse::NoContent().finish(),
-        Err(failure) => failure.respond(&request),
-    }
-}
-
-async fn end(id: &str, state: &AppState, caller: &Caller) -> Result<(), Failure> {
-    let call = Uuid::try_parse(id)
-        .map(CallId)
-        .map_err(|_| Failure::no_such_call())?;
-    // What belongs to another is as if it were not there.
-    let pbx = state.gateway.pbx_of_call(call);
-    let Some(pbx) = pbx.filter(|pbx| caller.may_see(pbx)) else {
-        return Err(Failure::no_such_call());
-    };
-    state.gateway.hang_up(pbx, call, state.deadline()).await
+) -> Result<HttpResponse, ApiError> {
+    let unknown = || ApiError::not_found("call");
+    let call = Uuid::try_parse(&id).map(CallId).map_err(|_| unknown())?;
+    let mut trunks = state.trunks(&caller);
+    let carrier = trunks.find(|(_, trunk)| trunk.carries(call));
+    let (_, trunk) = carrier.ok_or_else(unknown)?;
+    trunk.hang_up(call, state.deadline()).await?;
+    Ok(HttpResponse::NoContent().finish())
 }

@@ -9,15 +9,15 @@ use futures_util::stream::{self, Stream};
 use tokio::time::timeout;
 use utoipa::ToSchema;
 
-use crate::cdr::{CdrPages, LegacyRow};
+use crate::cdr::{CdrPages, LegacyRow, SearchAfterCallId};
 use crate::database::StoreError;
-use crate::http::AppState;
 use crate::http::access::Caller;
 use crate::http::body::{Field, Fields};
 use crate::http::document::{BodyErrors, ReadErrors};
-use crate::http::legacy_error::Refusal;
+use crate::http::error::ApiError;
 use crate::http::legacy_row::RenderedRow;
 use crate::http::recording_links::{RecordingLinks, Signing};
+use crate::http::state::AppState;
 
 /// Every stored leg whose `call_id` is greater than this text, by `cdr_id`; streamed.
 #[utoipa::path(
@@ -31,15 +31,28 @@ use crate::http::recording_links::{RecordingLinks, Signing};
     ),
 )]
 #[post("/pbx-api/cdr")]
-pub(in crate::http) async fn cdr(
+pub(super) async fn cdr(
     request: HttpRequest,
     payload: web::Payload,
     caller: Caller,
     state: web::Data<AppState>,
-) -> HttpResponse {
-    search(&request, payload, &caller, &state)
-        .await
-        .unwrap_or_else(|refusal| refusal.respond(&request))
+) -> Result<HttpResponse, ApiError> {
+    let deadline = state.deadline();
+    let pbx = state.default_pac(&caller)?;
+    let call_id = call_id(&Fields::read(&request, payload, deadline).await?)?;
+    let signing = state.recording_links.signing(state.keys().link_key())?;
+    let search = SearchAfterCallId {
+        pbx: pbx.to_string(),
+        call_id,
+        client: state.polling_client(&caller),
+    };
+    let pages = state.cdr().ask(search, deadline).await?;
+    Ok(array_of(
+        pages,
+        Arc::clone(&state.recording_links),
+        signing,
+        state.timeout,
+    ))
 }
 
 /// What to look for. Other fields are ignored.
@@ -55,33 +68,27 @@ struct CdrSearch {
     call_id: String,
 }
 
-async fn search(
-    request: &HttpRequest,
-    payload: web::Payload,
-    caller: &Caller,
-    state: &web::Data<AppState>,
-) -> Result<HttpResponse, Refusal> {
-    let deadline = state.deadline();
-    let call_id = call_id(&Fields::read(request, payload, deadline).await?)?;
-    let signing = state.recordings.signing(state.gateway.link_key())?;
-    let pages = state
-        .gateway
-        .cdrs_after(call_id, caller.client(), deadline)
-        .await?;
+/// The pages as one array. A page may take as long as `patience`; the whole is bounded where it is read.
+pub(in crate::http) fn array_of(
+    pages: CdrPages,
+    links: Arc<RecordingLinks>,
+    signing: Option<Signing>,
+    patience: Duration,
+) -> HttpResponse {
     let array = Array {
         pages,
-        links: Arc::clone(&state.recordings),
+        links,
         signing,
-        patience: state.timeout,
+        patience,
         begun: false,
         part: Part::First,
     };
-    Ok(HttpResponse::Ok()
+    HttpResponse::Ok()
         .content_type("application/json; charset=utf-8")
-        .streaming(array.into_stream()))
+        .streaming(array.into_stream())
 }
 
-fn call_id(fields: &Fields) -> Result<String, Refusal> {
+fn call_id(fields: &Fields) -> Result<String, ApiError> {
     let field = fields.get("call_id");
     let empty = field.is_empty();
     let mut complaints = Vec::new();
@@ -102,7 +109,7 @@ fn call_id(fields: &Fields) -> Result<String, Refusal> {
     if complaints.is_empty() {
         Ok(text)
     } else {
-        Err(Refusal::fields(complaints))
+        Err(ApiError::invalid_fields(complaints))
     }
 }
 

@@ -3,15 +3,14 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use actix_web::http::{StatusCode, header};
-use actix_web::{HttpRequest, HttpResponse, get, web};
+use actix_web::http::header;
+use actix_web::{HttpResponse, get, web};
 use bytes::Bytes;
 use utoipa_swagger_ui::Config;
 
-use crate::http::AppState;
-use crate::http::code::Code;
-use crate::http::legacy_error::{Refusal, target};
+use crate::http::error::{ApiError, ErrorCode};
 use crate::http::security_headers::PAGE_POLICY;
+use crate::http::state::AppState;
 
 /// The page around Swagger UI. Links are relative, so that it works behind a proxy that adds a path.
 const PAGE: &str = include_str!("documents/page.html");
@@ -26,14 +25,14 @@ const ASSET_AGE: &str = "public, max-age=3600";
 /// The OpenAPI document of every route.
 #[utoipa::path(tag = "documents", security(()), responses((status = 200, description = "The document.", content_type = "application/json")))]
 #[get("/openapi.json")]
-pub(in crate::http) async fn openapi(state: web::Data<AppState>) -> HttpResponse {
+pub(super) async fn openapi(state: web::Data<AppState>) -> HttpResponse {
     json(&state.documents.all)
 }
 
 /// The page on which the document of every route can be read and tried.
 #[utoipa::path(tag = "documents", security(()), responses((status = 200, description = "The page.", content_type = "text/html")))]
 #[get("/docs")]
-pub(in crate::http) async fn reference() -> HttpResponse {
+pub(super) async fn reference() -> HttpResponse {
     html(
         PAGE.replace("{title}", "Mege API Gateway")
             .replace("{script}", "reference.js"),
@@ -43,8 +42,8 @@ pub(in crate::http) async fn reference() -> HttpResponse {
 /// The page that explains every error code.
 #[utoipa::path(tag = "documents", security(()), responses((status = 200, description = "The page.", content_type = "text/html")))]
 #[get("/docs/errors")]
-pub(in crate::http) async fn error_codes() -> HttpResponse {
-    let rows: String = Code::ALL
+pub(super) async fn error_codes() -> HttpResponse {
+    let rows: String = ErrorCode::ALL
         .iter()
         .map(|code| {
             let again = if code.retryable() { "yes" } else { "no" };
@@ -74,7 +73,7 @@ pub(in crate::http) async fn error_codes() -> HttpResponse {
     ),
 )]
 #[get("/docs/{file}")]
-pub(in crate::http) async fn asset(request: HttpRequest, file: web::Path<String>) -> HttpResponse {
+pub(super) async fn asset(file: web::Path<String>) -> Result<HttpResponse, ApiError> {
     let own = match file.as_str() {
         "errors.css" => Some((STYLE, "text/css; charset=utf-8")),
         "reference.js" => Some((REFERENCE, "text/javascript; charset=utf-8")),
@@ -84,26 +83,25 @@ pub(in crate::http) async fn asset(request: HttpRequest, file: web::Path<String>
     let mut response = HttpResponse::Ok();
     response.insert_header((header::CACHE_CONTROL, ASSET_AGE));
     if let Some((text, content_type)) = own {
-        return response.content_type(content_type).body(text);
+        return Ok(response.content_type(content_type).body(text));
     }
     let config = Arc::<Config<'static>>::default();
     let Ok(Some(asset)) = utoipa_swagger_ui::serve(&file, config) else {
-        let words = format!("Cannot GET {}", target(&request));
-        return Refusal::request(StatusCode::NOT_FOUND, words).respond(&request);
+        return Err(ApiError::not_found("file"));
     };
     if asset.gzpipped {
         response.insert_header(header::ContentEncoding::Gzip);
     }
-    response.content_type(asset.content_type).body(match asset.bytes {
+    Ok(response.content_type(asset.content_type).body(match asset.bytes {
         Cow::Borrowed(embedded) => Bytes::from_static(embedded),
         Cow::Owned(made) => made.into(),
-    })
+    }))
 }
 
 /// The original's page, with the original's routes.
 #[utoipa::path(tag = "documents", security(()), responses((status = 200, description = "The page.", content_type = "text/html")))]
 #[get("/pbx-api")]
-pub(in crate::http) async fn original() -> HttpResponse {
+pub(super) async fn original() -> HttpResponse {
     html(
         PAGE.replace("{title}", "PBX API")
             .replace("{script}", "original.js"),
@@ -113,7 +111,7 @@ pub(in crate::http) async fn original() -> HttpResponse {
 /// The OpenAPI document of the original's routes.
 #[utoipa::path(tag = "documents", security(()), responses((status = 200, description = "The document.", content_type = "application/json")))]
 #[get("/pbx-api-json")]
-pub(in crate::http) async fn original_document(state: web::Data<AppState>) -> HttpResponse {
+pub(super) async fn original_document(state: web::Data<AppState>) -> HttpResponse {
     json(&state.documents.original)
 }
 

@@ -7,9 +7,12 @@ use serde::Serialize;
 use serde_json::json;
 use utoipa::ToSchema;
 
-use crate::actor::{BreakerState, Health, HealthReport, Load, Operate};
-use crate::http::AppState;
+use crate::actor::{BreakerState, HealthReport, Load, Operate};
+use crate::http::access::Caller;
+use crate::http::document::error_responses;
+use crate::http::error::ApiError;
 use crate::http::lifecycle::Phase;
+use crate::http::state::AppState;
 use crate::ledger::key::RingState;
 use crate::metric;
 use crate::telemetry;
@@ -21,7 +24,7 @@ use crate::telemetry;
     responses((status = 200, description = "It lives.", body = serde_json::Value, example = json!({"status": "alive"}))),
 )]
 #[get("/livez")]
-pub(in crate::http) async fn livez() -> HttpResponse {
+pub(super) async fn livez() -> HttpResponse {
     HttpResponse::Ok().json(json!({"status": "alive"}))
 }
 
@@ -40,11 +43,11 @@ pub(in crate::http) async fn livez() -> HttpResponse {
     ),
 )]
 #[get("/readyz")]
-pub(in crate::http) async fn readyz(state: web::Data<AppState>) -> HttpResponse {
+pub(super) async fn readyz(state: web::Data<AppState>) -> HttpResponse {
     let reason = match state.lifecycle.phase() {
         Phase::Starting => Some("starting"),
         Phase::Draining | Phase::Stopping => Some("draining"),
-        Phase::Started => (!state.stores.iter().all(Health::is_usable)).then_some("store"),
+        Phase::Started => (!state.stores_usable()).then_some("store"),
     };
     match reason {
         None => HttpResponse::Ok().json(json!({"status": "ready"})),
@@ -54,8 +57,13 @@ pub(in crate::http) async fn readyz(state: web::Data<AppState>) -> HttpResponse 
     }
 }
 
+error_responses! {
+    /// The metrics are those of every PBX.
+    MetricsErrors, original_responses, [KeyLimited]
+}
+
 #[derive(Serialize, ToSchema)]
-struct Status {
+pub(super) struct Status {
     /// `ok` where every actor can do its work and no circuit breaker is open, `degraded` otherwise.
     #[schema(example = "ok")]
     status: &'static str,
@@ -92,44 +100,47 @@ impl ActorStatus {
     }
 }
 
-/// Every actor as it is: state, connection, limits, in flight, restarts, last error.
+/// Every actor that the caller may see, as it is: state, connection, limits, in flight, restarts, last error.
 #[utoipa::path(
     tag = "health",
     security(("key" = ["status:read"])),
     responses((status = 200, description = "How each is.", body = Status)),
 )]
 #[get("/status")]
-pub(in crate::http) async fn status(state: web::Data<AppState>) -> HttpResponse {
+pub(super) async fn status(state: web::Data<AppState>, caller: Caller) -> web::Json<Status> {
     let actors: BTreeMap<String, ActorStatus> = state
-        .board
-        .all()
+        .actors(&caller)
         .map(|actor| {
             let name = actor.health().name().to_owned();
             (name, ActorStatus::of(actor.as_ref()))
         })
         .collect();
     let all_well = actors.values().all(ActorStatus::is_well);
-    HttpResponse::Ok().json(Status {
+    web::Json(Status {
         status: if all_well { "ok" } else { "degraded" },
         version: env!("CARGO_PKG_VERSION"),
         phase: state.lifecycle.phase(),
-        keys: state.doors.keys(),
+        keys: state.keys().state(),
         actors,
     })
 }
 
-/// The metrics as Prometheus reads them.
+/// The metrics as Prometheus reads them; for a key that sees every PBX.
 #[utoipa::path(
     tag = "health",
     security(("key" = ["status:read"])),
-    responses((status = 200, description = "The metrics.", body = String, content_type = "text/plain")),
+    responses(
+        (status = 200, description = "The metrics.", body = String, content_type = "text/plain"),
+        MetricsErrors,
+    ),
 )]
 #[get("/metrics")]
-pub(in crate::http) async fn metrics(state: web::Data<AppState>) -> HttpResponse {
-    state.board.record_gauges();
+pub(super) async fn metrics(state: web::Data<AppState>, caller: Caller) -> Result<HttpResponse, ApiError> {
+    caller.must_see_all()?;
+    state.record_gauges();
     ::metrics::gauge!(metric::DRAIN_SECONDS).set(state.lifecycle.drained_for());
     telemetry::record_process();
-    HttpResponse::Ok()
+    Ok(HttpResponse::Ok()
         .content_type("text/plain; version=0.0.4; charset=utf-8")
-        .body(state.metrics.render())
+        .body(state.metrics.render()))
 }

@@ -1,20 +1,18 @@
 //! `/v1/integrations`: how every actor does, and what operators do to one.
 
-use std::sync::Arc;
 use std::task::Poll;
 
-use actix_web::{HttpRequest, HttpResponse, get, post, web};
+use actix_web::{HttpRequest, get, post, web};
 use futures_util::poll;
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::health::ActorStatus;
 use crate::actor::{NotRestarted, Operate, Restarted};
-use crate::http::AppState;
 use crate::http::access::Caller;
-use crate::http::code::Code;
 use crate::http::document::error_responses;
-use crate::http::error::Failure;
+use crate::http::error::{ApiError, ErrorCode};
+use crate::http::state::AppState;
 use crate::ledger::key::AuditAction;
 
 error_responses! {
@@ -29,7 +27,7 @@ error_responses! {
 
 /// An integration as it is.
 #[derive(Serialize, ToSchema)]
-struct Integration {
+pub(super) struct Integration {
     /// Its name: `asterisk.NAME`, `pac.NAME`, `collector.NAME` or `recordings.NAME`, as the settings call the PBX, or
     /// `cdr` and `ledger`, the gateway's own stores.
     #[schema(example = "asterisk.main")]
@@ -49,33 +47,9 @@ impl Integration {
 
 /// Every integration.
 #[derive(Serialize, ToSchema)]
-struct IntegrationList {
+pub(super) struct IntegrationList {
     /// Those that the caller may see, by name.
     integrations: Vec<Integration>,
-}
-
-/// Whether a caller may see an actor: what belongs to a PBX is for those who may see that one, and what belongs to the
-/// gateway as a whole for those who see all.
-fn is_visible(caller: &Caller, name: &str) -> bool {
-    match name.split_once('.') {
-        Some((_, pbx)) => caller.may_see(pbx),
-        None => caller.sees_all(),
-    }
-}
-
-fn find(
-    state: &AppState,
-    request: &HttpRequest,
-    caller: &Caller,
-    name: &str,
-) -> Result<Arc<dyn Operate>, Failure> {
-    let found = state.board.find(name);
-    if found.is_some() && !is_visible(caller, name) {
-        state.doors.note(request, Code::NotFound);
-    }
-    let visible = found.filter(|_| is_visible(caller, name));
-    let unknown = || Failure::new(Code::NotFound, "there is no such integration");
-    visible.cloned().ok_or_else(unknown)
 }
 
 /// Every integration: state, load, circuit breakers, restarts, last error.
@@ -85,11 +59,14 @@ fn find(
     responses((status = 200, description = "The integrations that the caller may see.", body = IntegrationList)),
 )]
 #[get("/v1/integrations")]
-pub(in crate::http) async fn list_integrations(state: web::Data<AppState>, caller: Caller) -> HttpResponse {
-    let actors = state.board.all();
-    let visible = actors.filter(|actor| is_visible(&caller, actor.health().name()));
-    let integrations = visible.map(|actor| Integration::of(actor.as_ref())).collect();
-    HttpResponse::Ok().json(IntegrationList { integrations })
+pub(super) async fn list_integrations(
+    state: web::Data<AppState>,
+    caller: Caller,
+) -> web::Json<IntegrationList> {
+    let integrations = state.actors(&caller).map(|actor| Integration::of(actor.as_ref()));
+    web::Json(IntegrationList {
+        integrations: integrations.collect(),
+    })
 }
 
 /// One integration as it is.
@@ -100,16 +77,13 @@ pub(in crate::http) async fn list_integrations(state: web::Data<AppState>, calle
     responses((status = 200, description = "The integration.", body = Integration), UnknownErrors),
 )]
 #[get("/v1/integrations/{name}")]
-pub(in crate::http) async fn integration(
-    request: HttpRequest,
+pub(super) async fn integration(
     name: web::Path<String>,
     state: web::Data<AppState>,
     caller: Caller,
-) -> HttpResponse {
-    match find(&state, &request, &caller, &name) {
-        Ok(actor) => HttpResponse::Ok().json(Integration::of(actor.as_ref())),
-        Err(failure) => failure.respond(&request),
-    }
+) -> Result<web::Json<Integration>, ApiError> {
+    let actor = state.actor(&caller, &name)?;
+    Ok(web::Json(Integration::of(actor.as_ref())))
 }
 
 /// Restarts an integration, also one that has failed or whose thread hangs: work in flight gets 5 s to end, what is left
@@ -122,54 +96,31 @@ pub(in crate::http) async fn integration(
     responses((status = 200, description = "It was restarted.", body = Restarted), RestartErrors),
 )]
 #[post("/v1/integrations/{name}/restart")]
-pub(in crate::http) async fn restart_integration(
+pub(super) async fn restart_integration(
     request: HttpRequest,
     name: web::Path<String>,
     state: web::Data<AppState>,
     caller: Caller,
-) -> HttpResponse {
-    let actor = match find(&state, &request, &caller, &name) {
-        Ok(actor) => actor,
-        Err(failure) => return failure.respond(&request),
-    };
-    let refused =
-        |error: NotRestarted| Failure::new(Code::RestartUnderWay, error.to_string()).respond(&request);
+) -> Result<web::Json<Restarted>, ApiError> {
+    let actor = state.actor(&caller, &name)?;
+    let refused = |error: NotRestarted| ApiError::new(ErrorCode::RestartUnderWay, error.to_string());
     // The first poll has it begun or refused. Begun, it is noted before anything else happens: the client may go, or the
     // process die, before it is over.
     let mut restart = actor.restart();
     let begun = poll!(&mut restart);
     if let Poll::Ready(Err(error)) = begun {
-        return refused(error);
+        return Err(refused(error));
     }
+    let by = caller.principal(&request);
     state
-        .doors
-        .audit_act(AuditAction::IntegrationRestarted, &name, &caller, &request);
+        .audit()
+        .record_act(AuditAction::IntegrationRestarted, &name, by);
     let restarted = match begun {
         Poll::Ready(restarted) => restarted,
         // Each of its steps has a limit of its own, some 8 s together.
         Poll::Pending => restart.await,
     };
-    restarted.map_or_else(refused, |restarted| HttpResponse::Ok().json(restarted))
-}
-
-/// Does what an operator asks to an integration, and notes it where that is a change.
-fn change(
-    state: &AppState,
-    request: &HttpRequest,
-    caller: &Caller,
-    name: &str,
-    make: fn(&dyn Operate) -> bool,
-    action: AuditAction,
-) -> HttpResponse {
-    match find(state, request, caller, name) {
-        Ok(actor) => {
-            if make(actor.as_ref()) {
-                state.doors.audit_act(action, name, caller, request);
-            }
-            HttpResponse::Ok().json(Integration::of(actor.as_ref()))
-        }
-        Err(failure) => failure.respond(request),
-    }
+    restarted.map(web::Json).map_err(refused)
 }
 
 /// Has an integration refuse all work but hang-ups with 503 `paused`, until it is resumed or the gateway restarted; what is in flight
@@ -181,21 +132,20 @@ fn change(
     responses((status = 200, description = "The integration, paused.", body = Integration), UnknownErrors),
 )]
 #[post("/v1/integrations/{name}/pause")]
-pub(in crate::http) async fn pause_integration(
+pub(super) async fn pause_integration(
     request: HttpRequest,
     name: web::Path<String>,
     state: web::Data<AppState>,
     caller: Caller,
-) -> HttpResponse {
-    let pause = |actor: &dyn Operate| actor.pause();
-    change(
-        &state,
-        &request,
-        &caller,
-        &name,
-        pause,
-        AuditAction::IntegrationPaused,
-    )
+) -> Result<web::Json<Integration>, ApiError> {
+    let actor = state.actor(&caller, &name)?;
+    if actor.pause() {
+        let by = caller.principal(&request);
+        state
+            .audit()
+            .record_act(AuditAction::IntegrationPaused, &name, by);
+    }
+    Ok(web::Json(Integration::of(actor.as_ref())))
 }
 
 /// Lets work in again. Resuming what is not paused is as good.
@@ -206,19 +156,18 @@ pub(in crate::http) async fn pause_integration(
     responses((status = 200, description = "The integration, resumed.", body = Integration), UnknownErrors),
 )]
 #[post("/v1/integrations/{name}/resume")]
-pub(in crate::http) async fn resume_integration(
+pub(super) async fn resume_integration(
     request: HttpRequest,
     name: web::Path<String>,
     state: web::Data<AppState>,
     caller: Caller,
-) -> HttpResponse {
-    let resume = |actor: &dyn Operate| actor.resume();
-    change(
-        &state,
-        &request,
-        &caller,
-        &name,
-        resume,
-        AuditAction::IntegrationResumed,
-    )
+) -> Result<web::Json<Integration>, ApiError> {
+    let actor = state.actor(&caller, &name)?;
+    if actor.resume() {
+        let by = caller.principal(&request);
+        state
+            .audit()
+            .record_act(AuditAction::IntegrationResumed, &name, by);
+    }
+    Ok(web::Json(Integration::of(actor.as_ref())))
 }

@@ -9,15 +9,17 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use crate::http::access::Caller;
-use crate::http::code::Code;
+use crate::http::body;
 use crate::http::document::error_responses;
-use crate::http::error::Failure;
-use crate::http::{AppState, body};
-use crate::ledger::key::{ApiKey, CreateKey, InvalidKey, KeyId, NewKey, RevokeKey, RotateLinkKey, Scope};
+use crate::http::error::{ApiError, ErrorCode};
+use crate::http::state::AppState;
+use crate::ledger::key::{
+    ApiKey, CreateKey, InvalidKey, KeyId, ListKeys, NewKey, RevokeKey, RotateLinkKey, Scope,
+};
 
 error_responses! {
     /// What can become of work on the ledger.
-    pub(in crate::http) LedgerErrors, problem_responses, [
+    pub(super) LedgerErrors, problem_responses, [
         Saturated, CircuitOpen, Paused, Restarting, Failed, DeadlineExceeded, StoreUnavailable, StoreFailed, StoreDamaged,
     ]
 }
@@ -30,8 +32,13 @@ error_responses! {
 }
 
 error_responses! {
-    /// There is no such key.
+    /// There is no such key, or none that the caller may see.
     UnknownKeyErrors, problem_responses, [NotFound]
+}
+
+error_responses! {
+    /// It concerns every PBX.
+    LimitedErrors, problem_responses, [KeyLimited]
 }
 
 /// A key to make.
@@ -67,23 +74,25 @@ struct NewlyMade {
 
 /// All keys.
 #[derive(Serialize, ToSchema)]
-struct KeyList {
+pub(super) struct KeyList {
     /// Those that hold, oldest first, then those that were revoked, the latest first; at most 1000 of each.
     keys: Vec<ApiKey>,
 }
 
-/// Lists the keys, without their secrets.
+/// Lists the keys, without their secrets: those that see no more than the caller.
 #[utoipa::path(
     tag = "keys",
     security(("key" = ["admin"])),
     responses((status = 200, description = "The keys.", body = KeyList), LedgerErrors),
 )]
 #[get("/v1/keys")]
-pub(in crate::http) async fn list_keys(request: HttpRequest, state: web::Data<AppState>) -> HttpResponse {
-    match state.gateway.list_keys(state.deadline()).await {
-        Ok(keys) => HttpResponse::Ok().json(KeyList { keys }),
-        Err(failure) => failure.respond(&request),
-    }
+pub(super) async fn list_keys(
+    state: web::Data<AppState>,
+    caller: Caller,
+) -> Result<web::Json<KeyList>, ApiError> {
+    let mut keys = state.ledger().ask(ListKeys, state.deadline()).await?;
+    keys.retain(|key| caller.may_see_key(key));
+    Ok(web::Json(KeyList { keys }))
 }
 
 /// Makes a key. Its secret is in this reply and nowhere else. Where no reply comes it may have been made: then revoke it.
@@ -94,40 +103,28 @@ pub(in crate::http) async fn list_keys(request: HttpRequest, state: web::Data<Ap
     responses((status = 201, description = "The key, with its secret.", body = NewlyMade), NewKeyErrors, LedgerErrors),
 )]
 #[post("/v1/keys")]
-pub(in crate::http) async fn create_key(
+pub(super) async fn create_key(
     request: HttpRequest,
     payload: web::Payload,
     state: web::Data<AppState>,
     caller: Caller,
-) -> HttpResponse {
-    create(&request, payload, &state, &caller)
-        .await
-        .unwrap_or_else(|failure| failure.respond(&request))
-}
-
-async fn create(
-    request: &HttpRequest,
-    payload: web::Payload,
-    state: &AppState,
-    caller: &Caller,
-) -> Result<HttpResponse, Failure> {
+) -> Result<HttpResponse, ApiError> {
     let deadline = state.deadline();
-    let wanted: KeyRequest = body::json(request, payload, deadline).await?;
+    let wanted: KeyRequest = body::json(&request, payload, deadline).await?;
     // Nobody makes a key that sees more than its own.
-    let visible: BTreeSet<String> = state
+    let visible = state
         .pbxs
         .iter()
-        .filter(|pbx| caller.may_see(pbx))
-        .cloned()
-        .collect();
+        .filter(|pbx| caller.pbx_if_visible(pbx).is_some());
+    let visible: BTreeSet<String> = visible.cloned().collect();
     let pbxs = match wanted.pbxs {
         None if !caller.sees_all() => Some(visible.iter().cloned().collect()),
         pbxs => pbxs,
     };
     let key = NewKey::parse(&wanted.name, &wanted.scopes, pbxs.as_deref(), &visible)
-        .map_err(|error| Failure::new(code_of(&error, pbxs.as_deref()), error.to_string()))?;
-    let by = caller.principal(request);
-    let created = state.gateway.create_key(CreateKey { key, by }, deadline).await?;
+        .map_err(|error| ApiError::new(code_of(&error, pbxs.as_deref()), error.to_string()))?;
+    let by = caller.principal(&request);
+    let created = state.ledger().ask(CreateKey { key, by }, deadline).await?;
     Ok(HttpResponse::Created()
         .insert_header((header::CACHE_CONTROL, "no-store"))
         .json(NewlyMade {
@@ -137,10 +134,10 @@ async fn create(
 }
 
 /// A PBX that is not there is no fault of the request's form.
-fn code_of(error: &InvalidKey, pbxs: Option<&[String]>) -> Code {
+fn code_of(error: &InvalidKey, pbxs: Option<&[String]>) -> ErrorCode {
     match error {
-        InvalidKey::Pbxs { .. } if pbxs.is_some_and(|pbxs| !pbxs.is_empty()) => Code::NotFound,
-        InvalidKey::Name | InvalidKey::Scopes | InvalidKey::Pbxs { .. } => Code::InvalidRequest,
+        InvalidKey::Pbxs { .. } if pbxs.is_some_and(|pbxs| !pbxs.is_empty()) => ErrorCode::NotFound,
+        InvalidKey::Name | InvalidKey::Scopes | InvalidKey::Pbxs { .. } => ErrorCode::InvalidRequest,
     }
 }
 
@@ -152,39 +149,42 @@ fn code_of(error: &InvalidKey, pbxs: Option<&[String]>) -> Code {
     responses((status = 204, description = "It is revoked."), UnknownKeyErrors, LedgerErrors),
 )]
 #[delete("/v1/keys/{id}")]
-pub(in crate::http) async fn revoke_key(
+pub(super) async fn revoke_key(
     request: HttpRequest,
     id: web::Path<String>,
     state: web::Data<AppState>,
     caller: Caller,
-) -> HttpResponse {
-    let Ok(id) = Uuid::try_parse(&id) else {
-        return Failure::new(Code::NotFound, "there is no such key").respond(&request);
-    };
-    let by = caller.principal(&request);
-    let revoke = RevokeKey { id: KeyId(id), by };
-    match state.gateway.revoke_key(revoke, state.deadline()).await {
-        Ok(()) => HttpResponse::NoContent().finish(),
-        Err(failure) => failure.respond(&request),
+) -> Result<HttpResponse, ApiError> {
+    let unknown = || ApiError::not_found("key");
+    let id = Uuid::try_parse(&id).map(KeyId).map_err(|_| unknown())?;
+    let (ledger, deadline) = (state.ledger(), state.deadline());
+    if !caller.sees_all() {
+        // What a key may see never changes: looking before revoking is soon enough.
+        let keys = ledger.ask(ListKeys, deadline).await?;
+        let key = keys.iter().find(|key| key.id == id).ok_or_else(unknown)?;
+        if !caller.may_see_key(key) {
+            return Err(unknown().refused());
+        }
     }
+    let by = caller.principal(&request);
+    ledger.ask(RevokeKey { id, by }, deadline).await?;
+    Ok(HttpResponse::NoContent().finish())
 }
 
-/// Replaces the key that signs links to recordings: every link made before stops working.
+/// Replaces the key that signs links to recordings: every link made before stops working. For a key that sees every PBX.
 #[utoipa::path(
     tag = "keys",
     security(("key" = ["admin"])),
-    responses((status = 204, description = "It is replaced."), LedgerErrors),
+    responses((status = 204, description = "It is replaced."), LimitedErrors, LedgerErrors),
 )]
 #[post("/v1/keys:rotate-links")]
-pub(in crate::http) async fn rotate_links(
+pub(super) async fn rotate_links(
     request: HttpRequest,
     state: web::Data<AppState>,
     caller: Caller,
-) -> HttpResponse {
+) -> Result<HttpResponse, ApiError> {
+    caller.must_see_all()?;
     let by = caller.principal(&request);
-    let rotate = RotateLinkKey { by };
-    match state.gateway.rotate_link_key(rotate, state.deadline()).await {
-        Ok(()) => HttpResponse::NoContent().finish(),
-        Err(failure) => failure.respond(&request),
-    }
+    state.ledger().ask(RotateLinkKey { by }, state.deadline()).await?;
+    Ok(HttpResponse::NoContent().finish())
 }

@@ -1,17 +1,18 @@
 //! `GET last-call-id`: the greatest `call_history_id` that is stored.
 
-use actix_web::{HttpRequest, HttpResponse, get, web};
+use actix_web::{get, web};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::http::AppState;
+use crate::cdr::GetLastCallId;
 use crate::http::access::Caller;
 use crate::http::document::ReadErrors;
-use crate::http::legacy_error::Refusal;
+use crate::http::error::ApiError;
+use crate::http::state::AppState;
 
 /// The reply; an empty store has an empty id.
 #[derive(Serialize, ToSchema)]
-struct LastCallId {
+pub(super) struct LastCallId {
     /// The id.
     #[schema(example = "00000000-01dd-7a15-d07f-8ab0000f4240")]
     call_id: String,
@@ -24,19 +25,16 @@ struct LastCallId {
     responses((status = 200, description = "The id.", body = LastCallId), ReadErrors),
 )]
 #[get("/pbx-api/last-call-id")]
-pub(in crate::http) async fn last_call_id(
-    request: HttpRequest,
+pub(super) async fn last_call_id(
     caller: Caller,
     state: web::Data<AppState>,
-) -> HttpResponse {
-    match state
-        .gateway
-        .last_call_id(caller.client(), state.deadline())
-        .await
-    {
-        Ok(call_id) => HttpResponse::Ok().json(LastCallId {
-            call_id: call_id.map(|id| id.to_string()).unwrap_or_default(),
-        }),
-        Err(failure) => Refusal::from(failure).respond(&request),
-    }
+) -> Result<web::Json<LastCallId>, ApiError> {
+    let question = GetLastCallId {
+        pbx: state.default_pac(&caller)?.to_string(),
+        client: state.polling_client(&caller),
+    };
+    let call_id = state.cdr().ask(question, state.deadline()).await?;
+    Ok(web::Json(LastCallId {
+        call_id: call_id.map(|id| id.to_string()).unwrap_or_default(),
+    }))
 }

@@ -1,14 +1,15 @@
 //! `POST make-call`: ring an extension, then have it connected to a number.
 
-use actix_web::{HttpRequest, HttpResponse, post, web};
+use actix_web::{HttpRequest, post, web};
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::ari::Originate;
-use crate::http::AppState;
+use crate::http::access::Caller;
 use crate::http::body::{Field, Fields};
 use crate::http::document::{BodyErrors, error_responses};
-use crate::http::legacy_error::Refusal;
+use crate::http::error::ApiError;
+use crate::http::state::AppState;
 use crate::telephony::{Extension, InvalidExtension, PhoneNumber};
 
 /// The external subscriber's number, and the extension that rings first: the original's names.
@@ -20,7 +21,7 @@ const MAX_DIGITS: usize = 15;
 
 /// The reply, once the PBX took the request.
 #[derive(Serialize, ToSchema)]
-struct Placed {
+pub(super) struct Placed {
     /// The call's id, which on Asterisk is its first channel's.
     #[schema(example = "01970f3e-6b1c-7c1e-9d5a-3f1f0c8b7a21")]
     uniqueid: String,
@@ -47,7 +48,7 @@ struct MakeCall {
 
 error_responses! {
     /// What Asterisk or the way to it can do to an originate.
-    OriginateErrors, legacy_responses, [
+    OriginateErrors, original_responses, [
         CredentialsRefused, UnknownTrunk, Rejected, OriginateOutcomeUnknown,
         NotConfigured, Saturated, CircuitOpen, Paused, Restarting, Failed, TooManyCalls, TrunkRate, NotConnected,
         RequestNotSent, DeadlineExceeded,
@@ -66,26 +67,18 @@ error_responses! {
     ),
 )]
 #[post("/pbx-api/make-call")]
-pub(in crate::http) async fn make_call(
+pub(super) async fn make_call(
     request: HttpRequest,
     payload: web::Payload,
+    caller: Caller,
     state: web::Data<AppState>,
-) -> HttpResponse {
-    place(&request, payload, &state)
-        .await
-        .unwrap_or_else(|refusal| refusal.respond(&request))
-}
-
-async fn place(
-    request: &HttpRequest,
-    payload: web::Payload,
-    state: &AppState,
-) -> Result<HttpResponse, Refusal> {
+) -> Result<web::Json<Placed>, ApiError> {
     let deadline = state.deadline();
-    let fields = Fields::read(request, payload, deadline).await?;
-    let originate = parse(&fields, state.extension_length).map_err(Refusal::fields)?;
-    let originated = state.gateway.originate(originate, deadline).await?;
-    Ok(HttpResponse::Ok().json(Placed {
+    let trunk = state.default_trunk(&caller).map_err(ApiError::not_placed)?;
+    let fields = Fields::read(&request, payload, deadline).await?;
+    let originate = parse(&fields, state.extension_length).map_err(ApiError::invalid_fields)?;
+    let originated = trunk.originate(originate, deadline).await?;
+    Ok(web::Json(Placed {
         uniqueid: originated.call_id.to_string(),
         status: "successful",
     }))

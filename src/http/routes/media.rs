@@ -8,16 +8,16 @@ use actix_web::http::header::{
 use actix_web::http::{Method, StatusCode};
 use actix_web::{HttpRequest, HttpResponse, get, head, web};
 use futures_util::stream;
-use jiff::Timestamp;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use utoipa::IntoParams;
 
-use crate::http::AppState;
-use crate::http::access::Caller;
-use crate::http::code::Code;
+use crate::actor::AskError;
+use crate::cdr::GetRecording;
+use crate::http::access::{Caller, Pbx};
 use crate::http::document::error_responses;
-use crate::http::error::Failure;
-use crate::recordings::{LinkSignature, OpenedRecording, RecordingError, RecordingId};
+use crate::http::error::{ApiError, ErrorCode};
+use crate::http::state::AppState;
+use crate::recordings::{LinkSignature, OpenRecording, OpenedRecording, RecordingError, RecordingId};
 
 /// What a name holds as it is in `filename*`: RFC 5987's `attr-char`.
 const NAME: &AsciiSet = &NON_ALPHANUMERIC
@@ -56,12 +56,13 @@ const PLAYER_POLICY: &str =
     ),
 )]
 #[get("/v1/recordings/{id}/media")]
-pub(in crate::http) async fn media(
+pub(super) async fn media(
     request: HttpRequest,
     id: web::Path<String>,
     state: web::Data<AppState>,
-) -> HttpResponse {
-    answer(&request, &id, &state).await
+    caller: Option<Caller>,
+) -> Result<HttpResponse, ApiError> {
+    answer(&request, &id, &state, caller.as_ref()).await
 }
 
 /// What a recording's file is, without the file; by a link or with a key.
@@ -77,12 +78,13 @@ pub(in crate::http) async fn media(
     ),
 )]
 #[head("/v1/recordings/{id}/media")]
-pub(in crate::http) async fn media_head(
+pub(super) async fn media_head(
     request: HttpRequest,
     id: web::Path<String>,
     state: web::Data<AppState>,
-) -> HttpResponse {
-    answer(&request, &id, &state).await
+    caller: Option<Caller>,
+) -> Result<HttpResponse, ApiError> {
+    answer(&request, &id, &state, caller.as_ref()).await
 }
 
 /// Which recording.
@@ -104,39 +106,58 @@ error_responses! {
     ]
 }
 
-async fn answer(request: &HttpRequest, id: &str, state: &AppState) -> HttpResponse {
-    open(request, id, state).await.map_or_else(
-        |failure| failure.respond(request),
-        |recording| respond(request, recording),
-    )
+async fn answer(
+    request: &HttpRequest,
+    id: &str,
+    state: &AppState,
+    caller: Option<&Caller>,
+) -> Result<HttpResponse, ApiError> {
+    let id: RecordingId = id.parse().map_err(|_| ApiError::not_found("recording"))?;
+    let pbx = visible(request, &id, state, caller)?;
+    let recording = open(pbx, &id, state).await?;
+    Ok(respond(request, recording))
 }
 
-async fn open(request: &HttpRequest, id: &str, state: &AppState) -> Result<OpenedRecording, Failure> {
-    let id = id.parse().map_err(|_| Failure::recording_not_found())?;
-    authorise(request, &id, state).inspect_err(|failure| {
-        // A fault of ours says nothing about the caller.
-        if failure.code.status().is_client_error() {
-            state.doors.note(request, failure.code);
-        }
-    })?;
-    state.gateway.open_recording(id, state.deadline()).await
-}
-
-/// Whether the request may have this recording: by the signature of its link, or else as somebody who may see the PBX.
-fn authorise(request: &HttpRequest, id: &RecordingId, state: &AppState) -> Result<(), Failure> {
-    if let Ok(signature) = web::Query::<LinkSignature>::from_query(request.query_string()) {
-        let key = state.gateway.link_key();
-        let key = key.ok_or_else(Failure::link_key_unavailable)?;
-        return Ok(signature.verify(&key, id, Timestamp::now())?);
+/// The PBX of a recording that the request may have: by the signature of its link, or else as somebody who may see the PBX.
+fn visible<'a>(
+    request: &HttpRequest,
+    id: &'a RecordingId,
+    state: &AppState,
+    caller: Option<&Caller>,
+) -> Result<Pbx<'a>, ApiError> {
+    if let Ok(link) = web::Query::<LinkSignature>::from_query(request.query_string()) {
+        let key = state.keys().link_key();
+        let key = key.ok_or_else(ApiError::link_key_unavailable)?;
+        return Pbx::of_link(&link, &key, id);
     }
-    match Caller::of(request) {
-        Some(caller) if caller.may_see(&id.pbx) => Ok(()),
-        // What belongs to another is as if it were not there.
-        Some(_) => Err(Failure::recording_not_found()),
-        None => {
-            let words = "neither a signed link nor a key came";
-            Err(Failure::new(Code::Unauthenticated, words))
+    let nobody = || {
+        let words = "neither a signed link nor a key came";
+        ApiError::new(ErrorCode::Unauthenticated, words).refused()
+    };
+    caller.ok_or_else(nobody)?.pbx(&id.pbx, "recording")
+}
+
+/// Finds a recording's file in the CDR store, then asks the actor of its directory for it.
+///
+/// # Cancel safety
+/// Safe: a read. What was opened for nobody is closed.
+async fn open(pbx: Pbx<'_>, id: &RecordingId, state: &AppState) -> Result<OpenedRecording, ApiError> {
+    let deadline = state.deadline();
+    let unknown = || ApiError::not_found("recording");
+    let recordings = state.recordings(pbx).ok_or_else(unknown)?;
+    let question = GetRecording {
+        pbx: pbx.to_string(),
+        id_recording: id.id_recording,
+    };
+    let stored = state.cdr().ask(question, deadline).await?.ok_or_else(unknown)?;
+    let path = stored
+        .recording_url
+        .ok_or_else(ApiError::recording_file_missing)?;
+    match recordings.ask(OpenRecording { path }, deadline).await {
+        Err(AskError::Reply(RecordingError::Missing)) if stored.archived => {
+            Err(ApiError::recording_archived())
         }
+        opened => Ok(opened?),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use actix_web::http::Method;
 
-use super::support::{Answer, FakeGateway, TestApp};
+use super::support::{Answer, TestApp};
 
 const JSON: (&str, &str) = ("content-type", "application/json");
 
@@ -30,7 +30,7 @@ async fn only_a_listed_origin_may_read_an_answer_and_never_with_credentials() {
         "MEGE__HTTP__ALLOWED_ORIGINS",
         "https://crm.example,https://b.example",
     )];
-    let app = TestApp::start(FakeGateway::default(), &variables);
+    let app = TestApp::start(&variables).await;
     let origin = "access-control-allow-origin";
     for (method, path) in ROUTES {
         for listed in ["https://crm.example", "https://b.example"] {
@@ -56,7 +56,7 @@ async fn only_a_listed_origin_may_read_an_answer_and_never_with_credentials() {
 
 #[actix_web::test]
 async fn no_answer_is_guessed_framed_or_named_to_others() {
-    let app = TestApp::start(FakeGateway::default(), &[]);
+    let app = TestApp::start(&[]).await;
     for (method, path) in ROUTES {
         let answer = ask(&app, &method, path, "https://evil.example").await;
         for (name, value) in [

@@ -8,9 +8,8 @@ use actix_web::{App, HttpResponse, test, web};
 use serde_json::Value;
 use utoipa_actix_web::AppExt as _;
 
-use super::support::{FakeGateway, TestApp};
-use crate::http::configure;
-use crate::http::document::describe;
+use super::support::TestApp;
+use crate::http::routes::{configure, describe};
 
 /// A method and a path.
 type Route = (String, String);
@@ -102,7 +101,7 @@ async fn every_operation_says_who_may_use_it_what_it_answers_and_what_that_means
 
 #[actix_web::test]
 async fn serves_its_documents_and_pages_from_within() {
-    let server = TestApp::start(FakeGateway::default(), &[]);
+    let server = TestApp::start(&[]).await;
     for (path, content_type, holds) in [
         ("/openapi.json", "application/json", "\"/pbx-api/make-call\""),
         ("/pbx-api-json", "application/json", "\"/pbx-api/make-call\""),
@@ -147,7 +146,7 @@ async fn serves_its_documents_and_pages_from_within() {
 
 #[actix_web::test]
 async fn a_method_that_a_path_has_not_is_told_which_it_has() {
-    let server = TestApp::start(FakeGateway::default(), &[]);
+    let server = TestApp::start(&[]).await;
     for (method, path, allowed) in [
         ("PUT", "/pbx-api/cdr", "POST"),
         ("DELETE", "/livez", "GET"),

@@ -2,9 +2,7 @@
 
 use actix_web::http::Method;
 
-use super::support::{FakeGateway, TestApp, settings};
-use crate::http::Failure;
-use crate::ledger::key::LinkKey;
+use super::support::{TestApp, settings};
 use crate::recordings::LinkSignature;
 use crate::telemetry;
 use crate::telemetry::testing::Lines;
@@ -18,11 +16,12 @@ async fn logs_name_requests_by_id_and_route_and_hold_nothing_that_was_sent() {
         .with_writer(lines.clone())
         .finish();
     tracing::subscriber::set_global_default(subscriber).expect("no other test sets up logs");
+    let folder = tempfile::tempdir().unwrap();
     for _ in 0..2 {
-        telemetry::init(&settings(&[]).log).expect("setting up twice is no error");
+        telemetry::init(&settings(&folder, &[]).log).expect("setting up twice is no error");
     }
 
-    let app = TestApp::start(FakeGateway::failing(Failure::not_configured("Asterisk")), &[]);
+    let app = TestApp::start(&[]).await;
     let headers = [
         ("content-type", "application/json"),
         ("x-request-id", "crm-42"),
@@ -61,12 +60,13 @@ async fn logs_name_requests_by_id_and_route_and_hold_nothing_that_was_sent() {
 
     // Whoever has a link and no key is nobody that was refused.
     let nobody = [("MEGE__AUTH__TRUST", "192.0.2.5=crm")];
-    let app = TestApp::start(FakeGateway::failing(Failure::recording_file_missing()), &nobody);
-    let link = LinkSignature::sign(&LinkKey::of([7; 32]), &"main.789".parse().unwrap(), None);
+    let app = TestApp::start(&nobody).await;
+    let key = app.integrations.stores.keys.link_key().unwrap();
+    let link = LinkSignature::sign(&key, &"main.789".parse().unwrap(), None);
     app.get(&format!("/v1/recordings/main.789/media?{link}")).await;
     let text = own(&lines.text());
     assert!(
-        text.contains(r#""code":"recording_file_missing""#) && !text.contains("unauthenticated"),
+        text.contains(r#""code":"not_found""#) && !text.contains("unauthenticated"),
         "{text}"
     );
 

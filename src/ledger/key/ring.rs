@@ -155,14 +155,6 @@ impl KeyRing {
         let _ = changes.wait_for(|view| view.loaded.is_some()).await;
     }
 
-    /// A ring with these keys.
-    #[cfg(test)]
-    pub(crate) fn holding(keys: Vec<(SecretDigest, ApiKey)>) -> Self {
-        let ring = Self::default();
-        ring.install(Loaded::new(0, keys, LinkKey([7; 32])));
-        ring
-    }
-
     /// The generation of what is loaded.
     pub(in crate::ledger) fn generation(&self) -> Option<i64> {
         self.loaded().map(|loaded| loaded.generation)

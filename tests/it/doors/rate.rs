@@ -59,7 +59,7 @@ async fn a_key_that_asks_too_often_is_held_and_no_other() {
 async fn an_address_that_asks_too_often_is_held_before_it_is_asked_who_it_is() {
     let app = limited("MEGE__AUTH__RATE__PER_ADDRESS_PER_S", "5").await;
     let admin = make(&app, "admin", &["admin"], None).await;
-    let (passed, refused) = until_refused(async || get(&app, "/livez", &[]).await).await;
+    let (passed, refused) = until_refused(async || get(&app, "/docs/errors", &[]).await).await;
     assert!(passed >= 5, "{passed}");
     assert_headers(&refused, "5");
     let key = [("x-api-key", admin.secret.expose())];
@@ -70,5 +70,20 @@ async fn an_address_that_asks_too_often_is_held_before_it_is_asked_who_it_is() {
     let spoofed = [("x-forwarded-for", "192.0.2.99"), key[0]];
     let (passed, _) = until_refused(async || get(&app, KEYS, &spoofed).await).await;
     assert!(passed < 5, "another address would have had five: {passed}");
+    app.stop().await;
+}
+
+#[actix_rt::test]
+async fn whether_the_gateway_is_well_may_be_asked_as_often_as_a_balancer_likes() {
+    let app = limited("MEGE__AUTH__RATE__PER_ADDRESS_PER_S", "5").await;
+    app.ready().await;
+    for path in ["/readyz", "/livez"] {
+        for _ in 0..100 {
+            assert_eq!(get(&app, path, &[]).await.status, 200, "{path}");
+        }
+    }
+    // The others are held as before.
+    let (_, refused) = until_refused(async || get(&app, CDR, &[]).await).await;
+    assert_eq!(refused.status.as_u16(), 429);
     app.stop().await;
 }

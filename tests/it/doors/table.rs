@@ -15,53 +15,46 @@ use crate::support::app::{Reply, TestApp, simulated, simulator};
 enum Expected {
     /// Anybody.
     Public,
-    /// Whoever has this scope.
-    Scope(Scope),
     /// Whoever has this scope and may see the PBX; to others it is not there.
-    ScopeAndPbx(Scope),
+    Pbx(Scope),
+    /// Whoever has this scope; each is shown what it may see.
+    Filtered(Scope),
+    /// Whoever has this scope and may see every PBX.
+    EveryPbx(Scope),
 }
 
-use Expected::{Public, ScopeAndPbx};
+use Expected::{EveryPbx, Filtered, Pbx, Public};
 use Scope::{Admin, CallsWrite, CdrRead, RecordingsRead, StatusRead};
 
 /// What is expected of each operation; the paths below `/api` have the prefix of this test.
 const EXPECTED: &[(&str, &str, Expected)] = &[
     ("GET", "/livez", Public),
     ("GET", "/readyz", Public),
-    ("GET", "/status", Expected::Scope(StatusRead)),
-    ("GET", "/metrics", Expected::Scope(StatusRead)),
+    ("GET", "/status", Filtered(StatusRead)),
+    ("GET", "/metrics", EveryPbx(StatusRead)),
     ("GET", "/openapi.json", Public),
     ("GET", "/docs", Public),
     ("GET", "/docs/errors", Public),
     ("GET", "/docs/{file}", Public),
     ("GET", "/pbx-api", Public),
     ("GET", "/pbx-api-json", Public),
-    ("GET", "/api/pbx-api/last-call-id", ScopeAndPbx(CdrRead)),
-    ("POST", "/api/pbx-api/cdr", ScopeAndPbx(CdrRead)),
-    ("POST", "/api/pbx-api/make-call", ScopeAndPbx(CallsWrite)),
-    ("DELETE", "/api/v1/calls/{id}", ScopeAndPbx(CallsWrite)),
-    ("GET", "/api/v1/keys", Expected::Scope(Admin)),
-    ("POST", "/api/v1/keys", Expected::Scope(Admin)),
-    ("DELETE", "/api/v1/keys/{id}", Expected::Scope(Admin)),
-    ("POST", "/api/v1/keys:rotate-links", Expected::Scope(Admin)),
-    ("GET", "/api/v1/audit", Expected::Scope(Admin)),
-    // To each only what it may see: integrations/visible.rs.
-    ("GET", "/api/v1/integrations", Expected::Scope(Admin)),
-    ("GET", "/api/v1/integrations/{name}", ScopeAndPbx(Admin)),
-    ("POST", "/api/v1/integrations/{name}/restart", ScopeAndPbx(Admin)),
-    ("POST", "/api/v1/integrations/{name}/pause", ScopeAndPbx(Admin)),
-    ("POST", "/api/v1/integrations/{name}/resume", ScopeAndPbx(Admin)),
+    ("GET", "/api/pbx-api/last-call-id", Pbx(CdrRead)),
+    ("POST", "/api/pbx-api/cdr", Pbx(CdrRead)),
+    ("POST", "/api/pbx-api/make-call", Pbx(CallsWrite)),
+    ("DELETE", "/api/v1/calls/{id}", Pbx(CallsWrite)),
+    ("GET", "/api/v1/keys", Filtered(Admin)),
+    ("POST", "/api/v1/keys", Filtered(Admin)),
+    ("DELETE", "/api/v1/keys/{id}", Pbx(Admin)),
+    ("POST", "/api/v1/keys:rotate-links", EveryPbx(Admin)),
+    ("GET", "/api/v1/audit", EveryPbx(Admin)),
+    ("GET", "/api/v1/integrations", Filtered(Admin)),
+    ("GET", "/api/v1/integrations/{name}", Pbx(Admin)),
+    ("POST", "/api/v1/integrations/{name}/restart", Pbx(Admin)),
+    ("POST", "/api/v1/integrations/{name}/pause", Pbx(Admin)),
+    ("POST", "/api/v1/integrations/{name}/resume", Pbx(Admin)),
     // Without a link: what a link opens is below.
-    (
-        "GET",
-        "/api/v1/recordings/{id}/media",
-        ScopeAndPbx(RecordingsRead),
-    ),
-    (
-        "HEAD",
-        "/api/v1/recordings/{id}/media",
-        ScopeAndPbx(RecordingsRead),
-    ),
+    ("GET", "/api/v1/recordings/{id}/media", Pbx(RecordingsRead)),
+    ("HEAD", "/api/v1/recordings/{id}/media", Pbx(RecordingsRead)),
 ];
 
 /// Who asks, with which headers, and the status and code that they are refused with.
@@ -135,6 +128,7 @@ async fn every_operation_lets_in_whom_it_should_and_nobody_else() {
     revoke(&app, &revoked).await;
     let unknown = KeySecret::generate().expect("random numbers");
     let mut right = BTreeMap::new();
+    let mut all = BTreeMap::new();
     let mut foreign = BTreeMap::new();
     let mut lacking = BTreeMap::new();
     for scope in Scope::ALL {
@@ -142,6 +136,7 @@ async fn every_operation_lets_in_whom_it_should_and_nobody_else() {
         let only = [scope.as_str()];
         let others: Vec<&str> = names.iter().copied().filter(|name| *name != only[0]).collect();
         right.insert(scope, make(&app, &name("right"), &only, Some(&["main"])).await);
+        all.insert(scope, make(&app, &name("all"), &only, None).await);
         foreign.insert(
             scope,
             make(&app, &name("foreign"), &only, Some(&["branch"])).await,
@@ -163,7 +158,7 @@ async fn every_operation_lets_in_whom_it_should_and_nobody_else() {
         let verb = Method::from_bytes(method.as_bytes()).expect("a method");
         let ask = async |headers: &[(&str, &str)]| app.send(verb.clone(), &path, headers, "").await;
         let bearer = |secret: &str| format!("Bearer {secret}");
-        let (scope, pbx) = match expected {
+        let scope = match expected {
             Public => {
                 for headers in [
                     &[][..],
@@ -175,10 +170,10 @@ async fn every_operation_lets_in_whom_it_should_and_nobody_else() {
                 }
                 continue;
             }
-            Expected::Scope(scope) => (scope, false),
-            ScopeAndPbx(scope) => (scope, true),
+            Pbx(scope) | Filtered(scope) | EveryPbx(scope) => scope,
         };
-        let refused: [Case; 8] = [
+        let foreign = vec![("x-api-key", foreign[&scope].secret.expose().to_owned())];
+        let mut refused: Vec<Case> = vec![
             ("no key", vec![], 401, "unauthenticated"),
             (
                 "unknown",
@@ -219,35 +214,38 @@ async fn every_operation_lets_in_whom_it_should_and_nobody_else() {
                 403,
                 "scope_missing",
             ),
-            (
-                "foreign PBX",
-                vec![("x-api-key", foreign[&scope].secret.expose().to_owned())],
-                404,
-                "not_found",
-            ),
         ];
+        match expected {
+            Pbx(_) => refused.push(("foreign PBX", foreign, 404, "not_found")),
+            EveryPbx(_) => {
+                refused.push(("foreign PBX", foreign, 403, "key_limited"));
+                let limited = vec![("x-api-key", right[&scope].secret.expose().to_owned())];
+                refused.push(("its own PBX alone", limited, 403, "key_limited"));
+            }
+            Filtered(_) | Public => {
+                let reply = ask(&[("x-api-key", &foreign[0].1)]).await;
+                assert!(
+                    ![401, 403].contains(&reply.status.as_u16()),
+                    "{method} {path}: {}",
+                    reply.body
+                );
+                assert!(!reply.body.contains("main"), "{method} {path}: {}", reply.body);
+            }
+        }
         for (who, headers, status, code) in refused {
             let headers: Vec<(&str, &str)> = headers
                 .iter()
                 .map(|(name, value)| (*name, value.as_str()))
                 .collect();
             let reply = ask(&headers).await;
-            if who == "foreign PBX" && !pbx {
-                // It is about no PBX, so any may use it.
-                assert!(
-                    ![401, 403].contains(&reply.status.as_u16()),
-                    "{method} {path}: {}",
-                    reply.body
-                );
-                continue;
-            }
             assert_eq!(reply.status, status, "{method} {path}, {who}: {}", reply.body);
             // The answer to a HEAD has no body to look at.
             if method != "HEAD" {
                 assert_refusal(&reply, &path, code);
             }
         }
-        let key = right[&scope].secret.expose();
+        let own = if expected == EveryPbx(scope) { &all } else { &right };
+        let key = own[&scope].secret.expose();
         for headers in [[("authorization", bearer(key))], [("x-api-key", key.to_owned())]] {
             let headers = headers.each_ref().map(|(name, value)| (*name, value.as_str()));
             let reply = ask(&headers).await;

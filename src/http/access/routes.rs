@@ -3,14 +3,18 @@
 use std::collections::BTreeMap;
 
 use actix_web::http::Method;
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use super::KEY;
 use crate::ledger::key::Scope;
+
+/// The security scheme that operations name, each with the scope that it takes.
+pub(in crate::http) const KEY: &str = "key";
 
 /// Who may use a route.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(in crate::http) enum Access {
+pub(super) enum Access {
+    /// Anybody, as often as they like: who asks whether the gateway is well must have an answer.
+    Health,
     /// Anybody.
     Public,
     /// Holders of a key with this scope.
@@ -22,7 +26,7 @@ pub(in crate::http) enum Access {
 
 /// Every route of the document by its pattern and method.
 #[derive(Debug, Default)]
-pub(in crate::http) struct Routes(BTreeMap<String, BTreeMap<String, Option<Access>>>);
+pub(super) struct Routes(BTreeMap<String, BTreeMap<String, Option<Access>>>);
 
 impl Routes {
     /// Those of a document.
@@ -37,12 +41,12 @@ impl Routes {
     }
 
     /// Who may use a route; nobody where the document does not say.
-    pub(in crate::http) fn access(&self, pattern: &str, method: &Method) -> Option<&Access> {
+    pub(super) fn access(&self, pattern: &str, method: &Method) -> Option<&Access> {
         self.0.get(pattern)?.get(method.as_str())?.as_ref()
     }
 
     /// The methods of a pattern, where there is such a one.
-    pub(in crate::http) fn methods(&self, pattern: &str) -> Option<Vec<&str>> {
+    pub(super) fn methods(&self, pattern: &str) -> Option<Vec<&str>> {
         let methods = self.0.get(pattern)?;
         Some(methods.keys().map(String::as_str).collect())
     }
@@ -55,7 +59,9 @@ fn access(operation: &Value) -> Option<Access> {
         .any(|requirement| requirement.as_object().is_some_and(serde_json::Map::is_empty));
     let mut scopes = security.iter().filter_map(|requirement| requirement.get(KEY));
     let Some(scope) = scopes.next() else {
-        return without.then_some(Access::Public);
+        let is_health = operation["tags"] == json!(["health"]);
+        let access = if is_health { Access::Health } else { Access::Public };
+        return without.then_some(access);
     };
     // What is not one scope that exists is nobody's.
     let ([scope], None) = (scope.as_array()?.as_slice(), scopes.next()) else {
@@ -71,8 +77,6 @@ fn access(operation: &Value) -> Option<Access> {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
 
     #[test]
@@ -98,5 +102,7 @@ mod tests {
             assert_eq!(access(&operation), expected, "{operation}");
         }
         assert_eq!(access(&json!({})), None);
+        let health = json!({ "security": [{}], "tags": ["health"] });
+        assert_eq!(access(&health), Some(Access::Health));
     }
 }

@@ -1,5 +1,7 @@
 //! Every actor: started together, and stopped together but for the stores, which all others ask.
 
+mod stores;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,16 +10,21 @@ use futures_util::future::join_all;
 use futures_util::join;
 use tokio::time::{Instant, timeout};
 
-use super::stores::{Stores, host};
-use super::{BUILD_PATIENCE, StartError};
 use crate::actor::{Board, Operate, Placement, State};
 use crate::ari::{self, AriHandle, AriSettings, Leave, Nodes, Trunk};
 use crate::cdr::collector::{self, CollectorHandle};
 use crate::cdr::digest;
 use crate::ledger;
-use crate::pac::{self, PacHandle};
+use crate::pac::{self, InvalidPacAddress, PacHandle};
 use crate::recordings::{self, RecordingHandle};
 use crate::settings::{RecordingPath, Settings};
+
+pub use stores::{Stores, cdr_store, ledger_settings};
+
+use stores::host;
+
+/// How long the actors may take to be built. None of them waits for its integration.
+const BUILD_PATIENCE: Duration = Duration::from_secs(5);
 
 /// How long the stores may take to write what is left.
 const STORE_PATIENCE: Duration = Duration::from_secs(5);
@@ -33,18 +40,13 @@ pub struct Integrations {
     /// Each Asterisk by its configured name.
     pub asterisk: BTreeMap<String, AriHandle>,
     /// The trunk of each Asterisk.
-    pub(super) trunks: BTreeMap<String, Trunk>,
+    pub trunks: BTreeMap<String, Trunk>,
     /// Each 3CX by its configured name.
     pub pac: BTreeMap<String, PacHandle>,
     /// The collector of each 3CX.
     pub collectors: BTreeMap<String, CollectorHandle>,
     /// The recordings of each 3CX that has them in a directory.
     pub recordings: BTreeMap<String, RecordingHandle>,
-    /// The Asterisk and the 3CX that the original's routes mean.
-    pub(super) default_asterisk: Option<String>,
-    pub(super) default_pac: Option<String>,
-    /// Whether it is remembered which call ids clients were handed out.
-    pub(super) late_rows: bool,
 }
 
 impl Integrations {
@@ -52,7 +54,7 @@ impl Integrations {
     ///
     /// # Errors
     /// When a setting turns out to be unusable. An integration that cannot be reached is no error.
-    pub fn spawn(settings: &Settings, placement: Placement) -> Result<Self, StartError> {
+    pub fn spawn(settings: &Settings, placement: Placement) -> Result<Self, InvalidPacAddress> {
         let stores = Stores::spawn(settings, placement);
         let mut asterisk = BTreeMap::new();
         let mut trunks = BTreeMap::new();
@@ -76,8 +78,7 @@ impl Integrations {
         let mut collectors = BTreeMap::new();
         let mut recordings = BTreeMap::new();
         for (name, pbx) in &settings.pac {
-            let pac = pac::spawn(name, pbx.clone(), placement)
-                .map_err(|error| StartError::PacAddress(name.clone(), error))?;
+            let pac = pac::spawn(name, pbx.clone(), placement)?;
             let collector = collector::spawn(name, pbx.clone(), pac.clone(), stores.cdr.clone(), placement);
             collectors.insert(name.clone(), collector);
             if let Some(RecordingPath::Directory(directory)) = &pbx.recording_path {
@@ -95,9 +96,6 @@ impl Integrations {
             pac: pacs,
             collectors,
             recordings,
-            default_asterisk: settings.default_asterisk().map(|(name, _)| name.to_owned()),
-            default_pac: settings.default_pac().map(|(name, _)| name.to_owned()),
-            late_rows: settings.cdr.late_rows,
         })
     }
 
@@ -122,7 +120,7 @@ impl Integrations {
     }
 
     /// Waits until every actor is built, for a while.
-    pub(super) async fn built(&self) {
+    pub async fn built(&self) {
         let board = self.board();
         let running = join_all(board.all().map(|actor| actor.health().reached(State::Running)));
         if timeout(BUILD_PATIENCE, running).await.is_err() {
@@ -132,7 +130,7 @@ impl Integrations {
 
     /// Stops everything, the stores after all that asks them; each has time of its own, so that one that hangs costs the
     /// others nothing. A collector and the PAC that it asks end together: the next start takes up what it had begun.
-    pub(super) async fn stop(&self, patience: Duration) {
+    pub async fn stop(&self, patience: Duration) {
         let deadline = Instant::now() + patience;
         join!(
             join_all(self.collectors.values().map(|handle| handle.stop(deadline))),

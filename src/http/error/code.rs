@@ -7,11 +7,11 @@ macro_rules! codes {
     ($($variant:ident $name:literal $status:ident $retryable:ident $advice:literal)+) => {
         /// What went wrong, for programs. A code has one status and one answer to "may I send it again".
         #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-        pub enum Code {
+        pub enum ErrorCode {
             $(#[doc = $advice] $variant,)+
         }
 
-        impl Code {
+        impl ErrorCode {
             /// All of them, in the order of the table.
             pub const ALL: &[Self] = &[$(Self::$variant),+];
 
@@ -52,6 +52,8 @@ codes! {
         "The route needs a key, and none came, or one that is not known or was revoked."
     ScopeMissing "scope_missing" FORBIDDEN final
         "The key is good, but lacks the scope that the route needs: the message names it."
+    KeyLimited "key_limited" FORBIDDEN final
+        "The key is limited to some PBXs, and this is about all of them: it takes a key without a limit."
     NotFound "not_found" NOT_FOUND final
         "There is no such route, or no such thing that this caller may see."
     MethodNotAllowed "method_not_allowed" METHOD_NOT_ALLOWED final
@@ -132,9 +134,9 @@ mod tests {
 
     #[test]
     fn every_code_has_a_name_of_its_own_and_an_error_s_status() {
-        let names: BTreeSet<_> = Code::ALL.iter().map(|code| code.as_str()).collect();
-        assert_eq!(names.len(), Code::ALL.len());
-        for code in Code::ALL {
+        let names: BTreeSet<_> = ErrorCode::ALL.iter().map(|code| code.as_str()).collect();
+        assert_eq!(names.len(), ErrorCode::ALL.len());
+        for code in ErrorCode::ALL {
             let status = code.status();
             assert!(status.is_client_error() || status.is_server_error(), "{code:?}");
             assert!(code.advice().ends_with('.'), "{code:?}");

@@ -9,14 +9,14 @@ use tokio::net::TcpStream;
 use uuid::Uuid;
 
 use super::both_missing;
-use super::support::{FakeGateway, TestApp};
+use super::support::TestApp;
 
 const JSON: (&str, &str) = ("content-type", "application/json");
 const CALL: &str = r#"{"source_caller_id":79102223311,"caller_id":102}"#;
 
 #[actix_web::test]
 async fn bodies_over_the_limit_are_refused() {
-    let app = TestApp::start(FakeGateway::default(), &[]);
+    let (simulator, app) = TestApp::simulated(&[]).await;
     for route in ["cdr", "make-call"] {
         let path = format!("/pbx-api/{route}");
         for size in [100 * 1024 + 1, 3_000_000] {
@@ -26,16 +26,17 @@ async fn bodies_over_the_limit_are_refused() {
             assert_eq!(answer.json()["error"]["message"], "request entity too large");
         }
     }
-    assert_eq!(app.gateway.asked(), 0);
+    assert!(simulator.asterisk().originates().is_empty());
     // As large as allowed is fine.
     let padded = format!("{}{CALL}", " ".repeat(100 * 1024 - CALL.len()));
     let answer = app.post("/pbx-api/make-call", &padded).await;
-    assert_eq!((answer.status, app.gateway.asked()), (StatusCode::OK, 1));
+    assert_eq!(answer.status, StatusCode::OK);
+    assert_eq!(simulator.asterisk().originates().len(), 1);
 }
 
 #[actix_web::test]
 async fn three_megabytes_are_refused_before_they_were_all_sent() {
-    let app = TestApp::start(FakeGateway::default(), &[]);
+    let (simulator, app) = TestApp::simulated(&[]).await;
     for framing in ["content-length: 3000000", "transfer-encoding: chunked"] {
         let head = format!(
             "POST /pbx-api/make-call HTTP/1.1\r\nhost: localhost\r\n{}: {}\r\n{framing}\r\n\r\n",
@@ -57,12 +58,12 @@ async fn three_megabytes_are_refused_before_they_were_all_sent() {
         let line = String::from_utf8_lossy(&first[..read]).into_owned();
         assert!(line.starts_with("HTTP/1.1 413 "), "{framing}: {line}");
     }
-    assert_eq!(app.gateway.asked(), 0);
+    assert!(simulator.asterisk().originates().is_empty());
 }
 
 #[actix_web::test]
 async fn bodies_that_are_not_utf8_or_not_json_are_refused() {
-    let app = TestApp::start(FakeGateway::default(), &[]);
+    let (simulator, app) = TestApp::simulated(&[]).await;
     for body in [&b"{\"call_id\":\"\xff\"}"[..], b"\xff\xfe", b"\0", b"<a/>"] {
         for route in ["cdr", "make-call"] {
             let path = format!("/pbx-api/{route}");
@@ -71,12 +72,12 @@ async fn bodies_that_are_not_utf8_or_not_json_are_refused() {
             assert!(answer.json()["error"]["message"].is_string());
         }
     }
-    assert_eq!(app.gateway.asked(), 0);
+    assert!(simulator.asterisk().originates().is_empty());
 }
 
 #[actix_web::test]
 async fn a_body_that_does_not_say_it_is_json_is_not_read() {
-    let app = TestApp::start(FakeGateway::default(), &[]);
+    let (simulator, app) = TestApp::simulated(&[]).await;
     for headers in [
         &[("content-type", "text/plain")][..],
         &[("content-type", "application/x-www-form-urlencoded")],
@@ -86,7 +87,7 @@ async fn a_body_that_does_not_say_it_is_json_is_not_read() {
         assert_eq!(answer.status, StatusCode::BAD_REQUEST);
         assert_eq!(answer.json()["error"]["message"], both_missing());
     }
-    assert_eq!(app.gateway.asked(), 0);
+    assert!(simulator.asterisk().originates().is_empty());
     for json in ["application/json; charset=utf-8", "Application/JSON"] {
         let headers = [("content-type", json)];
         let answer = app.send(Method::POST, "/pbx-api/make-call", &headers, CALL).await;
@@ -96,24 +97,24 @@ async fn a_body_that_does_not_say_it_is_json_is_not_read() {
 
 #[actix_web::test]
 async fn a_body_that_does_not_come_ends_at_the_deadline() {
-    let app = TestApp::start(FakeGateway::default(), &[("MEGE__HTTP__TIMEOUT_MS", "200")]);
+    let (simulator, app) = TestApp::simulated(&[("MEGE__HTTP__TIMEOUT_MS", "200")]).await;
     let answer = app
         .raw(b"POST /pbx-api/make-call HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: 9\r\n\r\n{")
         .await;
     assert!(answer.starts_with("HTTP/1.1 408 "), "{answer}");
-    assert_eq!(app.gateway.asked(), 0);
+    assert!(simulator.asterisk().originates().is_empty());
 }
 
 #[actix_web::test]
 async fn a_head_that_does_not_come_ends_the_connection() {
-    let app = TestApp::start(FakeGateway::default(), &[]);
+    let app = TestApp::start(&[]).await;
     let answer = app.raw(b"GET /livez HTTP/1.1\r\nhost: ").await;
     assert!(answer.starts_with("HTTP/1.1 408 "), "{answer}");
 }
 
 #[actix_web::test]
 async fn line_breaks_in_a_request_do_not_become_headers() {
-    let app = TestApp::start(FakeGateway::default(), &[]);
+    let app = TestApp::start(&[]).await;
     for request in [
         "GET /livez HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\nx-request-id: a\rx-evil: 1\r\n\r\n",
         "GET /livez\r\nx-evil: 1 HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n",
@@ -127,7 +128,7 @@ async fn line_breaks_in_a_request_do_not_become_headers() {
 
 #[actix_web::test]
 async fn a_harmless_request_id_is_kept_and_any_other_replaced() {
-    let app = TestApp::start(FakeGateway::default(), &[]);
+    let app = TestApp::start(&[]).await;
     let longest = "a".repeat(64);
     for id in ["crm-42_A", longest.as_str()] {
         let answer = app.send(Method::GET, "/livez", &[("x-request-id", id)], "").await;
@@ -153,8 +154,8 @@ async fn only_listed_origins_may_call_from_a_browser() {
     foreign.extend(ask);
     let path = "/pbx-api/make-call";
     let variables = [("MEGE__HTTP__ALLOWED_ORIGINS", "https://crm.example")];
-    let open = TestApp::start(FakeGateway::default(), &variables);
-    let closed = TestApp::start(FakeGateway::default(), &[]);
+    let open = TestApp::start(&variables).await;
+    let closed = TestApp::start(&[]).await;
 
     let answer = open.send(Method::OPTIONS, path, &listed, "").await;
     assert_eq!(answer.status, StatusCode::OK);

@@ -1,4 +1,4 @@
-//! Requests that a page in somebody's browser sends.
+//! Requests that a page in somebody's browser sends: from which origin, and to which name of this server.
 
 use std::net::IpAddr;
 
@@ -9,9 +9,9 @@ use crate::settings::{HttpSettings, HttpUrl};
 
 /// The origins whose pages may use the gateway: those that are listed, and the one at which clients reach it.
 #[derive(Debug)]
-pub(super) struct Pages(Vec<String>);
+pub(super) struct Origins(Vec<String>);
 
-impl Pages {
+impl Origins {
     pub(super) fn new(http: &HttpSettings) -> Self {
         let listed = http.allowed_origins.iter().cloned();
         Self(
@@ -31,30 +31,38 @@ impl Pages {
         let Ok(origin) = origin.to_str() else { return true };
         let host = headers.get(header::HOST).and_then(|host| host.to_str().ok());
         let own = origin.split_once("://").map(|(_, authority)| authority);
-        let is_own = own.is_some_and(stays) && (own == host || own == authority);
+        let fixed = own.and_then(host_of).is_some_and(|host| is_fixed(&host));
+        let is_own = fixed && (own == host || own == authority);
         !is_own && !self.0.iter().any(|listed| listed == origin)
     }
 
-    /// Whether a request was sent to a name that somebody else may have led here.
-    pub(super) fn is_misled(&self, headers: &HeaderMap, authority: Option<&str>) -> bool {
+    /// Whether a request was sent to a host whose name somebody else may own and have led here (DNS rebinding).
+    pub(super) fn has_foreign_host(&self, headers: &HeaderMap, authority: Option<&str>) -> bool {
         let host = headers.get(header::HOST).map(|host| host.to_str());
         let mut named = host.into_iter().chain(authority.map(Ok));
-        named.any(|name| !name.is_ok_and(|name| stays(name) || self.has_name(name)))
+        !named.all(|name| {
+            let host = name.ok().and_then(host_of);
+            host.is_some_and(|host| is_fixed(&host) || self.has_host(&host))
+        })
     }
 
-    fn has_name(&self, name: &str) -> bool {
-        let mut names = self.0.iter().filter_map(|origin| origin.split_once("://"));
-        names.any(|(_, known)| known.eq_ignore_ascii_case(name))
+    /// Whether it is the host of one of these, on whatever port: whoever owns the name is trusted already.
+    fn has_host(&self, host: &str) -> bool {
+        let mut origins = self.0.iter().filter_map(|origin| origin.split_once("://"));
+        origins.any(|(_, listed)| host_of(listed).is_some_and(|listed| listed.eq_ignore_ascii_case(host)))
     }
 }
 
-/// Whether nobody can lead this name, with or without a port, to another server.
-fn stays(name: &str) -> bool {
-    name.parse().is_ok_and(|name: Authority| {
-        let host = name.host();
-        let address = host.trim_start_matches('[').trim_end_matches(']');
-        host.eq_ignore_ascii_case("localhost") || address.parse::<IpAddr>().is_ok()
-    })
+/// The host of a name with or without a port.
+fn host_of(name: &str) -> Option<String> {
+    let name: Authority = name.parse().ok()?;
+    Some(name.host().to_owned())
+}
+
+/// Whether nobody can lead this host's name to another server.
+fn is_fixed(host: &str) -> bool {
+    let address = host.trim_start_matches('[').trim_end_matches(']');
+    host.eq_ignore_ascii_case("localhost") || address.parse::<IpAddr>().is_ok()
 }
 
 #[cfg(test)]
@@ -63,8 +71,8 @@ mod tests {
 
     use super::*;
 
-    fn pages() -> Pages {
-        Pages(vec![
+    fn origins() -> Origins {
+        Origins(vec![
             "https://crm.example".to_owned(),
             "http://gateway.example:8080".to_owned(),
         ])
@@ -102,7 +110,7 @@ mod tests {
             (Some(""), true),
         ] {
             let asked = both(
-                |headers, name| pages().is_foreign(headers, name),
+                |headers, name| origins().is_foreign(headers, name),
                 origin,
                 "127.0.0.1:3000",
             );
@@ -122,7 +130,7 @@ mod tests {
             ("http://127.0.0.1@evil.example", "127.0.0.1@evil.example", true),
         ] {
             let asked = both(
-                |headers, name| pages().is_foreign(headers, name),
+                |headers, name| origins().is_foreign(headers, name),
                 Some(origin),
                 host,
             );
@@ -131,26 +139,31 @@ mod tests {
     }
 
     #[test]
-    fn a_request_is_misled_by_a_name_that_others_may_own() {
-        for (host, misled) in [
+    fn a_host_is_foreign_where_others_may_own_its_name() {
+        for (host, foreign) in [
             ("127.0.0.1:3000", false),
             ("192.0.2.5", false),
             ("LocalHost", false),
             ("[::1]:3000", false),
             ("Gateway.example:8080", false),
             ("crm.example", false),
-            ("gateway.example", true),
+            ("gateway.example", false),
+            ("gateway.example.evil.example:8080", true),
             ("evil.example:3000", true),
             ("127.0.0.1@evil.example", true),
             ("", true),
         ] {
-            let asked = both(|headers, name| pages().is_misled(headers, name), None, host);
-            assert_eq!(asked, misled, "{host}");
+            let asked = both(
+                |headers, name| origins().has_foreign_host(headers, name),
+                None,
+                host,
+            );
+            assert_eq!(asked, foreign, "{host}");
         }
         // As HTTP/1.0 has it.
-        assert!(!pages().is_misled(&HeaderMap::new(), None));
+        assert!(!origins().has_foreign_host(&HeaderMap::new(), None));
         let mut bytes = HeaderMap::new();
         bytes.insert(header::HOST, HeaderValue::from_bytes(b"\xff").unwrap());
-        assert!(pages().is_misled(&bytes, None));
+        assert!(origins().has_foreign_host(&bytes, None));
     }
 }

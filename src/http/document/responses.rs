@@ -2,22 +2,21 @@
 
 use std::collections::BTreeMap;
 
+use actix_web::http::Method;
 use serde_json::{Value, json};
 use utoipa::ToSchema;
 use utoipa::openapi::content::ContentBuilder;
 use utoipa::openapi::example::ExampleBuilder;
 use utoipa::openapi::{Components, Ref, RefOr, Response, ResponseBuilder};
 
-use crate::http::code::Code;
-use crate::http::error::Failure;
-use crate::http::legacy_error::LegacyError;
-use crate::http::problem::{self, Problem};
+use crate::http::error::{ApiError, ErrorCode};
+use crate::http::render::{OriginalError, PROBLEM_MEDIA_TYPE, Problem};
 
 /// Responses by status.
 pub(in crate::http) type Responses = BTreeMap<String, RefOr<Response>>;
 
 /// Declares the errors of an operation for `#[utoipa::path]`: a type with the responses for these codes, in the
-/// original's shape (`legacy_responses`) or as problem documents (`problem_responses`).
+/// original's shape (`original_responses`) or as problem documents (`problem_responses`).
 macro_rules! error_responses {
     ($(#[$about:meta])* $visibility:vis $name:ident, $shape:ident, [$($code:ident),+ $(,)?]) => {
         $(#[$about])*
@@ -25,7 +24,7 @@ macro_rules! error_responses {
 
         impl utoipa::IntoResponses for $name {
             fn responses() -> std::collections::BTreeMap<String, utoipa::openapi::RefOr<utoipa::openapi::Response>> {
-                $crate::http::document::$shape(&[$($crate::http::code::Code::$code),+])
+                $crate::http::document::$shape(&[$($crate::http::error::ErrorCode::$code),+])
             }
         }
     };
@@ -34,60 +33,57 @@ pub(in crate::http) use error_responses;
 
 error_responses! {
     /// What can be wrong with a body of the original's routes before anybody is asked.
-    pub(in crate::http) BodyErrors, legacy_responses, [InvalidRequest, RequestTimeout, PayloadTooLarge]
+    pub(in crate::http) BodyErrors, original_responses, [InvalidRequest, RequestTimeout, PayloadTooLarge]
 }
 
 error_responses! {
     /// What can become of a read of the CDR store on the original's routes.
-    pub(in crate::http) ReadErrors, legacy_responses, [
+    pub(in crate::http) ReadErrors, original_responses, [
         NotConfigured, Saturated, CircuitOpen, Paused, Restarting, Failed, Interrupted, DeadlineExceeded,
         StoreUnavailable, StoreFailed, StoreDamaged,
     ]
 }
 
 /// Responses in the original's shape.
-pub(in crate::http) fn legacy_responses(codes: &[Code]) -> Responses {
-    let example = |failure: &Failure| {
-        let mut body = json!(LegacyError::of_failure(
-            failure,
-            REQUEST_ID.to_owned(),
-            "/pbx-api/…".to_owned()
-        ));
+pub(in crate::http) fn original_responses(codes: &[ErrorCode]) -> Responses {
+    let example = |error: &ApiError| {
+        let (id, path) = (REQUEST_ID.to_owned(), "/pbx-api/…".to_owned());
+        let mut body = json!(OriginalError::new(error, id, &Method::POST, path));
         // The document is the same at any time.
         body["timestamp"] = json!("2026-11-22T10:18:21.942Z");
         body
     };
-    responses(codes, "application/json", &LegacyError::name(), example)
+    responses(codes, "application/json", &OriginalError::name(), example)
 }
 
 /// Responses as problem documents.
-pub(in crate::http) fn problem_responses(codes: &[Code]) -> Responses {
-    let example = |failure: &Failure| json!(Problem::new(failure, REQUEST_ID.to_owned()));
-    responses(codes, problem::MEDIA_TYPE, &Problem::name(), example)
+pub(in crate::http) fn problem_responses(codes: &[ErrorCode]) -> Responses {
+    let example = |error: &ApiError| json!(Problem::new(error, REQUEST_ID.to_owned()));
+    responses(codes, PROBLEM_MEDIA_TYPE, &Problem::name(), example)
 }
 
 const REQUEST_ID: &str = "01970f3e-6b1c-7c1e-9d5a-3f1f0c8b7a21";
 
 fn responses(
-    codes: &[Code],
+    codes: &[ErrorCode],
     media_type: &str,
     schema: &str,
-    example: impl Fn(&Failure) -> Value,
+    example: impl Fn(&ApiError) -> Value,
 ) -> Responses {
-    let mut by_status: BTreeMap<String, Vec<Code>> = BTreeMap::new();
+    let mut by_status: BTreeMap<String, Vec<ErrorCode>> = BTreeMap::new();
     for code in codes {
         by_status
             .entry(code.status().as_str().to_owned())
             .or_default()
             .push(*code);
     }
-    let response = |codes: Vec<Code>| {
+    let response = |codes: Vec<ErrorCode>| {
         let words: Vec<String> = codes
             .iter()
             .map(|code| format!("`{}`: {}", code.as_str(), code.advice()))
             .collect();
         let examples = codes.iter().map(|code| {
-            let value = example(&Failure::new(*code, code.advice()));
+            let value = example(&ApiError::new(*code, code.advice()));
             let shown = ExampleBuilder::new().summary(code.as_str()).value(Some(value));
             (code.as_str(), shown.build())
         });
@@ -107,12 +103,12 @@ fn responses(
 }
 
 /// What every operation that needs a key can answer before it is carried out.
-const ACCESS: &[Code] = &[
-    Code::Unauthenticated,
-    Code::ScopeMissing,
-    Code::NotFound,
-    Code::RateLimited,
-    Code::KeysUnavailable,
+const ACCESS: &[ErrorCode] = &[
+    ErrorCode::Unauthenticated,
+    ErrorCode::ScopeMissing,
+    ErrorCode::NotFound,
+    ErrorCode::RateLimited,
+    ErrorCode::KeysUnavailable,
 ];
 
 /// Adds the refusals of callers to an operation's own responses.
@@ -120,7 +116,7 @@ pub(super) fn add_refusals(own: &mut Responses, has_problems: bool) {
     let refusals = if has_problems {
         problem_responses(ACCESS)
     } else {
-        legacy_responses(ACCESS)
+        original_responses(ACCESS)
     };
     for (status, refusal) in refusals {
         match (own.get_mut(&status), refusal) {
@@ -151,6 +147,6 @@ pub(super) fn add_schemas(components: &mut Components) {
         T::schemas(&mut parts);
         components.schemas.extend(parts);
     }
-    add::<LegacyError>(components);
+    add::<OriginalError>(components);
     add::<Problem>(components);
 }
