@@ -10,8 +10,6 @@ pub(in crate::http) const KEY_HEADER: HeaderName = HeaderName::from_static("x-ap
 /// Why what a request carries cannot be used, with what to do instead.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub(super) enum Malformed {
-    #[error("the Authorization header must be Bearer and a key")]
-    NotBearer,
     #[error("this is not a key: one begins with mege_ and has 48 characters")]
     NotAKey,
     #[error("there are several keys: send one")]
@@ -32,15 +30,16 @@ pub(super) fn shown(headers: &HeaderMap, query: &str) -> Result<Option<SecretDig
         return Err(Malformed::InQuery);
     }
     let mut found = None;
+    // Another scheme is somebody else's: a proxy's, that lets people in with a password.
     let bearers = headers
         .get_all(header::AUTHORIZATION)
-        .map(|value| bearer(value.as_bytes()));
-    let plain = headers.get_all(KEY_HEADER).map(|value| Ok(value.as_bytes()));
+        .filter_map(|value| bearer(value.as_bytes()));
+    let plain = headers.get_all(KEY_HEADER).map(|value| value.as_bytes());
     for (number, text) in bearers.chain(plain).enumerate() {
         if number == MOST {
             return Err(Malformed::Several);
         }
-        let digest = SecretDigest::of(text?.trim_ascii()).ok_or(Malformed::NotAKey)?;
+        let digest = SecretDigest::of(text.trim_ascii()).ok_or(Malformed::NotAKey)?;
         if found.replace(digest).is_some_and(|other| other != digest) {
             return Err(Malformed::Several);
         }
@@ -48,13 +47,9 @@ pub(super) fn shown(headers: &HeaderMap, query: &str) -> Result<Option<SecretDig
     Ok(found)
 }
 
-fn bearer(value: &[u8]) -> Result<&[u8], Malformed> {
-    let (scheme, rest) = value.split_at_checked(7).ok_or(Malformed::NotBearer)?;
-    if scheme.eq_ignore_ascii_case(b"bearer ") {
-        Ok(rest)
-    } else {
-        Err(Malformed::NotBearer)
-    }
+fn bearer(value: &[u8]) -> Option<&[u8]> {
+    let (scheme, rest) = value.split_at_checked(7)?;
+    scheme.eq_ignore_ascii_case(b"bearer ").then_some(rest)
 }
 
 /// Whether a key stands somewhere in a text: in a query, whatever the parameter is called.
@@ -109,8 +104,13 @@ mod tests {
             vec![plain(key)],
             vec![authorization(format!("BEARER {key}")), plain(key)],
             vec![plain(key); MOST],
+            vec![authorization("Basic bWVnZTpzZWNyZXQ=".to_owned()), plain(key)],
         ] {
             assert_eq!(shown(&headers(&pairs), ""), digest, "{pairs:?}");
+        }
+        for another in ["Basic bWVnZTpzZWNyZXQ=", "Negotiate x", "Basic", "", key] {
+            let pairs = vec![authorization(another.to_owned())];
+            assert_eq!(shown(&headers(&pairs), ""), Ok(None), "{another}");
         }
         let other = KeySecret::generate().unwrap();
         for (pairs, wrong) in [
@@ -120,12 +120,6 @@ mod tests {
             ),
             (vec![plain(key), plain(other.expose())], Malformed::Several),
             (vec![plain(key); MOST + 1], Malformed::Several),
-            (vec![authorization(key.to_owned())], Malformed::NotBearer),
-            (vec![authorization(String::new())], Malformed::NotBearer),
-            (
-                vec![authorization("Basic bWVnZTpzZWNyZXQ=".to_owned())],
-                Malformed::NotBearer,
-            ),
             (vec![authorization("Bearer ".to_owned())], Malformed::NotAKey),
             (vec![authorization("Bearer mege_".to_owned())], Malformed::NotAKey),
             (vec![plain("")], Malformed::NotAKey),
