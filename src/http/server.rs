@@ -2,9 +2,13 @@
 
 use std::io;
 use std::net::TcpListener;
+use std::rc::Rc;
+use std::time::Duration;
 
 use actix_cors::Cors;
-use actix_web::dev::Server;
+use actix_http::HttpService;
+use actix_service::{IntoServiceFactory as _, ServiceFactoryExt as _, fn_service, map_config};
+use actix_web::dev::{AppConfig, Server};
 use actix_web::http::header;
 use actix_web::middleware::from_fn;
 use actix_web::{App, web};
@@ -12,7 +16,9 @@ use tracing_actix_web::TracingLogger;
 use utoipa_actix_web::AppExt as _;
 
 use super::access::{KEY_HEADER, enforce};
-use super::connection::{count_requests, listen};
+use super::connection::{
+    HEAD_TIMEOUT, KEEP_ALIVE, Socket, Watches, connections_per_worker, count_malformed, count_requests, open,
+};
 use super::observe::{RequestSpan, observe};
 use super::security_headers::security_headers;
 use super::tls::Tls;
@@ -39,22 +45,43 @@ pub fn serve(
     let base = settings.base_path();
     let origins = settings.allowed_origins.clone();
     let shutdown_s = settings.shutdown_timeout().as_millis().div_ceil(1_000);
-    let shutdown_s = u64::try_from(shutdown_s).unwrap_or(u64::MAX);
-    let server = listen(listener, tls.as_ref(), &lifecycle, shutdown_s, move || {
-        App::new()
-            .into_utoipa_app()
-            .app_data(state.clone())
-            .configure(|config| configure(&base, config))
-            .into_app()
-            .wrap(from_fn(enforce))
-            .wrap(cors(&origins))
-            .wrap(security_headers())
-            .wrap(from_fn(observe))
-            // Everything within has the request's id.
-            .wrap(TracingLogger::<RequestSpan>::new())
-            // The last is the outermost: a request ends with its answer's last byte.
-            .wrap(from_fn(count_requests))
-    })?;
+    let acceptor = tls.as_ref().map(Tls::acceptor);
+    let server = Server::build()
+        .disable_signals()
+        .max_concurrent_connections(connections_per_worker())
+        .shutdown_timeout(u64::try_from(shutdown_s).unwrap_or(u64::MAX))
+        // Once for each worker.
+        .listen("http", listener, move || {
+            let watches = Rc::<Watches>::default();
+            actix_web::rt::spawn(Rc::clone(&watches).look_after(lifecycle.clone()));
+            let acceptor = acceptor.clone();
+            let (state, base) = (state.clone(), base.clone());
+            let app = App::new()
+                .into_utoipa_app()
+                .app_data(state)
+                .configure(|config| configure(&base, config))
+                .into_app()
+                .wrap(from_fn(enforce))
+                .wrap(cors(&origins))
+                .wrap(security_headers())
+                .wrap(from_fn(observe))
+                // Everything within has the request's id.
+                .wrap(TracingLogger::<RequestSpan>::new())
+                // The last is the outermost: a request ends with its answer's last byte.
+                .wrap(from_fn(count_requests))
+                .into_factory()
+                .map_err(|error| error.error_response());
+            let http = HttpService::build()
+                .keep_alive(KEEP_ALIVE)
+                .client_request_timeout(HEAD_TIMEOUT)
+                .client_disconnect_timeout(Duration::from_secs(1))
+                .on_connect_ext(Socket::attach)
+                // Scheme and host of the server, which only matter to who makes links from a request: nobody here.
+                .h1(map_config(app, |()| AppConfig::default()))
+                .map_err(count_malformed);
+            fn_service(move |tcp| open(tcp, acceptor.clone(), Rc::clone(&watches))).and_then(http)
+        })?
+        .run();
     if let Some(tls) = tls {
         actix_web::rt::spawn(tls.keep_up());
     }
