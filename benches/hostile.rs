@@ -37,7 +37,6 @@ const CLIENTS: usize = 8;
 
 /// Hostile clients of each kind.
 const SLOW: usize = 1_000;
-const FLOODS: usize = 4;
 const NEVER_READING: usize = 100;
 
 type Stream = TlsStream<TcpStream>;
@@ -66,7 +65,6 @@ fn pin(pid: u32, processor: u32) {
 enum Hostile {
     Nobody,
     SlowHandshakes,
-    ContinuationFlood,
     NeverReading,
 }
 
@@ -90,7 +88,6 @@ async fn measure() {
     for (name, hostile) in [
         ("nobody (A/A)", Hostile::Nobody),
         ("1,000 slow handshakes", Hostile::SlowHandshakes),
-        ("4 CONTINUATION floods", Hostile::ContinuationFlood),
         ("100 that never read", Hostile::NeverReading),
     ] {
         let (mut alone, mut under) = (empty(), empty());
@@ -136,7 +133,6 @@ async fn run(target: &Rc<Target>, hostile: Hostile) -> Histogram<u64> {
     let count = match hostile {
         Hostile::Nobody => 0,
         Hostile::SlowHandshakes => SLOW,
-        Hostile::ContinuationFlood => FLOODS,
         Hostile::NeverReading => NEVER_READING,
     };
     for _ in 0..count {
@@ -161,7 +157,7 @@ async fn load(target: &Rc<Target>) -> Histogram<u64> {
         let target = Rc::clone(target);
         async move {
             let mut histogram = empty();
-            let mut stream = target.connect("http/1.1").await;
+            let mut stream = target.connect().await;
             let mut answer = [0; 4096];
             let mut due = begun + every * number as u32 / CLIENTS as u32;
             while due < begun + RUN {
@@ -197,13 +193,12 @@ impl Target {
             .expect("a connection")
     }
 
-    async fn connect(&self, protocol: &str) -> Stream {
-        let mut config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+    async fn connect(&self) -> Stream {
+        let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
             .with_safe_default_protocol_versions()
             .expect("versions")
             .with_root_certificates(self.roots.clone())
             .with_no_client_auth();
-        config.alpn_protocols = vec![protocol.as_bytes().to_vec()];
         let name = ServerName::try_from("localhost").expect("a name");
         let connector = TlsConnector::from(Arc::new(config));
         connector
@@ -223,19 +218,8 @@ impl Target {
                     let _ = socket.write_all(&[0x16, 3, 1]).await;
                     let _ = socket.read(&mut [0; 64]).await;
                 }
-                Hostile::ContinuationFlood => {
-                    let mut stream = self.connect("h2").await;
-                    let mut first = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0".to_vec();
-                    first.extend(b"\0\0\x01\x01\x01\0\0\0\x01\x82");
-                    let _ = stream.write_all(&first).await;
-                    let mut frame = b"\0\x40\0\x09\0\0\0\0\x01".to_vec();
-                    frame.resize(9 + 16_384, 0x82);
-                    while stream.write_all(&frame).await.is_ok() {}
-                    // As many floods in a second as handshakes take a few hundredths of a processor.
-                    sleep(Duration::from_millis(100)).await;
-                }
                 Hostile::NeverReading => {
-                    let mut stream = self.connect("http/1.1").await;
+                    let mut stream = self.connect().await;
                     let request = b"GET /metrics HTTP/1.1\r\nhost: localhost\r\n\r\n";
                     let mut ticks = interval(Duration::from_millis(100));
                     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);

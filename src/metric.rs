@@ -82,7 +82,7 @@ pub(crate) const HTTP_SECONDS: &str = "mege_http_seconds";
 pub(crate) const HTTP_CONNECTIONS: &str = "mege_http_connections";
 /// Connections that were ended by the HTTP server, by `reason`.
 pub(crate) const HTTP_CONNECTIONS_CUT: &str = "mege_http_connections_cut_total";
-/// HTTP/1 requests that were refused because they cannot be parsed or their head is too large.
+/// Requests that were refused because they cannot be parsed or their head is too large.
 pub(crate) const HTTP_MALFORMED: &str = "mege_http_malformed_total";
 /// How long the gateway has been on its way out; 0 while it is not.
 pub(crate) const DRAIN_SECONDS: &str = "mege_drain_seconds";
@@ -202,7 +202,7 @@ pub(crate) fn describe() {
         HTTP_CONNECTIONS_CUT,
         "Connections ended by the HTTP server, by reason"
     );
-    describe_counter!(HTTP_MALFORMED, "HTTP/1 requests that cannot be parsed");
+    describe_counter!(HTTP_MALFORMED, "HTTP requests that cannot be parsed");
     describe_gauge!(
         DRAIN_SECONDS,
         Unit::Seconds,

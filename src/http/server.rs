@@ -3,9 +3,12 @@
 use std::io;
 use std::net::TcpListener;
 use std::rc::Rc;
+use std::time::Duration;
 
 use actix_cors::Cors;
-use actix_web::dev::Server;
+use actix_http::HttpService;
+use actix_service::{IntoServiceFactory as _, ServiceFactoryExt as _, fn_service, map_config};
+use actix_web::dev::{AppConfig, Server};
 use actix_web::http::header;
 use actix_web::middleware::from_fn;
 use actix_web::{App, web};
@@ -15,7 +18,9 @@ use tracing_actix_web::TracingLogger;
 use utoipa_actix_web::AppExt as _;
 
 use super::access::{AccessControl, KEY_HEADER, enforce};
-use super::connection::{count_requests, listen};
+use super::connection::{
+    HEAD_TIMEOUT, KEEP_ALIVE, Socket, Watches, connections_per_worker, count_malformed, count_requests, open,
+};
 use super::document::Documents;
 use super::lifecycle::Lifecycle;
 use super::observe::{RequestSpan, observe};
@@ -40,46 +45,64 @@ pub fn serve(
     settings: &Settings,
     tls: Option<Tls>,
     integrations: Integrations,
-    lifecycle: &Lifecycle,
+    lifecycle: Lifecycle,
     metrics: PrometheusHandle,
     listener: TcpListener,
 ) -> io::Result<Server> {
     actix_web::rt::spawn(telemetry::keep_up(metrics.clone()));
     let base = settings.http.base_path();
     let document = json!(describe(&base));
-    let (keys, audit) = (
-        integrations.stores.keys.clone(),
-        integrations.stores.audit.clone(),
-    );
-    let access = web::Data::new(AccessControl::new(settings, &document, keys, audit));
+    let stores = &integrations.stores;
+    let access = AccessControl::new(settings, &document, stores.keys.clone(), stores.audit.clone());
+    let access = web::Data::new(access);
     let documents = Documents::new(&document, &base);
     let state = AppState::new(settings, integrations, lifecycle.clone(), metrics, documents);
     let state = web::Data::new(state);
     let origins = settings.http.allowed_origins.clone();
     let shutdown_s = settings.http.shutdown_timeout().as_millis().div_ceil(1_000);
-    let shutdown_s = u64::try_from(shutdown_s).unwrap_or(u64::MAX);
-    let server = listen(listener, tls.as_ref(), lifecycle, shutdown_s, move || {
-        let access = access.clone();
-        let own_api: Rc<str> = format!("{base}/v1/").into();
-        App::new()
-            .into_utoipa_app()
-            .app_data(state.clone())
-            .configure(|config| configure(&base, config))
-            .into_app()
-            .wrap(from_fn(move |request, next| {
-                enforce(access.clone(), request, next)
-            }))
-            .wrap(from_fn(move |request, next| {
-                render_errors(own_api.clone(), request, next)
-            }))
-            .wrap(cors(&origins))
-            .wrap(security_headers())
-            .wrap(from_fn(observe))
-            // Everything within has the request's id.
-            .wrap(TracingLogger::<RequestSpan>::new())
-            // The last is the outermost: a request ends with its answer's last byte.
-            .wrap(from_fn(count_requests))
-    })?;
+    let acceptor = tls.as_ref().map(Tls::acceptor);
+    let server = Server::build()
+        .disable_signals()
+        .max_concurrent_connections(connections_per_worker())
+        .shutdown_timeout(u64::try_from(shutdown_s).unwrap_or(u64::MAX))
+        // Once for each worker.
+        .listen("http", listener, move || {
+            let watches = Rc::<Watches>::default();
+            actix_web::rt::spawn(Rc::clone(&watches).look_after(lifecycle.clone()));
+            let acceptor = acceptor.clone();
+            let access = access.clone();
+            let own_api: Rc<str> = format!("{base}/v1/").into();
+            let app = App::new()
+                .into_utoipa_app()
+                .app_data(state.clone())
+                .configure(|config| configure(&base, config))
+                .into_app()
+                .wrap(from_fn(move |request, next| {
+                    enforce(access.clone(), request, next)
+                }))
+                .wrap(from_fn(move |request, next| {
+                    render_errors(own_api.clone(), request, next)
+                }))
+                .wrap(cors(&origins))
+                .wrap(security_headers())
+                .wrap(from_fn(observe))
+                // Everything within has the request's id.
+                .wrap(TracingLogger::<RequestSpan>::new())
+                // The last is the outermost: a request ends with its answer's last byte.
+                .wrap(from_fn(count_requests))
+                .into_factory()
+                .map_err(|error| error.error_response());
+            let http = HttpService::build()
+                .keep_alive(KEEP_ALIVE)
+                .client_request_timeout(HEAD_TIMEOUT)
+                .client_disconnect_timeout(Duration::from_secs(1))
+                .on_connect_ext(Socket::attach)
+                // Scheme and host of the server, which only matter to who makes links from a request: nobody here.
+                .h1(map_config(app, |()| AppConfig::default()))
+                .map_err(count_malformed);
+            fn_service(move |tcp| open(tcp, acceptor.clone(), Rc::clone(&watches))).and_then(http)
+        })?
+        .run();
     if let Some(tls) = tls {
         actix_web::rt::spawn(tls.keep_up());
     }

@@ -46,7 +46,7 @@ pub struct HttpSettings {
 pub enum Scheme {
     /// HTTP/1.1 in clear.
     Http,
-    /// HTTP/2 and HTTP/1.1 over TLS.
+    /// HTTP/1.1 over TLS.
     Https,
 }
 

@@ -95,7 +95,7 @@ impl Application {
             &settings,
             tls,
             integrations.clone(),
-            &lifecycle,
+            lifecycle.clone(),
             metrics,
             listener,
         )?;

@@ -2,7 +2,6 @@
 
 mod descriptors;
 mod framing;
-mod http2;
 mod readers;
 mod slow_heads;
 

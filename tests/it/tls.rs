@@ -23,12 +23,12 @@ async fn start(pair: &Pair, folder: &tempfile::TempDir) -> (TestApp, String) {
 }
 
 #[actix_rt::test]
-async fn both_protocols_are_spoken_and_nothing_in_clear() {
+async fn http1_is_spoken_whatever_else_is_offered_and_nothing_in_clear() {
     let folder = tempfile::tempdir().expect("a folder");
     let pair = Pair::new();
     let (app, to) = start(&pair, &folder).await;
     for (offered, chosen) in [
-        (&["h2", "http/1.1"][..], Some(&b"h2"[..])),
+        (&["h2", "http/1.1"][..], Some(&b"http/1.1"[..])),
         (&["http/1.1"], Some(b"http/1.1")),
         (&[], None),
     ] {
@@ -39,11 +39,11 @@ async fn both_protocols_are_spoken_and_nothing_in_clear() {
             connection.protocol_version(),
             Some(rustls::ProtocolVersion::TLSv1_3)
         );
-        if chosen != Some(b"h2") {
-            let answer = ask(&mut client, "/livez").await;
-            assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
-        }
+        let answer = ask(&mut client, "/livez").await;
+        assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
     }
+    // Who speaks nothing else learns it in the handshake.
+    assert!(pair.connect(&to, &["h2"]).await.is_err());
     let older = pair.client(&[&rustls::version::TLS12], &[]);
     let mut client = connect_with(&older, &to).await.expect("a handshake");
     assert!(ask(&mut client, "/livez").await.starts_with("HTTP/1.1 200 "));

@@ -13,7 +13,7 @@ const RESERVED: u64 = 64;
 
 /// How many connections each of the server's workers may have; further ones wait to be accepted. The limit of open
 /// files is raised as far as this process may, as every program does that does not call `select`.
-pub(super) fn connections_per_worker() -> usize {
+pub(in crate::http) fn connections_per_worker() -> usize {
     let limit = getrlimit(Resource::Nofile);
     let raised = Rlimit {
         current: limit.maximum,

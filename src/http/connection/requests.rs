@@ -1,76 +1,69 @@
-//! The requests of a connection: how many at once, and whether their answers are taken.
+//! The requests of a connection, from their heads to the last bytes of their answers.
 
 use std::pin::Pin;
 use std::rc::Rc;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 
 use actix_http::ConnectionType;
-use actix_web::body::{BodySize, EitherBody, MessageBody};
-use actix_web::dev::{ServiceRequest, ServiceResponse};
-use actix_web::http::header;
+use actix_web::body::{BodySize, BoxBody, MessageBody};
+use actix_web::dev::{Payload, ServiceRequest, ServiceResponse};
 use actix_web::middleware::Next;
-use actix_web::{Error, HttpResponse, web};
+use actix_web::{Error, HttpMessage as _, web};
 use bytes::Bytes;
+use futures_util::{StreamExt as _, stream};
 
 use super::super::lifecycle::{Lifecycle, OpenRequest, Phase};
-use super::super::observe::method_name;
 use super::super::state::AppState;
 use super::watch::{InFlight, Watch};
-use crate::metric;
-
-/// The most requests under way on one connection. HTTP/1 has one; for HTTP/2 the server below announces no bound, and
-/// RFC 9113 recommends that it be no less than 100.
-const MAX_STREAMS: usize = 100;
 
 /// The middleware; it must be the outermost.
 pub(in crate::http) async fn count_requests(
-    request: ServiceRequest,
+    mut request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
-) -> Result<ServiceResponse<EitherBody<Answer<impl MessageBody>>>, Error> {
-    let in_flight = match request.conn_data::<Rc<Watch>>() {
-        // No body, as its bytes could be left unread.
-        Some(watch) if watch.in_flight() >= MAX_STREAMS => {
-            // What counts answers is further in.
-            let method = method_name(request.method());
-            metrics::counter!(metric::HTTP_REQUESTS, "route" => "none", "method" => method, "status" => "503")
-                .increment(1);
-            let busy = HttpResponse::ServiceUnavailable()
-                .insert_header((header::RETRY_AFTER, "1"))
-                .finish();
-            return Ok(request.into_response(busy).map_into_right_body());
+) -> Result<ServiceResponse<Answer>, Error> {
+    let watch = request.conn_data::<Rc<Watch>>().cloned();
+    let in_flight = watch.map(|watch| {
+        let in_flight = InFlight::begin(&watch);
+        let body = request.take_payload();
+        if matches!(body, Payload::None) {
+            watch.body_ended();
+            return in_flight;
         }
-        Some(watch) => Some(InFlight::begin(watch)),
-        None => None,
-    };
+        let end = stream::poll_fn(move |_| {
+            watch.body_ended();
+            Poll::Ready(None)
+        });
+        request.set_payload(Payload::Stream {
+            payload: Box::pin(body.chain(end)),
+        });
+        in_flight
+    });
     let lifecycle = request
         .app_data::<web::Data<AppState>>()
         .map(|state| state.lifecycle.clone());
     let open = lifecycle.as_ref().map(Lifecycle::open_request);
     let mut response = next.call(request).await?;
-    // On HTTP/1; an HTTP/2 client is told by its socket.
     if lifecycle.is_some_and(|lifecycle| lifecycle.phase() >= Phase::Draining) {
         let head = response.response_mut().head_mut();
         head.set_connection_type(ConnectionType::Close);
     }
-    Ok(response.map_body(|_, body| {
-        EitherBody::left(Answer {
-            body: Box::pin(body),
-            in_flight,
-            _open: open,
-        })
+    Ok(response.map_body(|_, body| Answer {
+        body: BoxBody::new(body),
+        _in_flight: in_flight,
+        _open: open,
     }))
 }
 
-/// A body that says when a piece of it is ready, and when that was taken.
+/// The body of an answer; the request is under way as long as there is it.
 #[derive(Debug)]
-pub(in crate::http) struct Answer<B> {
-    body: Pin<Box<B>>,
-    in_flight: Option<InFlight>,
+pub(in crate::http) struct Answer {
+    body: BoxBody,
+    _in_flight: Option<InFlight>,
     _open: Option<OpenRequest>,
 }
 
-impl<B: MessageBody> MessageBody for Answer<B> {
-    type Error = B::Error;
+impl MessageBody for Answer {
+    type Error = <BoxBody as MessageBody>::Error;
 
     fn size(&self) -> BodySize {
         self.body.size()
@@ -80,14 +73,6 @@ impl<B: MessageBody> MessageBody for Answer<B> {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Bytes, Self::Error>>> {
-        // Whoever asks for more has passed on what there was.
-        if let Some(request) = &self.in_flight {
-            request.taken();
-        }
-        let next = ready!(self.body.as_mut().poll_next(context));
-        if let (Some(request), Some(Ok(_))) = (&self.in_flight, &next) {
-            request.offer();
-        }
-        Poll::Ready(next)
+        Pin::new(&mut self.body).poll_next(context)
     }
 }

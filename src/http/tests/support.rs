@@ -105,7 +105,7 @@ impl TestApp {
             &settings,
             None,
             integrations.clone(),
-            &lifecycle,
+            lifecycle.clone(),
             metrics,
             listener,
         )

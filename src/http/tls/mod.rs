@@ -43,7 +43,7 @@ impl Tls {
             .map_err(PairError::Unusable)?
             .with_no_client_auth()
             .with_cert_resolver(Arc::clone(&pair) as Arc<dyn ResolvesServerCert>);
-        config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+        config.alpn_protocols = vec![b"http/1.1".to_vec()];
         Ok(Some(Self {
             config: Arc::new(config),
             pair,

@@ -1,4 +1,4 @@
-//! Open sockets at a stop: the event socket of an Asterisk, and connections of HTTP/2.
+//! Open sockets at a stop: the event socket of an Asterisk, and connections that clients keep.
 
 use std::time::Duration;
 
@@ -9,11 +9,8 @@ use tokio::time::timeout;
 use super::{connected, stopped, variable};
 use crate::support::app::{LIMIT, simulator};
 use crate::support::eventually;
-use crate::support::http2::*;
 use crate::support::program::Program;
-use crate::support::tls::Pair;
-
-const GOAWAY: u8 = 7;
+use crate::support::tls::{Pair, ask};
 
 #[actix_rt::test]
 async fn the_event_socket_is_closed_with_a_reason() {
@@ -61,7 +58,7 @@ async fn a_request_that_comes_after_the_listener_is_gone_is_answered_on_its_conn
 }
 
 #[actix_rt::test]
-async fn an_http2_client_is_told_to_go_and_answered_before_it_does() {
+async fn a_kept_connection_is_told_to_go_and_answered_before_it_does() {
     let folder = tempfile::tempdir().expect("a folder");
     let pair = Pair::new();
     let mut variables = pair.write(folder.path());
@@ -69,26 +66,24 @@ async fn an_http2_client_is_told_to_go_and_answered_before_it_does() {
     let mut program = Program::serve(&variables);
     let origin = program.origin().await;
     let to = origin.strip_prefix("http://").expect("an origin");
-    let mut client = pair.connect(to, &["h2"]).await.expect("a handshake");
-    let get = |stream| {
-        frame(
-            HEADERS,
-            END_HEADERS | END_STREAM,
-            stream,
-            &request("GET", "/livez"),
-        )
-    };
-    client.write_all(&preface(&[])).await.expect("a preface");
-    client.write_all(&get(1)).await.expect("a request");
-    until_frame(&mut client, LIMIT, |frame| (frame.0, frame.2) == (HEADERS, 1)).await;
+    let mut client = pair.connect(to, &[]).await.expect("a handshake");
+    let mut silent = pair.connect(to, &[]).await.expect("a handshake");
+    for kept in [&mut client, &mut silent] {
+        let answer = ask(kept, "/livez").await;
+        assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+        assert!(!answer.contains("connection: close"), "{answer}");
+    }
 
     program.signal("TERM");
-    let (_, _, stream, goaway) = until_frame(&mut client, LIMIT, |frame| frame.0 == GOAWAY).await;
-    // All streams are answered, and there is no error.
-    assert_eq!((stream, goaway), (0, vec![0x7f, 0xff, 0xff, 0xff, 0, 0, 0, 0]));
-    client.write_all(&get(3)).await.expect("a request");
-    let answer = until_frame(&mut client, LIMIT, |frame| (frame.0, frame.2) == (HEADERS, 3)).await;
-    assert_eq!(answer.3[0], 0x88, "status 200");
-    assert!(ends_within(&mut client, LIMIT).await);
+    program.says("draining").await;
+    let answer = ask(&mut client, "/livez").await;
+    assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+    assert!(answer.contains("connection: close"), "{answer}");
+    let mut rest = Vec::new();
+    let told = timeout(LIMIT, client.read_to_end(&mut rest)).await;
+    told.expect("an end in time").expect("an orderly one");
+    // Who asks nothing puts nothing off.
+    let idle = timeout(LIMIT, silent.read_to_end(&mut rest)).await;
+    let _ = idle.expect("an end in time");
     assert_eq!(program.ended().await.code, Some(0));
 }

@@ -87,6 +87,21 @@ async fn what_can_be_read_in_two_ways_is_refused_and_smuggles_nothing() {
 }
 
 #[actix_rt::test]
+async fn the_preface_of_http2_is_refused() {
+    const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+    const SETTINGS: &[u8] = b"\0\0\0\x04\0\0\0\0\0";
+    let app = TestApp::start(&[]).await;
+    let to = address(&app.origin);
+    for request in [PREFACE.to_vec(), [PREFACE, SETTINGS].concat()] {
+        let answer = raw(to, &request, LIMIT).await;
+        assert!(answer.starts_with("HTTP/1.1 400 "), "{answer}");
+        assert_eq!(answer.matches("HTTP/1.1 ").count(), 1, "{answer}");
+    }
+    honest(to).await;
+    app.stop().await;
+}
+
+#[actix_rt::test]
 async fn heads_beyond_the_bound_are_refused() {
     let app = TestApp::start(&[]).await;
     let to = address(&app.origin);

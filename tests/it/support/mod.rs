@@ -10,7 +10,6 @@ pub(crate) mod browser;
 pub(crate) mod calls;
 pub(crate) mod fault_proxy;
 pub(crate) mod gateway;
-pub(crate) mod http2;
 pub(crate) mod metrics;
 #[cfg(feature = "peers")]
 pub(crate) mod postgres;
