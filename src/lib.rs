@@ -22,7 +22,7 @@ pub mod database;
 pub mod http;
 pub mod ledger;
 pub mod load;
-mod metric;
+pub mod metric;
 pub mod pac;
 pub mod recordings;
 mod service_manager;

@@ -204,8 +204,7 @@ impl<A: Actor<Context = Context<A>>> ActorHandle<A> {
 
     /// Counts a refusal.
     fn shed<E>(&self, class: Class, refused: AskError<E>) -> AskError<E> {
-        let (actor, class, reason) = (self.name().to_owned(), class.as_str(), reason(&refused));
-        metrics::counter!(metric::SHED, "actor" => actor, "class" => class, "reason" => reason).increment(1);
+        metric::shed(self.name().to_owned(), class.as_str(), reason(&refused)).increment(1);
         refused
     }
 
@@ -266,14 +265,10 @@ impl<A: Actor<Context = Context<A>>> ActorHandle<A> {
             reply => (judge(reply) == Verdict::Overdue).then_some("true"),
         };
         if let Some(begun) = late {
-            metrics::counter!(
-                metric::DEADLINES_EXCEEDED,
-                "actor" => self.name().to_owned(), "operation" => M::OPERATION, "begun" => begun
-            )
-            .increment(1);
+            metric::deadlines_exceeded(self.name().to_owned(), M::OPERATION, begun).increment(1);
         }
         let seconds = self.inner.seconds.get(M::OPERATION, |operation| {
-            metrics::histogram!(metric::ASK_SECONDS, "actor" => self.name().to_owned(), "operation" => *operation)
+            metric::ask_seconds(self.name().to_owned(), *operation)
         });
         seconds.record(started.elapsed());
         reply

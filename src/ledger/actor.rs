@@ -198,7 +198,7 @@ async fn write_once(journal: &Journal, store: &dyn LedgerStore) -> Result<(), St
 
 fn record_unwritten(journal: &Journal) {
     #[expect(clippy::cast_precision_loss, reason = "a gauge, and never near 2^52")]
-    metrics::gauge!(metric::LEDGER_UNWRITTEN).set(journal.len() as f64);
+    metric::ledger_unwritten().set(journal.len() as f64);
 }
 
 async fn write_each(calls: &[Arc<Call>], store: &dyn LedgerStore) -> Result<(), StoreError> {
@@ -207,7 +207,7 @@ async fn write_each(calls: &[Arc<Call>], store: &dyn LedgerStore) -> Result<(), 
         match store.save(vec![Arc::clone(call)]).await {
             Err(error @ StoreError::Query(_)) => {
                 tracing::error!(call = %id, %error, "the ledger refuses a call: its record is given up");
-                metrics::counter!(metric::LEDGER_LOST).increment(1);
+                metric::ledger_lost().increment(1);
             }
             written => written?,
         }

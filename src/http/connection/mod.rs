@@ -109,7 +109,7 @@ where
 /// Counts what was refused before it was a request: it is in none of the counts by route.
 fn count_malformed(error: DispatchError) -> DispatchError {
     if matches!(error, DispatchError::Parse(_)) {
-        metrics::counter!(metric::HTTP_MALFORMED).increment(1);
+        metric::http_malformed().increment(1);
     }
     error
 }
@@ -137,7 +137,7 @@ async fn open(
             let stream = handshake
                 .map_err(io::Error::from)
                 .flatten()
-                .inspect_err(|_| metrics::counter!(metric::TLS_HANDSHAKES_FAILED).increment(1))?;
+                .inspect_err(|_| metric::tls_handshakes_failed().increment(1))?;
             let protocol = match stream.get_ref().1.alpn_protocol() {
                 Some(b"h2") => Protocol::Http2,
                 Some(_) | None => Protocol::Http1,

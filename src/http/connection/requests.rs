@@ -32,8 +32,7 @@ pub(in crate::http) async fn count_requests(
         Some(watch) if watch.in_flight() >= MAX_STREAMS => {
             // What counts answers is further in.
             let method = method_name(request.method());
-            metrics::counter!(metric::HTTP_REQUESTS, "route" => "none", "method" => method, "status" => "503")
-                .increment(1);
+            metric::http_requests("none", method, "503").increment(1);
             let busy = HttpResponse::ServiceUnavailable()
                 .insert_header((header::RETRY_AFTER, "1"))
                 .finish();

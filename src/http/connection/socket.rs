@@ -28,7 +28,7 @@ pub(super) struct Socket<T> {
 
 impl<T> Socket<T> {
     pub(super) fn new(io: T, watch: Rc<Watch>, http2: bool) -> Self {
-        metrics::gauge!(metric::HTTP_CONNECTIONS).increment(1.0);
+        metric::http_connections().increment(1.0);
         let frames = http2.then(Frames::new);
         let goaway = http2.then(Goaway::new);
         Self {
@@ -120,7 +120,7 @@ impl<T: AsyncWrite + Unpin> Socket<T> {
 
 impl<T> Drop for Socket<T> {
     fn drop(&mut self) {
-        metrics::gauge!(metric::HTTP_CONNECTIONS).decrement(1.0);
+        metric::http_connections().decrement(1.0);
     }
 }
 

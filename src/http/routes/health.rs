@@ -127,7 +127,7 @@ pub(in crate::http) async fn status(state: web::Data<AppState>) -> HttpResponse 
 #[get("/metrics")]
 pub(in crate::http) async fn metrics(state: web::Data<AppState>) -> HttpResponse {
     state.board.record_gauges();
-    ::metrics::gauge!(metric::DRAIN_SECONDS).set(state.lifecycle.drained_for());
+    metric::drain_seconds().set(state.lifecycle.drained_for());
     telemetry::record_process();
     HttpResponse::Ok()
         .content_type("text/plain; version=0.0.4; charset=utf-8")
