@@ -313,7 +313,7 @@ mod tests {
     use metrics_exporter_prometheus::PrometheusBuilder;
 
     use super::*;
-    use crate::actor::{Drill, State};
+    use crate::actor::{InjectedFault, State};
     use crate::ledger::call::CallId;
     use crate::ledger::call::tests::call;
 
@@ -373,7 +373,7 @@ mod tests {
         let settings = settings(&folder.path().join("mege.db"), &journal);
         let ledger = spawn(settings, Placement::Current);
         ledger.health().became_usable().await;
-        ledger.drill(Drill::Panic);
+        ledger.inject(InjectedFault::Panic);
         ledger.health().reached(State::BackingOff).await;
         journal.record(call().into());
         flush(&ledger, Instant::now() + Duration::from_secs(10))

@@ -273,6 +273,22 @@ fn every_variable_and_metric_in_the_documents_exists() {
 }
 
 #[test]
+fn what_is_shipped_is_built_without_what_only_tests_need() {
+    assert!(MANIFEST.contains("\nfault-injection = []\n") && !MANIFEST.contains("\ndefault = "));
+    let mut builds = 0;
+    for (path, text) in documents()
+        .into_iter()
+        .chain([("Dockerfile".into(), DOCKERFILE.to_owned())])
+    {
+        for line in text.lines().filter(|line| line.contains("cargo build")) {
+            assert!(!line.contains("features"), "{}: {line}", path.display());
+            builds += 1;
+        }
+    }
+    assert!(builds > 2, "{builds}");
+}
+
+#[test]
 fn every_link_between_documents_leads_somewhere() {
     for (path, text) in documents() {
         for link in text.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {

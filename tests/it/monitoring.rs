@@ -6,7 +6,7 @@ mod promtool;
 use std::collections::BTreeSet;
 
 use awc::http::Method;
-use mege_gateway::actor::Drill;
+use mege_gateway::actor::InjectedFault;
 use mege_gateway::metric::{Kind, Metric, TABLE};
 use serde_json::Value;
 
@@ -276,7 +276,7 @@ async fn what_is_rendered_has_the_names_and_labels_of_the_table() {
     let app = TestApp::start(&simulated(&simulator)).await;
     app.connected().await;
     assert_eq!(app.make_call(102, 79_990_000_001).await.status, 200);
-    app.integrations.pac["main"].drill(Drill::Panic);
+    app.integrations.pac["main"].inject(InjectedFault::Panic);
     app.send(Method::POST, "/v1/integrations/asterisk.main/pause", &[], "")
         .await;
     assert_eq!(app.make_call(102, 79_990_000_001).await.status, 503);
