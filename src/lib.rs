@@ -24,7 +24,7 @@ pub mod http;
 pub mod integrations;
 pub mod ledger;
 pub mod load;
-mod metric;
+pub mod metric;
 pub mod pac;
 pub mod recordings;
 mod service_manager;

@@ -114,8 +114,7 @@ impl Counts {
 
 impl Breaker {
     pub(super) fn new(actor: &Arc<str>, class: Class) -> Self {
-        let labels = [("actor", &**actor), ("class", class.as_str())];
-        metric::begin(metric::CIRCUIT_OPENED, &labels);
+        metric::circuit_opened(actor.to_string(), class.as_str()).increment(0);
         Self {
             actor: Arc::clone(actor),
             class,
@@ -199,8 +198,7 @@ impl Breaker {
             until: Instant::now() + time,
         };
         let class = self.class.as_str();
-        metrics::counter!(metric::CIRCUIT_OPENED, "actor" => self.actor.to_string(), "class" => class)
-            .increment(1);
+        metric::circuit_opened(self.actor.to_string(), class).increment(1);
         tracing::warn!(actor = %self.actor, class, openings = machine.openings, ?time, "circuit opened");
     }
 }

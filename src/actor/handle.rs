@@ -1,13 +1,12 @@
 //! The way to an actor.
 
-use std::convert::Infallible;
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use actix::{Actor, Context, Handler};
 use metrics::Histogram;
-use tokio::sync::{Notify, Semaphore, mpsc, oneshot};
+use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
 
@@ -40,19 +39,10 @@ struct Inner<A: Actor> {
     wishes: mpsc::Sender<Wish>,
     turn: Arc<Semaphore>,
     stop: CancellationToken,
-    drills: Mutex<Option<Drill>>,
-    drilled: Notify,
+    #[cfg(feature = "fault-injection")]
+    faults: super::fault::Faults,
     /// How long its operations take.
     seconds: Handles<&'static str, Histogram>,
-}
-
-/// What goes wrong with an actor in a fire drill, at its next turn.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Drill {
-    /// It panics, as a bug in it would make it.
-    Panic,
-    /// It keeps its thread busy for so long, as a call that blocks would.
-    Block(Duration),
 }
 
 impl<A: Actor> Clone for ActorHandle<A> {
@@ -84,8 +74,8 @@ impl<A: Actor<Context = Context<A>>> ActorHandle<A> {
                 wishes,
                 turn: Arc::new(Semaphore::new(1)),
                 stop: CancellationToken::new(),
-                drills: Mutex::new(None),
-                drilled: Notify::new(),
+                #[cfg(feature = "fault-injection")]
+                faults: super::fault::Faults::default(),
                 seconds: Handles::default(),
             }),
         }
@@ -204,8 +194,7 @@ impl<A: Actor<Context = Context<A>>> ActorHandle<A> {
 
     /// Counts a refusal.
     fn shed<E>(&self, class: Class, refused: AskError<E>) -> AskError<E> {
-        let (actor, class, reason) = (self.name().to_owned(), class.as_str(), reason(&refused));
-        metrics::counter!(metric::SHED, "actor" => actor, "class" => class, "reason" => reason).increment(1);
+        metric::shed(self.name().to_owned(), class.as_str(), reason(&refused)).increment(1);
         refused
     }
 
@@ -266,14 +255,10 @@ impl<A: Actor<Context = Context<A>>> ActorHandle<A> {
             reply => (judge(reply) == Verdict::Overdue).then_some("true"),
         };
         if let Some(begun) = late {
-            metrics::counter!(
-                metric::DEADLINES_EXCEEDED,
-                "actor" => self.name().to_owned(), "operation" => M::OPERATION, "begun" => begun
-            )
-            .increment(1);
+            metric::deadlines_exceeded(self.name().to_owned(), M::OPERATION, begun).increment(1);
         }
         let seconds = self.inner.seconds.get(M::OPERATION, |operation| {
-            metrics::histogram!(metric::ASK_SECONDS, "actor" => self.name().to_owned(), "operation" => *operation)
+            metric::ask_seconds(self.name().to_owned(), *operation)
         });
         seconds.record(started.elapsed());
         reply
@@ -342,28 +327,9 @@ impl<A: Actor<Context = Context<A>>> ActorHandle<A> {
         &self.inner.stop
     }
 
-    /// A fire drill. A second one before the first has begun takes its place.
-    pub fn drill(&self, drill: Drill) {
-        *self.inner.drills.lock().unwrap_or_else(PoisonError::into_inner) = Some(drill);
-        self.inner.drilled.notify_one();
-    }
-
-    /// Has the actor's thread go through the drills that are asked for.
-    pub(super) async fn drills(&self) -> Infallible {
-        loop {
-            self.inner.drilled.notified().await;
-            let drill = self
-                .inner
-                .drills
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .take();
-            match drill {
-                Some(Drill::Panic) => panic!("a drill"),
-                Some(Drill::Block(time)) => std::thread::sleep(time),
-                None => {}
-            }
-        }
+    #[cfg(feature = "fault-injection")]
+    pub(super) fn faults(&self) -> &super::fault::Faults {
+        &self.inner.faults
     }
 }
 

@@ -155,10 +155,9 @@ impl Health {
     #[must_use]
     pub fn new(name: &str) -> Self {
         for reason in RestartReason::ALL {
-            let labels = [("actor", name), ("reason", reason.as_str())];
-            metric::begin(metric::ACTOR_RESTARTS, &labels);
+            metric::actor_restarts(name.to_owned(), reason.as_str()).increment(0);
         }
-        metric::begin(metric::ACTOR_PANICS, &[("actor", name)]);
+        metric::actor_panics(name.to_owned()).increment(0);
         let report = HealthReport {
             state: State::Starting,
             since: Timestamp::now(),
@@ -341,8 +340,7 @@ impl Health {
     }
 
     pub(super) fn count_restart(&self, reason: RestartReason) {
-        let actor = self.name.to_string();
-        metrics::counter!(metric::ACTOR_RESTARTS, "actor" => actor, "reason" => reason.as_str()).increment(1);
+        metric::actor_restarts(self.name.to_string(), reason.as_str()).increment(1);
         self.report.send_modify(|report| {
             report.restarts += 1;
             report.latest_restarts.truncate(RESTARTS - 1);
@@ -366,7 +364,7 @@ impl Health {
 
     pub(super) fn count_panic(&self, place: &'static str, message: &str) {
         tracing::error!(actor = %self.name, place, message, "panic caught");
-        metrics::counter!(metric::ACTOR_PANICS, "actor" => self.name.to_string()).increment(1);
+        metric::actor_panics(self.name.to_string()).increment(1);
         self.report.send_modify(|report| {
             report.panics += 1;
             report.last_error = Some(format!("panic in {place}: {message}"));

@@ -22,6 +22,8 @@ mod backoff;
 mod breaker;
 mod bulkhead;
 mod class;
+#[cfg(feature = "fault-injection")]
+mod fault;
 mod gate;
 mod handle;
 mod health;
@@ -38,8 +40,10 @@ pub use backoff::{Backoff, InvalidBackoff};
 pub use breaker::BreakerState;
 pub use bulkhead::{Limits, Permit};
 pub use class::{Class, Judge, Verdict};
+#[cfg(feature = "fault-injection")]
+pub use fault::InjectedFault;
 pub use gate::Load;
-pub use handle::{ActorHandle, Drill};
+pub use handle::ActorHandle;
 pub use health::{Health, HealthReport, Restart, RestartReason, State};
 pub use operate::{Board, NotRestarted, Operate};
 pub use overseer::{Restarted, spawn};

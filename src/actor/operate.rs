@@ -6,7 +6,6 @@ use std::sync::Arc;
 
 use actix::{Actor, Context};
 use async_trait::async_trait;
-use metrics::gauge;
 
 use super::breaker::BreakerState;
 use super::gate::Load;
@@ -115,25 +114,22 @@ fn record(actor: &dyn Operate) {
     let name = || actor.health().name().to_owned();
     let yes = |whether: bool| f64::from(u8::from(whether));
     for state in State::ALL {
-        gauge!(metric::ACTOR_STATE, "actor" => name(), "state" => state.as_str())
-            .set(yes(report.state == state));
+        metric::actor_state(name(), state.as_str()).set(yes(report.state == state));
     }
-    gauge!(metric::ACTOR_USABLE, "actor" => name()).set(yes(report.is_usable()));
-    gauge!(metric::ACTOR_PAUSED, "actor" => name()).set(yes(report.paused_since.is_some()));
-    gauge!(metric::BLOCKED_THREADS, "actor" => name()).set(report.blocked_threads as f64);
+    metric::actor_usable(name()).set(yes(report.is_usable()));
+    metric::actor_paused(name()).set(yes(report.paused_since.is_some()));
+    metric::blocked_threads(name()).set(report.blocked_threads as f64);
     for load in actor.load() {
-        let set = |metric: &'static str, value: f64| {
-            gauge!(metric, "actor" => name(), "class" => load.class.as_str()).set(value);
-        };
-        set(metric::IN_FLIGHT, load.in_flight as f64);
-        set(metric::IN_FLIGHT_LIMIT, load.limits.in_flight as f64);
-        set(metric::WAITING, load.waiting as f64);
-        set(metric::WAITING_LIMIT, load.limits.waiting as f64);
+        let class = load.class.as_str();
+        metric::in_flight(name(), class).set(load.in_flight as f64);
+        metric::in_flight_limit(name(), class).set(load.limits.in_flight as f64);
+        metric::waiting(name(), class).set(load.waiting as f64);
+        metric::waiting_limit(name(), class).set(load.limits.waiting as f64);
         let circuit = match load.breaker {
             BreakerState::Closed => 0.0,
             BreakerState::HalfOpen => 1.0,
             BreakerState::Open => 2.0,
         };
-        set(metric::CIRCUIT_STATE, circuit);
+        metric::circuit_state(name(), class).set(circuit);
     }
 }

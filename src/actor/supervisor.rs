@@ -117,9 +117,10 @@ async fn run_once<A: Actor<Context = Context<A>>>(
             () = handle.stop_requested().cancelled() => Ended::Stopped,
             () = tenure.retired.cancelled() => Ended::Retired,
             name = dependencies.restarted() => Ended::WithDependency(name),
-            never = handle.drills() => match never {},
         }
     };
+    #[cfg(feature = "fault-injection")]
+    let turn = handle.faults().beside(turn);
     let ended = AssertUnwindSafe(turn).catch_unwind().await;
     tenure.replace_address(None);
     let ended = ended.unwrap_or_else(|panic| {

@@ -10,6 +10,7 @@ use actix_rt::task::JoinHandle;
 use futures_util::FutureExt as _;
 use futures_util::future::{Either, ready, select};
 use jiff::Timestamp;
+use metrics::Counter;
 use tokio::sync::mpsc::WeakSender;
 use tokio::time::{Instant, sleep};
 use tokio_stream::wrappers::ReceiverStream;
@@ -117,14 +118,15 @@ pub fn spawn(settings: AriSettings, placement: Placement) -> AriHandle {
         // They have waited for their turn: out of a second queue they would leave together.
         originate.waiting = 0;
     }
+    let name = || settings.name.clone();
     for counter in [
-        metric::ARI_CONNECT_ATTEMPTS,
-        metric::ARI_CONNECTS,
-        metric::ARI_GAPS,
-        metric::ARI_FRAMES_DROPPED,
-        metric::ARI_BAD_FRAMES,
+        metric::ari_connect_attempts(name()),
+        metric::ari_connects(name()),
+        metric::ari_gaps(name()),
+        metric::ari_frames_dropped(name()),
+        metric::ari_bad_frames(name()),
     ] {
-        metric::begin(counter, &[("actor", &settings.name)]);
+        counter.increment(0);
     }
     let spawn = Spawn {
         name: settings.name.clone(),
@@ -181,7 +183,7 @@ impl AriActor {
             return;
         }
         self.enter(Connection::Connecting);
-        self.count(metric::ARI_CONNECT_ATTEMPTS);
+        self.count(metric::ari_connect_attempts);
         let opening = connection::open(
             self.client.clone(),
             self.settings.asterisk.clone(),
@@ -200,9 +202,9 @@ impl AriActor {
             return;
         }
         self.connects += 1;
-        self.count(metric::ARI_CONNECTS);
+        self.count(metric::ari_connects);
         if self.connects > 1 {
-            self.count(metric::ARI_GAPS);
+            self.count(metric::ari_gaps);
         }
         self.queue = Some(opened.queue);
         self.connected_at = Some(Instant::now());
@@ -248,15 +250,14 @@ impl AriActor {
         self.publish();
     }
 
-    fn count(&self, name: &'static str) {
-        metrics::counter!(name, "actor" => self.health.name().to_owned()).increment(1);
+    fn count(&self, counter: fn(String) -> Counter) {
+        counter(self.health.name().to_owned()).increment(1);
     }
 
     fn publish(&self) {
         let queue = self.queue.as_ref().and_then(WeakSender::upgrade);
         let frames = queue.map_or(0, |queue| queue.max_capacity() - queue.capacity());
-        metrics::gauge!(metric::ARI_QUEUE_FRAMES, "actor" => self.health.name().to_owned())
-            .set(frames as f64);
+        metric::ari_queue_frames(self.health.name().to_owned()).set(frames as f64);
         let ready = self.ready();
         let detail = Detail {
             connection: self.connection.name(),
@@ -360,7 +361,7 @@ impl AriActor {
                 self.enter(Connection::Replaced);
             }
             Ok(event) => self.calls.apply(&event, Timestamp::now(), Instant::now()),
-            Err(_) => self.count(metric::ARI_BAD_FRAMES),
+            Err(_) => self.count(metric::ari_bad_frames),
         }
     }
 }
@@ -411,7 +412,7 @@ impl StreamHandler<Received> for AriActor {
             Received::Frame(frame, _room) => self.event(&frame),
             Received::Gap(missed) => {
                 tracing::warn!(actor = self.health.name(), missed, "events were dropped");
-                self.count(metric::ARI_GAPS);
+                self.count(metric::ari_gaps);
                 self.missed(ctx);
             }
             Received::Closed(reason) => self.wait(AriError::NotConnected(reason), ctx),

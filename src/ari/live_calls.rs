@@ -72,15 +72,14 @@ impl NodeCalls {
 
     /// A place for one more actor of the node.
     pub(super) fn join(&self, actor: &str, settings: &AsteriskSettings) -> LiveCalls {
-        let gauge = |name: &'static str| metrics::gauge!(name, "actor" => actor.to_owned());
         let mut node = self.lock();
         node.push(Carried {
             trunk: settings.trunk.clone(),
             node_limit: settings.max_live_calls,
             trunk_limit: settings.trunk_limits.live_calls,
             calls: HashMap::new(),
-            live: gauge(metric::LIVE_CALLS),
-            limit: gauge(metric::LIVE_CALLS_LIMIT),
+            live: metric::live_calls(actor.to_owned()),
+            limit: metric::live_calls_limit(actor.to_owned()),
         });
         record(&node);
         LiveCalls {

@@ -145,7 +145,7 @@ async fn read(
             Some(Ok(frame)) => frame,
             Some(Err(WsProtocolError::Io(error))) => return format!("connection lost: {error}"),
             Some(Err(error)) => {
-                metrics::counter!(metric::ARI_BAD_FRAMES, "actor" => actor.to_owned()).increment(1);
+                metric::ari_bad_frames(actor.to_owned()).increment(1);
                 return format!("protocol error: {error}");
             }
             None => return "connection lost".to_owned(),
@@ -161,13 +161,13 @@ async fn read(
                 // A gap comes before what was not dropped.
                 if dropped > 0 || enqueue(queue, &room, text).is_none() {
                     dropped += 1;
-                    metrics::counter!(metric::ARI_FRAMES_DROPPED, "actor" => actor.to_owned()).increment(1);
+                    metric::ari_frames_dropped(actor.to_owned()).increment(1);
                 }
             }
             Frame::Close(reason) => return reason.map_or_else(|| "closed".to_owned(), close_words),
             // Asterisk sends no binary frames and does not split its text.
             Frame::Binary(_) | Frame::Continuation(_) => {
-                metrics::counter!(metric::ARI_BAD_FRAMES, "actor" => actor.to_owned()).increment(1);
+                metric::ari_bad_frames(actor.to_owned()).increment(1);
             }
             // One pong answers any number of pings.
             Frame::Ping(payload) => drop(pongs.try_send(payload)),

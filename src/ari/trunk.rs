@@ -80,7 +80,7 @@ impl Trunk {
         self.asterisk.admits(Class::Originate)?;
         if let Err(excess) = pace.turn(self.limits, deadline).await {
             let actor = self.asterisk.name().to_owned();
-            metrics::counter!(metric::SHED, "actor" => actor, "class" => "originate", "reason" => "trunk_rate").increment(1);
+            metric::shed(actor, Class::Originate.as_str(), "trunk_rate").increment(1);
             return Err(AskError::Reply(AriError::TrunkRate {
                 retry_after: excess.retry_after,
             }));

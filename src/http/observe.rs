@@ -69,12 +69,8 @@ pub(super) async fn observe(
     Span::current().record("route", &route);
     tracing::info!(status = status.as_u16(), ms = elapsed.as_millis(), "answered");
     let (answered, seconds) = ANSWERS.get((route, method, status), |(route, method, status)| {
-        let answered = metrics::counter!(
-            metric::HTTP_REQUESTS,
-            "route" => route.clone(), "method" => *method, "status" => status.as_str().to_owned()
-        );
-        let seconds = metrics::histogram!(metric::HTTP_SECONDS, "route" => route.clone());
-        (answered, seconds)
+        let answered = metric::http_requests(route.clone(), *method, status.as_str().to_owned());
+        (answered, metric::http_seconds(route.clone()))
     });
     answered.increment(1);
     seconds.record(elapsed);

@@ -198,7 +198,7 @@ async fn write_once(journal: &Journal, store: &dyn LedgerStore) -> Result<(), St
 
 fn record_unwritten(journal: &Journal) {
     #[expect(clippy::cast_precision_loss, reason = "a gauge, and never near 2^52")]
-    metrics::gauge!(metric::LEDGER_UNWRITTEN).set(journal.len() as f64);
+    metric::ledger_unwritten().set(journal.len() as f64);
 }
 
 async fn write_each(calls: &[Arc<Call>], store: &dyn LedgerStore) -> Result<(), StoreError> {
@@ -207,7 +207,7 @@ async fn write_each(calls: &[Arc<Call>], store: &dyn LedgerStore) -> Result<(), 
         match store.save(vec![Arc::clone(call)]).await {
             Err(error @ StoreError::Query(_)) => {
                 tracing::error!(call = %id, %error, "the ledger refuses a call: its record is given up");
-                metrics::counter!(metric::LEDGER_LOST).increment(1);
+                metric::ledger_lost().increment(1);
             }
             written => written?,
         }
@@ -313,7 +313,7 @@ mod tests {
     use metrics_exporter_prometheus::PrometheusBuilder;
 
     use super::*;
-    use crate::actor::{Drill, State};
+    use crate::actor::{InjectedFault, State};
     use crate::ledger::call::CallId;
     use crate::ledger::call::tests::call;
 
@@ -373,7 +373,7 @@ mod tests {
         let settings = settings(&folder.path().join("mege.db"), &journal);
         let ledger = spawn(settings, Placement::Current);
         ledger.health().became_usable().await;
-        ledger.drill(Drill::Panic);
+        ledger.inject(InjectedFault::Panic);
         ledger.health().reached(State::BackingOff).await;
         journal.record(call().into());
         flush(&ledger, Instant::now() + Duration::from_secs(10))

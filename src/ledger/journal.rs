@@ -54,7 +54,7 @@ impl Journal {
         if calls.waiting.len() > CAPACITY {
             // Ids are in the order of time: the first is the oldest.
             calls.waiting.pop_first();
-            metrics::counter!(metric::LEDGER_LOST).increment(1);
+            metric::ledger_lost().increment(1);
         }
         drop(calls);
         self.0.news.notify_one();

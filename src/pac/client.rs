@@ -185,10 +185,6 @@ impl Client {
             },
             Err(_) => "deadline",
         };
-        metrics::counter!(
-            metric::PAC_REQUESTS,
-            "pac" => self.0.name.clone(), "operation" => operation, "outcome" => outcome
-        )
-        .increment(1);
+        metric::pac_requests(self.0.name.clone(), operation, outcome).increment(1);
     }
 }

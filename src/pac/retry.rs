@@ -65,16 +65,12 @@ impl Retries {
                 return Err(failure);
             }
             if !self.budget.withdraw() {
-                self.count(metric::RETRY_BUDGET_EXHAUSTED);
+                metric::retry_budget_exhausted(self.pac.clone()).increment(1);
                 return Err(failure);
             }
             sleep_until(next).await;
-            self.count(metric::RETRIES);
+            metric::retries(self.pac.clone()).increment(1);
             retries += 1;
         }
-    }
-
-    fn count(&self, name: &'static str) {
-        metrics::counter!(name, "pac" => self.pac.clone()).increment(1);
     }
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
-use mege_gateway::actor::Drill;
+use mege_gateway::actor::InjectedFault;
 use mege_gateway::cdr::{Cdr, CdrStore, open_store};
 use mege_gateway::settings::PacSettings;
 use mege_gateway::simulator::{
@@ -223,7 +223,7 @@ async fn a_collector_that_panics_goes_on_where_it_was() {
     let gateway = office.gateway();
     for _ in 0..3 {
         office.leg(0..10);
-        gateway.collector.drill(Drill::Panic);
+        gateway.collector.inject(InjectedFault::Panic);
         office.pass(SignedDuration::from_mins(20));
         office.leg(0..1);
         office.collected("the legs before and after a panic").await;

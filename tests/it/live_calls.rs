@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use mege_gateway::actor::Drill;
+use mege_gateway::actor::InjectedFault;
 use mege_gateway::actor::{AskError, Operate as _};
 use mege_gateway::ari::{AriError, Full, Originate};
 use mege_gateway::ledger::{CallId, CallState};
@@ -132,7 +132,7 @@ async fn a_rebuilt_actor_finds_every_slot_taken_that_is_taken_and_lets_go_of_eac
         until(&app, *id, CallState::Bridged).await;
     }
     let asterisk = &app.integrations.asterisk["main"];
-    asterisk.drill(Drill::Panic);
+    asterisk.inject(InjectedFault::Panic);
     eventually("rebuilt", LIMIT, async || {
         (asterisk.health().report().restarts == 1).then_some(())
     })

@@ -3,10 +3,11 @@
 #[cfg(feature = "peers")]
 mod promtool;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use awc::http::Method;
-use mege_gateway::actor::Drill;
+use mege_gateway::actor::InjectedFault;
+use mege_gateway::metric::{Kind, Metric, TABLE};
 use serde_json::Value;
 
 use crate::support::app::{LIMIT, TestApp, simulated, simulator};
@@ -16,7 +17,6 @@ const RULES: &str = include_str!("../../deploy/prometheus/mege-gateway.rules.yml
 const CONFIG: &str = include_str!("../../deploy/prometheus/prometheus.yml");
 const DASHBOARD: &str = include_str!("../../deploy/grafana/mege-gateway.json");
 const UNIT: &str = include_str!("../../deploy/mege-gateway.service");
-const METRICS: &str = include_str!("../../src/metric.rs");
 const TELEMETRY: &str = include_str!("../../src/telemetry.rs");
 
 /// Labels that Prometheus itself adds.
@@ -34,59 +34,24 @@ const OF_THE_PROCESS: [&str; 8] = [
     "process_virtual_memory_max_bytes",
 ];
 
-/// A metric of the table.
-#[derive(Debug, Default)]
-struct Metric {
-    labels: BTreeSet<&'static str>,
-    histogram: bool,
-}
-
-/// The table of metrics: names, and the labels that are quoted in what is said of each.
-fn table() -> BTreeMap<&'static str, Metric> {
-    let mut table = BTreeMap::new();
-    let mut labels = BTreeSet::new();
-    for line in METRICS.lines() {
-        if let Some(words) = line.strip_prefix("///") {
-            labels.extend(words.split('`').skip(1).step_by(2));
-        } else if let Some(constant) = line.strip_prefix("pub(crate) const ") {
-            let (constant, rest) = constant.split_once(':').expect("a type");
-            let name = rest.split('"').nth(1).expect("a name");
-            let described = |kind: &str| {
-                let call = format!("describe_{kind}!(");
-                let mut calls = METRICS.split(&call).skip(1).map(str::trim_start);
-                calls.any(|call| call.starts_with(&format!("{constant},")))
-            };
-            let histogram = described("histogram");
-            assert!(
-                histogram || described("counter") || described("gauge"),
-                "{name} is not described"
-            );
-            let labels = std::mem::take(&mut labels);
-            table.insert(name, Metric { labels, histogram });
-        }
-    }
-    assert!(table.len() > 25, "{table:?}");
-    table
-}
-
 /// The metric that a series of this name belongs to, with the labels that it has.
 fn metric_of(series: &str) -> Option<BTreeSet<&'static str>> {
     if OF_THE_PROCESS.contains(&series) {
         return Some(BTreeSet::new());
     }
-    let table = table();
-    let histogram = |base: &str| table.get(base).filter(|metric| metric.histogram);
+    let find = |name: &str, histogram: bool| {
+        let metric = TABLE.iter().find(|metric| metric.name == name)?;
+        let labels = || metric.labels.iter().copied().collect::<BTreeSet<_>>();
+        ((metric.kind == Kind::Histogram) == histogram).then(labels)
+    };
     if let Some(base) = series.strip_suffix("_bucket") {
-        let mut labels = histogram(base)?.labels.clone();
+        let mut labels = find(base, true)?;
         labels.insert("le");
         return Some(labels);
     }
     let base = series.strip_suffix("_sum").or(series.strip_suffix("_count"));
-    if let Some(metric) = base.and_then(histogram) {
-        return Some(metric.labels.clone());
-    }
-    let metric = table.get(series).filter(|metric| !metric.histogram)?;
-    Some(metric.labels.clone())
+    base.and_then(|base| find(base, true))
+        .or_else(|| find(series, false))
 }
 
 fn is_name(c: char) -> bool {
@@ -195,11 +160,8 @@ fn every_metric_and_label_of_the_alert_rules_exists() {
         assert_sound(expression);
     }
     let summaries = RULES.split("$labels.").skip(1);
-    let known: BTreeSet<&str> = table()
-        .into_values()
-        .flat_map(|metric| metric.labels)
-        .chain(ADDED)
-        .collect();
+    let labels = TABLE.iter().flat_map(|metric| metric.labels).copied();
+    let known: BTreeSet<&str> = labels.chain(ADDED).collect();
     for label in summaries.map(|rest| rest.split(|c| !is_name(c)).next().unwrap_or_default()) {
         assert!(known.contains(label), "{label}");
     }
@@ -235,11 +197,14 @@ fn every_metric_and_label_of_the_dashboard_exists_and_each_metric_is_shown() {
             assert!(labels.contains(label) || ADDED.contains(&label), "{definition}");
         }
     }
-    for (name, metric) in table() {
-        let count = format!("{name}_count");
+    for Metric { name, kind, .. } in TABLE {
+        let series = match kind {
+            Kind::Counter | Kind::Gauge => vec![(*name).to_owned()],
+            Kind::Histogram => vec![format!("{name}_count"), format!("{name}_bucket")],
+        };
+        let mut series = series.iter();
         assert!(
-            shown.contains(if metric.histogram { count.as_str() } else { name })
-                || shown.contains(&format!("{name}_bucket")),
+            series.any(|series| shown.contains(series)),
             "no panel shows {name}"
         );
     }
@@ -311,7 +276,7 @@ async fn what_is_rendered_has_the_names_and_labels_of_the_table() {
     let app = TestApp::start(&simulated(&simulator)).await;
     app.connected().await;
     assert_eq!(app.make_call(102, 79_990_000_001).await.status, 200);
-    app.integrations.pac["main"].drill(Drill::Panic);
+    app.integrations.pac["main"].inject(InjectedFault::Panic);
     app.send(Method::POST, "/v1/integrations/asterisk.main/pause", &[], "")
         .await;
     assert_eq!(app.make_call(102, 79_990_000_001).await.status, 503);

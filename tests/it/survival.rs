@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use awc::http::StatusCode;
 use jiff::Timestamp;
-use mege_gateway::actor::Drill;
+use mege_gateway::actor::InjectedFault;
 use mege_gateway::ledger::GetInstance;
 use mege_gateway::simulator::Simulator;
 use serde_json::Value;
@@ -22,7 +22,7 @@ use crate::support::eventually;
 /// The promise: how soon an actor answers again.
 const PROMISED: Duration = Duration::from_secs(1);
 
-/// How many requests of each kind go well before a drill, and again after it.
+/// How many requests of each kind go well before a fault, and again after it.
 const AROUND: usize = 20;
 
 /// A number that the load never calls.
@@ -41,11 +41,11 @@ async fn gateway() -> (Simulator, std::rc::Rc<TestApp>) {
     (simulator, app.into())
 }
 
-/// Drills one actor under load and waits until `again` is true; checks what everybody else saw.
+/// Injects a fault into one actor under load and waits until `again` is true; checks what everybody else saw.
 async fn survive(
     actor: &str,
     hurt: &[Kind],
-    drill: impl Fn(&TestApp),
+    inject: impl Fn(&TestApp),
     again: impl AsyncFn(&TestApp) -> bool,
 ) {
     let (simulator, app) = gateway().await;
@@ -53,7 +53,7 @@ async fn survive(
     load.goes_well(AROUND).await;
 
     let begun = Instant::now();
-    drill(&app);
+    inject(&app);
     eventually("it panicked", LIMIT, async || {
         (app.status_of(actor).await["panics"] == 1).then_some(())
     })
@@ -119,8 +119,8 @@ fn assert_nothing_twice(simulator: &Simulator, seen: &[load::Seen]) {
 
 #[actix_rt::test]
 async fn the_actor_of_an_asterisk_survives_and_no_call_is_placed_twice() {
-    let drill = |app: &TestApp| app.integrations.asterisk["main"].drill(Drill::Panic);
-    survive("asterisk.main", &[Kind::MakeCall], drill, async |app| {
+    let inject = |app: &TestApp| app.integrations.asterisk["main"].inject(InjectedFault::Panic);
+    survive("asterisk.main", &[Kind::MakeCall], inject, async |app| {
         app.make_call(102, PROBE).await.status == StatusCode::OK
     })
     .await;
@@ -128,8 +128,8 @@ async fn the_actor_of_an_asterisk_survives_and_no_call_is_placed_twice() {
 
 #[actix_rt::test]
 async fn the_actor_of_a_pac_survives() {
-    let drill = |app: &TestApp| app.integrations.pac["main"].drill(Drill::Panic);
-    survive("pac.main", &[Kind::Pac], drill, async |app| {
+    let inject = |app: &TestApp| app.integrations.pac["main"].inject(InjectedFault::Panic);
+    survive("pac.main", &[Kind::Pac], inject, async |app| {
         ask_pac(app).await.is_ok()
     })
     .await;
@@ -137,8 +137,8 @@ async fn the_actor_of_a_pac_survives() {
 
 #[actix_rt::test]
 async fn the_actor_of_the_cdr_store_survives() {
-    let drill = |app: &TestApp| app.integrations.stores.cdr.drill(Drill::Panic);
-    survive("cdr", &[Kind::LastCallId, Kind::Cdr], drill, async |app| {
+    let inject = |app: &TestApp| app.integrations.stores.cdr.inject(InjectedFault::Panic);
+    survive("cdr", &[Kind::LastCallId, Kind::Cdr], inject, async |app| {
         app.get("/pbx-api/last-call-id").await.status == StatusCode::OK
             && app.post("/pbx-api/cdr", r#"{"call_id":"0"}"#).await.status == StatusCode::OK
     })
@@ -147,8 +147,8 @@ async fn the_actor_of_the_cdr_store_survives() {
 
 #[actix_rt::test]
 async fn the_ledgers_actor_survives_and_calls_do_not_need_it() {
-    let drill = |app: &TestApp| app.integrations.stores.ledger.drill(Drill::Panic);
-    survive("ledger", &[], drill, async |app| {
+    let inject = |app: &TestApp| app.integrations.stores.ledger.inject(InjectedFault::Panic);
+    survive("ledger", &[], inject, async |app| {
         let ledger = &app.integrations.stores.ledger;
         ledger.ask(GetInstance, Instant::now() + LIMIT).await.is_ok()
     })
@@ -157,15 +157,15 @@ async fn the_ledgers_actor_survives_and_calls_do_not_need_it() {
 
 #[actix_rt::test]
 async fn a_collector_survives() {
-    let drilled = Cell::new(Timestamp::MAX);
-    let drill = |app: &TestApp| {
-        drilled.set(Timestamp::now());
-        app.integrations.collectors["main"].drill(Drill::Panic);
+    let injected = Cell::new(Timestamp::MAX);
+    let inject = |app: &TestApp| {
+        injected.set(Timestamp::now());
+        app.integrations.collectors["main"].inject(InjectedFault::Panic);
     };
-    survive("collector.main", &[], drill, async |app| {
-        // It is asked nothing; its work is to look, and it has when a look that began after the drill ended well.
+    survive("collector.main", &[], inject, async |app| {
+        // It is asked nothing; its work is to look, and it has when a look that began after the fault ended well.
         let status = app.status_of("collector.main").await;
-        status["restarts"] == 1 && last_look(&status).is_some_and(|at| at > drilled.get())
+        status["restarts"] == 1 && last_look(&status).is_some_and(|at| at > injected.get())
     })
     .await;
 }

@@ -1,7 +1,7 @@
 //! Panics of every kind, restarts, the budget, and the end.
 
 use super::*;
-use crate::actor::{AskError, Drill, State};
+use crate::actor::{AskError, InjectedFault, State};
 use crate::telemetry::testing::Lines;
 
 fn is_restarting(reply: &Reply<Do>) -> bool {
@@ -56,7 +56,7 @@ async fn work_in_flight_outlives_the_actor_that_began_it() {
         async move { ask(&handle, 1, Act::Sleep(30 * MILLI)).await }
     });
     until("begun", async || handle.in_flight(Class::Read) == 1).await;
-    handle.drill(Drill::Panic);
+    handle.inject(InjectedFault::Panic);
     until("restarted", async || handle.health().report().restarts == 1).await;
     assert!(slow.await.unwrap().is_ok());
 }
@@ -153,7 +153,7 @@ async fn failures_outside_the_window_do_not_count_against_the_budget() {
     let (handle, _) = start_with(spawn, |_| (false, false));
     for life in 0..5 {
         answers(&handle, life).await;
-        handle.drill(Drill::Panic);
+        handle.inject(InjectedFault::Panic);
         until("rebuilt", async || {
             handle.health().report().restarts == u64::try_from(life).unwrap() + 1
         })

@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
 
 use super::*;
-use crate::actor::{AskError, Drill};
+use crate::actor::{AskError, InjectedFault};
 
 fn outcomes(replies: &[Reply<Do>]) -> (usize, usize) {
     let saturated = |reply: &&Reply<Do>| matches!(reply, Err(AskError::Saturated { .. }));
@@ -199,7 +199,7 @@ async fn control_passes_a_full_bulkhead() {
     assert_eq!(*world.effects(), HashSet::from([0, 1, 3]));
 }
 
-/// Half of it works, some panics in its work, some in the handler, some has no time; with a drill for every 80 asks,
+/// Half of it works, some panics in its work, some in the handler, some has no time; with an injected fault for every 80 asks,
 /// however fast the machine is. What each caller was told is held against what really happened.
 async fn every_ask_is_answered_truly(placement: Placement) {
     const ASKS: usize = 4_000;
@@ -216,7 +216,7 @@ async fn every_ask_is_answered_truly(placement: Placement) {
                 break;
             }
             if number % 80 == 0 {
-                handle.drill(Drill::Panic);
+                handle.inject(InjectedFault::Panic);
             }
             let (act, patience) = match number % 10 {
                 0 => (Act::PanicInWork, SECOND),

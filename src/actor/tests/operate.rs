@@ -1,7 +1,7 @@
 //! What operators do to an actor, and what it depends on: restarts, blocked threads, pauses.
 
 use super::*;
-use crate::actor::{AskError, Drill, NotRestarted, Operate as _, RestartReason, State};
+use crate::actor::{AskError, InjectedFault, NotRestarted, Operate as _, RestartReason, State};
 
 /// Gives the watch over threads time to see one that hangs.
 async fn unresponsive(handle: &ActorHandle<Probe>) {
@@ -84,7 +84,7 @@ async fn work_that_outlived_its_actor_has_its_time_too() {
     answers(&handle, 0).await;
     let slow = spawn_ask(&handle, 1, Act::Sleep(500 * MILLI));
     until("begun", async || world.effects().contains(&1)).await;
-    handle.drill(Drill::Panic);
+    handle.inject(InjectedFault::Panic);
     handle.health().reached(State::BackingOff).await;
     let restarted = handle.restart().await.unwrap();
     assert_eq!((restarted.unfinished, restarted.state), (0, State::Running));
@@ -105,7 +105,7 @@ async fn an_actor_that_panics_while_its_work_ends_does_not_stand_for_the_one_tha
     until("begun", async || world.effects().contains(&1)).await;
     let panics = async {
         handle.health().reached(State::Restarting).await;
-        handle.drill(Drill::Panic);
+        handle.inject(InjectedFault::Panic);
         handle.health().reached(State::Running).await;
         assert_eq!(world.built.load(Ordering::SeqCst), 2, "by its own supervisor");
     };
@@ -322,7 +322,7 @@ async fn what_depends_on_an_actor_restarts_with_it_and_not_the_other_way_round()
     answers(&store, 0).await;
     assert_eq!(world.built.load(Ordering::SeqCst), 1, "their first start is none");
     for life in 2..5 {
-        store.drill(Drill::Panic);
+        store.inject(InjectedFault::Panic);
         until("both are built again", async || {
             world.built.load(Ordering::SeqCst) == life
                 && collector.health().report().state == State::Running

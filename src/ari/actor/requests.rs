@@ -8,7 +8,7 @@ use metrics::Counter;
 use tokio::time::Instant;
 
 use super::{ASK_ABOUT_UNKNOWN, AriActor};
-use crate::actor::{self, Ask, AskError, Health, Reply, Request};
+use crate::actor::{self, Ask, AskError, Class, Health, Reply, Request};
 use crate::ari::connection::Connection;
 use crate::ari::error::AriError;
 use crate::ari::event::Channel;
@@ -23,7 +23,7 @@ impl AriActor {
         self.ready()?;
         self.calls.begin(request, Timestamp::now()).map_err(|full| {
             let actor = self.health.name().to_owned();
-            metrics::counter!(metric::SHED, "actor" => actor, "class" => "originate", "reason" => "live_calls").increment(1);
+            metric::shed(actor, Class::Originate.as_str(), "live_calls").increment(1);
             AriError::TooManyCalls(full)
         })
     }
@@ -107,10 +107,11 @@ impl Tally {
             Ok(_) => "ok",
             Err(error) => error.outcome(),
         };
-        let counter = self.requests.get((M::OPERATION, outcome), |(operation, outcome)| {
-            let actor = self.health.name().to_owned();
-            metrics::counter!(metric::ARI_REQUESTS, "actor" => actor, "operation" => *operation, "outcome" => *outcome)
-        });
+        let counter = self
+            .requests
+            .get((M::OPERATION, outcome), |(operation, outcome)| {
+                metric::ari_requests(self.health.name().to_owned(), *operation, *outcome)
+            });
         counter.increment(1);
     }
 }

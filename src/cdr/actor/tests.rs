@@ -6,7 +6,7 @@ use super::super::messages::CdrPages;
 use super::super::store::tests::{Database, leg, legs, settings};
 use super::super::store::{Batch, CdrRange, Position};
 use super::*;
-use crate::actor::{AskError, Class, Drill, Limits, Placement, RestartPolicy, State};
+use crate::actor::{AskError, Class, InjectedFault, Limits, Placement, RestartPolicy, State};
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -331,7 +331,7 @@ async fn a_store_that_breaks_is_said_to_be_down_and_up_again() {
 async fn a_rebuilt_actor_has_its_store_again() {
     let database = Database::sqlite();
     let handle = with_legs(&database, 2).await;
-    handle.drill(Drill::Panic);
+    handle.inject(InjectedFault::Panic);
     until("never rebuilt", || handle.health().report().restarts == 1).await;
     usable(&handle).await;
     assert_eq!(

@@ -200,7 +200,7 @@ impl CollectorActor {
         }
         if let Some(lag) = status.lag_s {
             #[expect(clippy::cast_precision_loss, reason = "seconds of a lag are far below 2^52")]
-            metrics::gauge!(metric::CDR_LAG, "pbx" => self.make.pbx.clone()).set(lag as f64);
+            metric::cdr_lag(self.make.pbx.clone()).set(lag as f64);
         }
         self.health.publish(error.is_none(), status);
     }

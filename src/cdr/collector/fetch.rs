@@ -63,8 +63,7 @@ impl<S: Source, T: Store> Collector<S, T> {
         let changes = self.store.apply(batch).await?;
         self.stored += changes;
         for (change, rows) in [("inserted", changes.inserted), ("updated", changes.updated)] {
-            metrics::counter!(metric::CDR_STORED, "pbx" => self.pbx.clone(), "change" => change)
-                .increment(rows);
+            metric::cdr_stored(self.pbx.clone(), change).increment(rows);
         }
         Ok(())
     }
@@ -140,8 +139,7 @@ impl<S: Source, T: Store> Collector<S, T> {
     }
 
     fn count_quarantined(&self, reason: &'static str, rows: u64) {
-        metrics::counter!(metric::CDR_QUARANTINED, "pbx" => self.pbx.clone(), "reason" => reason)
-            .increment(rows);
+        metric::cdr_quarantined(self.pbx.clone(), reason).increment(rows);
     }
 }
 

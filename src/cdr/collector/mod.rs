@@ -65,10 +65,9 @@ const SLICE: Duration = Duration::from_secs(10);
 /// Has the counters of a source that alerts ask about begin at 0.
 fn begin_counters(pbx: &str) {
     for reason in [fetch::GARBLED, fetch::UNREADABLE] {
-        metric::begin(metric::CDR_QUARANTINED, &[("pbx", pbx), ("reason", reason)]);
+        metric::cdr_quarantined(pbx.to_owned(), reason).increment(0);
     }
-    let window = [("pbx", pbx), ("kind", "window"), ("outcome", "ok")];
-    metric::begin(metric::CDR_LOOKS, &window);
+    metric::cdr_looks(pbx.to_owned(), "window", "ok").increment(0);
 }
 
 /// What a collector knows besides its position, all of which may be lost.
@@ -211,9 +210,6 @@ impl<S: Source, T: Store> Collector<S, T> {
 
     fn count(&self, kind: &'static str, ok: bool) {
         let outcome = if ok { "ok" } else { "error" };
-        metrics::counter!(
-            metric::CDR_LOOKS, "pbx" => self.pbx.clone(), "kind" => kind, "outcome" => outcome
-        )
-        .increment(1);
+        metric::cdr_looks(self.pbx.clone(), kind, outcome).increment(1);
     }
 }

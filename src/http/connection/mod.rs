@@ -60,7 +60,7 @@ pub(super) async fn open(
             let stream = handshake
                 .map_err(io::Error::from)
                 .flatten()
-                .inspect_err(|_| metrics::counter!(metric::TLS_HANDSHAKES_FAILED).increment(1))?;
+                .inspect_err(|_| metric::tls_handshakes_failed().increment(1))?;
             Either::Right(stream)
         }
     };
@@ -70,7 +70,7 @@ pub(super) async fn open(
 /// Counts what was refused before it was a request: it is in none of the counts by route.
 pub(super) fn count_malformed(error: DispatchError) -> DispatchError {
     if matches!(error, DispatchError::Parse(_)) {
-        metrics::counter!(metric::HTTP_MALFORMED).increment(1);
+        metric::http_malformed().increment(1);
     }
     error
 }

@@ -26,7 +26,7 @@ pub(in crate::http) struct Socket<T> {
 
 impl<T> Socket<T> {
     pub(super) fn new(io: T, watch: Rc<Watch>) -> Self {
-        metrics::gauge!(metric::HTTP_CONNECTIONS).increment(1.0);
+        metric::http_connections().increment(1.0);
         Self { io, watch, read: 0 }
     }
 
@@ -48,7 +48,7 @@ impl<T> Socket<T> {
 
 impl<T> Drop for Socket<T> {
     fn drop(&mut self) {
-        metrics::gauge!(metric::HTTP_CONNECTIONS).decrement(1.0);
+        metric::http_connections().decrement(1.0);
     }
 }
 

@@ -95,7 +95,7 @@ impl Watch {
     /// Ends the connection at its next turn, which is at once.
     pub(super) fn end(&self, cut: Cut) {
         if self.cut.replace(Some(cut)).is_none() {
-            metrics::counter!(metric::HTTP_CONNECTIONS_CUT, "reason" => cut.name()).increment(1);
+            metric::http_connections_cut(cut.name()).increment(1);
         }
         self.wake();
     }

@@ -138,7 +138,7 @@ pub(super) async fn status(state: web::Data<AppState>, caller: Caller) -> web::J
 pub(super) async fn metrics(state: web::Data<AppState>, caller: Caller) -> Result<HttpResponse, ApiError> {
     caller.must_see_all()?;
     state.record_gauges();
-    ::metrics::gauge!(metric::DRAIN_SECONDS).set(state.lifecycle.drained_for());
+    metric::drain_seconds().set(state.lifecycle.drained_for());
     telemetry::record_process();
     Ok(HttpResponse::Ok()
         .content_type("text/plain; version=0.0.4; charset=utf-8")

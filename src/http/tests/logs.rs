@@ -71,18 +71,18 @@ async fn logs_name_requests_by_id_and_route_and_hold_nothing_that_was_sent() {
     );
 
     let panicked = std::thread::Builder::new()
-        .name("drill".to_owned())
-        .spawn(|| panic!("a drill"))
+        .name("panics".to_owned())
+        .spawn(|| panic!("a fault"))
         .unwrap()
         .join();
     assert!(panicked.is_err());
     let text = lines.text();
     let line = text
         .lines()
-        .find(|line| line.contains("a drill"))
+        .find(|line| line.contains("a fault"))
         .expect("the panic was logged");
     assert!(
-        line.contains(r#""thread":"drill""#) && line.contains("logs.rs"),
+        line.contains(r#""thread":"panics""#) && line.contains("logs.rs"),
         "{line}"
     );
 }

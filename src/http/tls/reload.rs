@@ -17,7 +17,7 @@ impl Tls {
     pub(in crate::http) async fn keep_up(self) {
         let mut looks = interval(LOOK);
         looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        metrics::gauge!(metric::TLS_REFUSED).set(0.0);
+        metric::tls_refused().set(0.0);
         // Whatever was there at the start is read once more: it may have changed since.
         let mut tried: Option<Print> = None;
         let mut seen: Option<Print> = None;
@@ -35,13 +35,13 @@ impl Tls {
             match self.blocking(|tls| tls.files.read()).await {
                 Some(Ok(pair)) => {
                     self.pair.replace(pair);
-                    metrics::gauge!(metric::TLS_REFUSED).set(0.0);
+                    metric::tls_refused().set(0.0);
                     if !first {
                         tracing::info!("the certificate changed and is served from here on");
                     }
                 }
                 Some(Err(error)) => {
-                    metrics::gauge!(metric::TLS_REFUSED).set(1.0);
+                    metric::tls_refused().set(1.0);
                     tracing::warn!(%error, "the certificate changed and cannot be used: the previous one is served");
                 }
                 None => {}

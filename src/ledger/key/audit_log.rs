@@ -107,7 +107,7 @@ impl Waiting {
             self.kinds.insert(kind, (by, count));
         } else {
             self.others += count;
-            metrics::counter!(metric::AUDIT_LOST).increment(count);
+            metric::audit_lost().increment(count);
         }
     }
 
@@ -121,7 +121,7 @@ impl Waiting {
                 who = entry.who,
                 "the audit is full: this is given up"
             );
-            metrics::counter!(metric::AUDIT_LOST).increment(1);
+            metric::audit_lost().increment(1);
         }
     }
 }

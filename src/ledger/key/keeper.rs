@@ -134,7 +134,7 @@ impl Keeper {
             Ok(()) => batch.settle(),
             Err(error @ StoreError::Query(_)) => {
                 tracing::error!(%error, "the ledger refuses entries of the audit: they are given up");
-                metrics::counter!(metric::AUDIT_LOST).increment(batch.count());
+                metric::audit_lost().increment(batch.count());
                 batch.settle();
             }
             // The batch goes back.

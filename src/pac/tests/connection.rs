@@ -7,7 +7,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, copy_bidirectional};
 use tokio::net::{TcpListener, TcpStream};
 
 use super::*;
-use crate::actor::{Class, Drill};
+use crate::actor::{Class, InjectedFault};
 
 const KEY: &str = "a shared key of some length, 32+";
 
@@ -199,7 +199,7 @@ async fn an_actor_that_panicked_is_rebuilt_with_a_connection_of_its_own() {
     let server = Server::start(ok());
     let pac = start(&server.address());
     read(&pac, 5 * SECOND).await.unwrap();
-    pac.drill(Drill::Panic);
+    pac.inject(InjectedFault::Panic);
     until("rebuilt", async || pac.health().report().restarts == 1).await;
     assert!(read(&pac, 5 * SECOND).await.is_ok());
     assert_eq!(server.seen.connections.load(Ordering::SeqCst), 2);

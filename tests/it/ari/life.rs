@@ -1,7 +1,7 @@
 //! Calls outlive the gateway that placed them, and its actor.
 
 use awc::Client;
-use mege_gateway::actor::Drill;
+use mege_gateway::actor::InjectedFault;
 use mege_gateway::ledger::CallState;
 use mege_gateway::simulator::{AriFault, AriOperation, HowOften, Simulator};
 use mege_gateway::telephony::HangupCause;
@@ -165,7 +165,7 @@ async fn an_actor_that_panics_is_rebuilt_and_follows_its_calls() {
     }
     let name = detail(&app)["app"].clone();
     let asterisk = &app.integrations.asterisk["main"];
-    asterisk.drill(Drill::Panic);
+    asterisk.inject(InjectedFault::Panic);
     eventually("rebuilt, with a socket of its own", LIMIT, async || {
         let rebuilt = asterisk.health().report().restarts == 1;
         (rebuilt && count(&simulator, "GET /events") == 2).then_some(())

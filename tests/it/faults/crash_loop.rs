@@ -1,7 +1,7 @@
 //! An actor that fails again and again is left down, loudly, until an operator restarts it.
 
 use awc::http::StatusCode;
-use mege_gateway::actor::{Drill, Operate as _, State};
+use mege_gateway::actor::{InjectedFault, Operate as _, State};
 
 use super::{NUMBER, code, gateway, others_are_served, placed_again};
 use crate::support::app::{LIMIT, simulator};
@@ -23,7 +23,7 @@ async fn six_panics_in_thirty_seconds_leave_it_down_and_an_operator_brings_it_ba
             (asterisk.health().report().state == State::Running).then_some(())
         })
         .await;
-        asterisk.drill(Drill::Panic);
+        asterisk.inject(InjectedFault::Panic);
         eventually("it panicked", LIMIT, async || {
             (asterisk.health().report().panics == panics).then_some(())
         })

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use awc::http::StatusCode;
 use futures_util::join;
-use mege_gateway::actor::{Class, Drill, State};
+use mege_gateway::actor::{Class, InjectedFault, State};
 use mege_gateway::simulator::{AriFault, AriOperation, HowOften};
 use serde_json::json;
 use tokio::time::Instant;
@@ -38,7 +38,7 @@ async fn a_thread_that_blocks_is_said_on_status_and_replaced_by_the_route() {
     let simulator = simulator().await;
     let app = TestApp::start(&simulated(&simulator)).await;
     app.connected().await;
-    app.integrations.asterisk["main"].drill(Drill::Block(Duration::from_secs(3_600)));
+    app.integrations.asterisk["main"].inject(InjectedFault::Block(Duration::from_secs(3_600)));
     let blocked = Instant::now();
     eventually("said on /status", SEEN, async || {
         let seen = app.status_of("asterisk.main").await;
@@ -98,7 +98,12 @@ async fn one_that_failed_too_often_is_down_until_the_route_restarts_it() {
     assert_eq!(refused.retry_after, Some(30));
     let before = shown(&app, "asterisk.main").await;
     assert_eq!(before["state"], "failed");
-    assert!(before["last_error"].as_str().expect("words").contains("a drill"));
+    assert!(
+        before["last_error"]
+            .as_str()
+            .expect("words")
+            .contains("an injected fault")
+    );
     let metrics = get(&app, "/metrics").await.body;
     assert!(
         metrics.contains(r#"mege_actor_state{actor="asterisk.main",state="failed"} 1"#),

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use awc::http::StatusCode;
-use mege_gateway::actor::Drill;
+use mege_gateway::actor::InjectedFault;
 use serde_json::json;
 
 use super::{audited, fail_for_good, get, order, shown, until};
@@ -20,7 +20,7 @@ async fn what_is_done_to_the_ledger_itself_is_in_the_audit() {
 
     // It hangs: what is in its own thread is lost, and what was asked of it is not.
     let ledger = &app.integrations.stores.ledger;
-    ledger.drill(Drill::Block(Duration::from_secs(3_600)));
+    ledger.inject(InjectedFault::Block(Duration::from_secs(3_600)));
     until(&app, "ledger", "it hangs", |shown| {
         shown["state"] == "unresponsive"
     })
