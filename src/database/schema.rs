@@ -4,12 +4,12 @@ use std::fmt;
 use std::path::Path;
 use std::time::Duration;
 
-use refinery::Runner;
 use rusqlite::{Connection, MAIN_DB, OpenFlags, OptionalExtension as _};
 use rustix::fs::{Access, access};
 use tokio::time::timeout;
 
-use super::{Postgres, StoreError};
+use super::{Migrations, Postgres, StoreError};
+use crate::settings::StoreUrl;
 
 /// A store's schema as it was found, and as this program has it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,10 +21,30 @@ pub struct Schema {
 }
 
 impl Schema {
+    /// Looks at a store's schema. A file is not made when it is not there.
+    ///
     /// # Errors
-    /// When the schema is of a later version of the program than this one.
-    fn new(found: Option<i32>, migrations: &Runner) -> Result<Self, StoreError> {
-        let versions = migrations.get_migrations().iter();
+    /// When the database cannot be reached; when the file, or its directory where there is no file yet, cannot be
+    /// written; when the schema is of a later version of the program than this one.
+    ///
+    /// # Cancel safety
+    /// Only reads.
+    pub(crate) async fn of(
+        url: &StoreUrl,
+        patience: Duration,
+        migrations: &Migrations,
+    ) -> Result<Self, StoreError> {
+        let (found, known) = match url {
+            StoreUrl::Sqlite(file) => (
+                of_file(file, patience, migrations.history).await?,
+                (migrations.sqlite)(),
+            ),
+            StoreUrl::Postgres(url) => (
+                of_database(url, patience, migrations.history).await?,
+                (migrations.postgres)(),
+            ),
+        };
+        let versions = known.get_migrations().iter();
         let known = versions
             .map(refinery::Migration::version)
             .max()
@@ -37,9 +57,7 @@ impl Schema {
         }
         Ok(Self { found, known })
     }
-}
 
-impl Schema {
     /// Whether there is none yet.
     #[must_use]
     pub fn is_empty(&self) -> bool {
@@ -65,19 +83,9 @@ impl fmt::Display for Schema {
     }
 }
 
-/// Looks at the schema in a file, which is not made when it is not there; `history` names the table of what was
-/// applied.
-///
-/// # Errors
-/// When the file, or its directory where there is no file yet, cannot be written.
-pub(crate) async fn schema_of_file(
-    file: &Path,
-    patience: Duration,
-    migrations: Runner,
-    history: &'static str,
-) -> Result<Schema, StoreError> {
+async fn of_file(file: &Path, patience: Duration, history: &'static str) -> Result<Option<i32>, StoreError> {
     let file = file.to_owned();
-    let look = move || Schema::new(applied(&file, patience, history)?, &migrations);
+    let look = move || applied(&file, patience, history);
     match timeout(patience, tokio::task::spawn_blocking(look)).await {
         Ok(Ok(found)) => found,
         Ok(Err(_)) => Err(StoreError::Unavailable("the store is closing".to_owned())),
@@ -109,13 +117,7 @@ fn applied(file: &Path, patience: Duration, history: &str) -> Result<Option<i32>
     }
 }
 
-/// Looks at the schema in a database; `history` names the table of what was applied.
-pub(crate) async fn schema_of_database(
-    url: &str,
-    patience: Duration,
-    migrations: Runner,
-    history: &str,
-) -> Result<Schema, StoreError> {
+async fn of_database(url: &str, patience: Duration, history: &str) -> Result<Option<i32>, StoreError> {
     let database = Postgres::new(url, 1, patience)?;
     let look = async {
         let client = database.get().await?;
@@ -127,7 +129,7 @@ pub(crate) async fn schema_of_database(
         }
         Ok(client.query_one(&latest(history), &[]).await?.try_get(0)?)
     };
-    Schema::new(database.bounded(look).await?, &migrations)
+    database.bounded(look).await
 }
 
 /// The name is one of ours: the table is the same in both databases.

@@ -14,7 +14,7 @@ use super::call::Call;
 use super::journal::{Journal, overlay};
 use super::key::{AuditLog, Keeper, KeyRing};
 use super::messages::{Flush, GetCall, GetInstance, ListOpenCalls};
-use super::store::{self, LedgerStore};
+use super::store::LedgerStore;
 use crate::actor::{
     self, ActorHandle, Ask, AskError, Backoff, Class, Health, Placement, Reply, RestartPolicy, Spawn,
 };
@@ -41,7 +41,7 @@ const MOMENT: Duration = Duration::from_millis(20);
 pub type LedgerHandle = ActorHandle<LedgerActor>;
 
 /// The store, once it is open.
-pub(super) type Store = Arc<dyn store::Store>;
+pub(super) type Store = Arc<LedgerStore>;
 
 /// Owns the ledger: writes what the journal holds, answers what is asked.
 pub struct LedgerActor {
@@ -150,7 +150,8 @@ impl Actor for LedgerActor {
 async fn write_behind(settings: LedgerSettings, cell: Arc<OnceCell<Store>>, health: Health) {
     let mut failures = 0;
     let store = loop {
-        let opened = cell.get_or_try_init(|| store::open(&settings.store)).await;
+        let open = async || LedgerStore::open(&settings.store).await.map(Arc::new);
+        let opened = cell.get_or_try_init(open).await;
         report(&health, opened.as_ref().err());
         match opened {
             Ok(store) => break Arc::clone(store),
@@ -166,7 +167,7 @@ async fn write_behind(settings: LedgerSettings, cell: Arc<OnceCell<Store>>, heal
         let news = timeout(PROBE, settings.journal.news()).await.is_ok();
         let done = if news {
             sleep(GATHER).await;
-            write_once(&settings.journal, store.as_ref()).await
+            write_once(&settings.journal, &store).await
         } else {
             store.ping().await
         };
@@ -182,7 +183,7 @@ async fn write_behind(settings: LedgerSettings, cell: Arc<OnceCell<Store>>, heal
 }
 
 /// Writes a group of calls. One that the store refuses is set aside, so that it does not hold up the others for ever.
-async fn write_once(journal: &Journal, store: &dyn LedgerStore) -> Result<(), StoreError> {
+async fn write_once(journal: &Journal, store: &LedgerStore) -> Result<(), StoreError> {
     let calls = journal.take(GROUP);
     let mut written = store.save(calls.clone()).await;
     if matches!(written, Err(StoreError::Query(_))) {
@@ -201,7 +202,7 @@ fn record_unwritten(journal: &Journal) {
     metric::ledger_unwritten().set(journal.len() as f64);
 }
 
-async fn write_each(calls: &[Arc<Call>], store: &dyn LedgerStore) -> Result<(), StoreError> {
+async fn write_each(calls: &[Arc<Call>], store: &LedgerStore) -> Result<(), StoreError> {
     for call in calls {
         let id = call.id;
         match store.save(vec![Arc::clone(call)]).await {
@@ -281,7 +282,7 @@ impl Handler<Ask<GetInstance>> for LedgerActor {
 
     fn handle(&mut self, ask: Ask<GetInstance>, _: &mut Self::Context) -> Self::Result {
         let (store, host) = (self.store(), self.settings.host.clone());
-        ask.run(|GetInstance, _| async move { store?.instance(&host, &propose_instance()).await })
+        ask.run(|GetInstance, _| async move { store?.instance(&host, propose_instance()).await })
     }
 }
 
@@ -307,57 +308,17 @@ fn propose_instance() -> String {
 #[cfg(test)]
 mod tests {
     use std::path::Path;
-    use std::sync::Mutex;
 
-    use async_trait::async_trait;
     use metrics_exporter_prometheus::PrometheusBuilder;
 
     use super::*;
     use crate::actor::{InjectedFault, State};
-    use crate::ledger::call::CallId;
     use crate::ledger::call::tests::call;
+    use crate::ledger::store::tests as store;
 
-    /// Refuses one call, for what it is.
-    struct Picky {
-        refused: CallId,
-        saved: Mutex<Vec<CallId>>,
-    }
-
-    #[async_trait]
-    impl LedgerStore for Picky {
-        async fn save(&self, calls: Vec<Arc<Call>>) -> Result<(), StoreError> {
-            if calls.iter().any(|call| call.id == self.refused) {
-                return Err(StoreError::Query("SQLSTATE 22021".to_owned()));
-            }
-            self.saved
-                .lock()
-                .unwrap()
-                .extend(calls.iter().map(|call| call.id));
-            Ok(())
-        }
-
-        async fn call(&self, _: CallId) -> Result<Option<Call>, StoreError> {
-            Ok(None)
-        }
-
-        async fn open_calls(&self, _: &str, _: &str) -> Result<Vec<Call>, StoreError> {
-            Ok(Vec::new())
-        }
-
-        async fn ping(&self) -> Result<(), StoreError> {
-            Ok(())
-        }
-
-        async fn instance(&self, _: &str, proposal: &str) -> Result<String, StoreError> {
-            Ok(proposal.to_owned())
-        }
-    }
-
-    fn settings(file: &Path, journal: &Journal) -> LedgerSettings {
-        let url = format!("sqlite:{}", file.display());
-        let store = serde_json::json!({ "url": url, "connections": 2, "timeout_ms": 5_000, "limits": {} });
+    fn settings(folder: &Path, journal: &Journal) -> LedgerSettings {
         LedgerSettings {
-            store: serde_json::from_value(store).unwrap(),
+            store: store::settings(folder),
             journal: journal.clone(),
             keys: KeyRing::default(),
             audit: AuditLog::default(),
@@ -370,7 +331,7 @@ mod tests {
     async fn what_waits_is_written_also_by_a_ledger_that_just_failed() {
         let folder = tempfile::tempdir().unwrap();
         let journal = Journal::default();
-        let settings = settings(&folder.path().join("mege.db"), &journal);
+        let settings = settings(folder.path(), &journal);
         let ledger = spawn(settings, Placement::Current);
         ledger.health().became_usable().await;
         ledger.inject(InjectedFault::Panic);
@@ -392,7 +353,7 @@ mod tests {
         };
         let folder = tempfile::tempdir().unwrap();
         let journal = Journal::default();
-        let settings = settings(&folder.path().join("missing/mege.db"), &journal);
+        let settings = settings(&folder.path().join("missing"), &journal);
         let ledger = spawn(settings, Placement::Current);
         let shown = async {
             while !shows("mege_ledger_unwritten 0") {
@@ -410,14 +371,21 @@ mod tests {
     #[actix_rt::test]
     async fn a_call_that_the_store_refuses_holds_up_no_other() {
         let calls = [call(), call(), call()];
-        let store = Picky {
-            refused: calls[1].id,
-            saved: Mutex::default(),
-        };
+        let folder = tempfile::tempdir().unwrap();
+        let store = LedgerStore::open(&store::settings(folder.path())).await.unwrap();
+        let refuse = format!(
+            "CREATE TRIGGER refuse BEFORE INSERT ON ledger_call WHEN new.id = '{}' \
+             BEGIN SELECT RAISE(ABORT, 'for what it is'); END",
+            calls[1].id
+        );
+        let file = rusqlite::Connection::open(folder.path().join("mege-ledger.sqlite")).unwrap();
+        file.execute_batch(&refuse).unwrap();
         let journal = Journal::default();
         calls.iter().cloned().for_each(|call| journal.record(call.into()));
         assert_eq!(write_once(&journal, &store).await, Ok(()));
-        assert_eq!(*store.saved.lock().unwrap(), [calls[0].id, calls[2].id]);
+        for (call, saved) in calls.iter().zip([true, false, true]) {
+            assert_eq!(store.call(call.id).await.unwrap().is_some(), saved);
+        }
         assert_eq!(journal.len(), 0);
     }
 }

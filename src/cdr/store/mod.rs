@@ -20,7 +20,7 @@ use uuid::Uuid;
 
 use super::cursor::{self, ClientId, HandedOut, Resumed, Since};
 use super::record::{Cdr, Recording, Sourced};
-use crate::database::{Schema, StoreError};
+use crate::database::{Migrations, Schema, StoreError};
 use crate::settings::{StoreSettings, StoreUrl};
 
 /// How far a collector, or a backfill of a range, has come with one 3CX. All moments are by the source's clock.
@@ -242,14 +242,14 @@ pub async fn open_store(settings: &StoreSettings) -> Result<Arc<dyn CdrStore>, S
 /// Only reads.
 pub async fn store_schema(settings: &StoreSettings) -> Result<Schema, StoreError> {
     let timeout = Duration::from_millis(settings.timeout_ms);
-    match &settings.url {
-        StoreUrl::Sqlite(file) => sqlite::SqliteCdrs::schema(file, timeout).await,
-        StoreUrl::Postgres(url) => postgres::PostgresCdrs::schema(url, timeout).await,
-    }
+    Schema::of(&settings.url, timeout, &MIGRATIONS).await
 }
 
-/// The table of the migrations that were applied.
-const HISTORY: &str = "cdr_schema_history";
+const MIGRATIONS: Migrations = Migrations {
+    sqlite: sqlite::embedded::migrations::runner,
+    postgres: postgres::embedded::migrations::runner,
+    history: "cdr_schema_history",
+};
 
 /// A call id as callers send it, fit for comparing: no stored id has a NUL, so what comes after one decides nothing,
 /// and PostgreSQL refuses it.

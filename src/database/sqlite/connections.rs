@@ -18,6 +18,9 @@ use crate::database::{MIGRATION, StoreError, migration};
 /// How many of SQLite's steps lie between two looks at the clock: well under a millisecond.
 const STEPS_BETWEEN_LOOKS: i32 = 1_000;
 
+/// Prepared statements that a connection keeps: more than a store has.
+const STATEMENTS: usize = 64;
+
 /// Makes a fresh connection what its pool needs.
 type Prepare = fn(&Connection) -> rusqlite::Result<()>;
 
@@ -117,6 +120,7 @@ impl Inner {
         }
         let connection = Connection::open(&self.file)?;
         connection.busy_timeout(self.timeout)?;
+        connection.set_prepared_statement_cache_capacity(STATEMENTS);
         (self.prepare)(&connection)?;
         Ok(connection)
     }

@@ -10,16 +10,16 @@ use crate::database::StoreError;
 )]
 impl From<rusqlite::Error> for StoreError {
     fn from(error: rusqlite::Error) -> Self {
-        let Some(sqlite) = error.sqlite_error() else {
-            return match error {
-                rusqlite::Error::InvalidColumnType(_, column, _) => Self::Decode(column),
-                rusqlite::Error::FromSqlConversionFailure(column, ..)
-                | rusqlite::Error::IntegralValueOutOfRange(column, _) => {
-                    Self::Decode(format!("column {column}"))
-                }
-                rusqlite::Error::QueryReturnedNoRows => Self::Decode("a row is missing".to_owned()),
-                _ => Self::Query("a misuse of the database".to_owned()),
-            };
+        let sqlite = match error {
+            rusqlite::Error::SqliteFailure(sqlite, _)
+            | rusqlite::Error::SqlInputError { error: sqlite, .. } => sqlite,
+            rusqlite::Error::InvalidColumnType(_, column, _) => return Self::Decode(column),
+            rusqlite::Error::FromSqlConversionFailure(column, ..)
+            | rusqlite::Error::IntegralValueOutOfRange(column, _) => {
+                return Self::Decode(format!("column {column}"));
+            }
+            rusqlite::Error::QueryReturnedNoRows => return Self::Decode("a row is missing".to_owned()),
+            _ => return Self::Query("a misuse of the database".to_owned()),
         };
         // Its text is SQLite's own for the code: no names, no values.
         let text = sqlite.to_string();

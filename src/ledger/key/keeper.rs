@@ -153,7 +153,7 @@ impl Keeper {
         };
         loop {
             match store.forget_audit(before).await {
-                Ok(deleted) if deleted == FORGET as usize => {}
+                Ok(deleted) if deleted == u64::from(FORGET) => {}
                 Ok(_) => return,
                 Err(error) => {
                     tracing::warn!(%error, "old entries of the audit stay for another hour");

@@ -1,61 +1,88 @@
-//! The ledger's store: one contract, kept by SQLite and PostgreSQL alike.
+//! The ledger's store.
 
 mod keys;
 mod postgres;
 mod sqlite;
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use async_trait::async_trait;
-
-pub(super) use self::keys::{FORGET, KeyStore};
-use self::postgres::PostgresLedger;
-use self::sqlite::SqliteLedger;
+pub(super) use self::keys::FORGET;
 use super::call::{Call, CallId};
 use super::key::ApiKey;
-use crate::database::{Schema, StoreError};
+use crate::database::{Database, Migrations, Schema, Session, StoreError, params};
 use crate::settings::{StoreSettings, StoreUrl};
 
-/// Where calls are kept. Every method is bounded by the store's time-out.
+const MIGRATIONS: Migrations = Migrations {
+    sqlite: sqlite::migrations::migrations::runner,
+    postgres: postgres::migrations::migrations::runner,
+    history: "ledger_schema_history",
+};
+
+/// The ledger: calls, keys, secrets, the audit. Every method is bounded by the store's time-out.
 ///
 /// # Cancel safety
 /// Every method may be dropped: a write is then done as a whole or not at all.
-#[async_trait]
-pub(super) trait LedgerStore: Send + Sync {
-    /// Writes calls with their legs in one commit. A stored call with a greater revision stays as it is.
-    async fn save(&self, calls: Vec<Arc<Call>>) -> Result<(), StoreError>;
-
-    /// One call.
-    async fn call(&self, id: CallId) -> Result<Option<Call>, StoreError>;
-
-    /// The calls of a gateway through an integration that are not closed, oldest first.
-    async fn open_calls(&self, integration: &str, instance: &str) -> Result<Vec<Call>, StoreError>;
-
-    /// Whether the store answers.
-    async fn ping(&self) -> Result<(), StoreError>;
-
-    /// The id of the gateway on this host: `proposal`, unless an earlier start left another.
-    async fn instance(&self, host: &str, proposal: &str) -> Result<String, StoreError>;
+#[derive(Debug)]
+pub(super) struct LedgerStore {
+    database: Database,
 }
 
-/// All of the ledger.
-pub(super) trait Store: LedgerStore + KeyStore {}
+impl LedgerStore {
+    /// Opens the ledger that the settings name and brings its schema up to date.
+    pub(super) async fn open(settings: &StoreSettings) -> Result<Self, StoreError> {
+        let (url, timeout) = (url(settings), Duration::from_millis(settings.timeout_ms));
+        let database = Database::open(&url, settings.connections, timeout, &MIGRATIONS).await?;
+        Ok(Self { database })
+    }
 
-impl<T: LedgerStore + KeyStore> Store for T {}
-
-/// Opens the ledger that the settings name and brings its schema up to date.
-pub(super) async fn open(settings: &StoreSettings) -> Result<Arc<dyn Store>, StoreError> {
-    let timeout = Duration::from_millis(settings.timeout_ms);
-    Ok(match &settings.url {
-        StoreUrl::Sqlite(file) => {
-            Arc::new(SqliteLedger::open(&beside(file), settings.connections, timeout).await?)
+    /// Writes calls with their legs in one commit. A stored call with a greater revision stays as it is.
+    pub(super) async fn save(&self, calls: Vec<Arc<Call>>) -> Result<(), StoreError> {
+        match &self.database {
+            Database::Sqlite(file) => sqlite::save(file, calls).await,
+            Database::Postgres(database) => postgres::save(database, calls).await,
         }
-        StoreUrl::Postgres(url) => Arc::new(PostgresLedger::open(url, settings.connections, timeout).await?),
-    })
+    }
+
+    /// One call.
+    pub(super) async fn call(&self, id: CallId) -> Result<Option<Call>, StoreError> {
+        match &self.database {
+            Database::Sqlite(file) => sqlite::call(file, id).await,
+            Database::Postgres(database) => postgres::call(database, id).await,
+        }
+    }
+
+    /// The calls of a gateway through an integration that are not closed, oldest first.
+    pub(super) async fn open_calls(
+        &self,
+        integration: &str,
+        instance: &str,
+    ) -> Result<Vec<Call>, StoreError> {
+        match &self.database {
+            Database::Sqlite(file) => sqlite::open_calls(file, integration, instance).await,
+            Database::Postgres(database) => postgres::open_calls(database, integration, instance).await,
+        }
+    }
+
+    /// Whether the store answers.
+    pub(super) async fn ping(&self) -> Result<(), StoreError> {
+        self.database.ping().await
+    }
+
+    /// The id of the gateway on this host: `proposal`, unless an earlier start left another.
+    pub(super) async fn instance(&self, host: &str, proposal: String) -> Result<String, StoreError> {
+        let host = host.to_owned();
+        let settle = async move |session: &Session<'_>| {
+            let insert = "INSERT INTO ledger_instance (host, id) VALUES ($1, $2) ON CONFLICT DO NOTHING";
+            session.execute(insert, params![host.as_str(), proposal]).await?;
+            let select = "SELECT id FROM ledger_instance WHERE host = $1";
+            session.query_one(select, params![host]).await
+        };
+        self.database.write(settle).await
+    }
 }
 
 /// Looks how far the schema of the ledger that the settings name has come, and changes nothing.
@@ -66,11 +93,12 @@ pub(super) async fn open(settings: &StoreSettings) -> Result<Arc<dyn Store>, Sto
 /// # Cancel safety
 /// Only reads.
 pub async fn ledger_schema(settings: &StoreSettings) -> Result<Schema, StoreError> {
-    let timeout = Duration::from_millis(settings.timeout_ms);
-    match &settings.url {
-        StoreUrl::Sqlite(file) => SqliteLedger::schema(&beside(file), timeout).await,
-        StoreUrl::Postgres(url) => PostgresLedger::schema(url, timeout).await,
-    }
+    Schema::of(
+        &url(settings),
+        Duration::from_millis(settings.timeout_ms),
+        &MIGRATIONS,
+    )
+    .await
 }
 
 /// Brings the schema of the ledger that the settings name up to date.
@@ -81,7 +109,7 @@ pub async fn ledger_schema(settings: &StoreSettings) -> Result<Schema, StoreErro
 /// # Cancel safety
 /// May be dropped: each migration is applied as a whole or not at all.
 pub async fn migrate_ledger(settings: &StoreSettings) -> Result<(), StoreError> {
-    open(settings).await.map(drop)
+    LedgerStore::open(settings).await.map(drop)
 }
 
 /// Every live key of the ledger that the settings name, then those that were revoked. Its schema must be up to date.
@@ -92,12 +120,17 @@ pub async fn migrate_ledger(settings: &StoreSettings) -> Result<(), StoreError> 
 /// # Cancel safety
 /// Only reads.
 pub async fn ledger_keys(settings: &StoreSettings) -> Result<Vec<ApiKey>, StoreError> {
-    let keys = open(settings).await?.keys().await?;
+    let keys = LedgerStore::open(settings).await?.keys().await?;
     Ok(keys.into_iter().map(|(_, key)| key).collect())
 }
 
-/// The table of the migrations that were applied.
-const HISTORY: &str = "ledger_schema_history";
+/// Where the ledger is: in a file beside that of the CDRs, or in the same database.
+fn url(settings: &StoreSettings) -> StoreUrl {
+    match &settings.url {
+        StoreUrl::Sqlite(file) => StoreUrl::Sqlite(beside(file)),
+        StoreUrl::Postgres(url) => StoreUrl::Postgres(url.clone()),
+    }
+}
 
 /// The ledger's file beside that of the CDRs: `mege.sqlite` has `mege-ledger.sqlite`.
 fn beside(file: &Path) -> PathBuf {

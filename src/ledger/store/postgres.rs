@@ -1,112 +1,66 @@
-//! The ledger in PostgreSQL.
-
-mod keys;
+//! Calls in a PostgreSQL database.
 
 use std::sync::Arc;
-use std::time::Duration;
 
-use async_trait::async_trait;
 use deadpool_postgres::Object;
 use tokio_postgres::Row;
 use tokio_postgres::types::Json;
 
-use super::{HISTORY, LedgerStore};
-use crate::database::{Postgres, Schema, StoreError, schema_of_database};
+use crate::database::{Postgres, StoreError};
 use crate::ledger::call::{Call, CallId};
 
-mod migrations {
+pub(super) mod migrations {
     refinery::embed_migrations!("src/ledger/store/migrations/postgres");
 }
 
 /// One JSON object for each call, as [`Call`] is serialised.
 const CALL: &str = "SELECT to_jsonb(c) FROM ledger_call c";
 
-/// The ledger in PostgreSQL.
-#[derive(Debug)]
-pub(super) struct PostgresLedger(Postgres);
+pub(super) async fn save(database: &Postgres, calls: Vec<Arc<Call>>) -> Result<(), StoreError> {
+    database
+        .bounded(async { save_all(&database.get().await?, &calls).await })
+        .await
+}
 
-impl PostgresLedger {
-    /// How far the database's schema has come.
-    pub(super) async fn schema(url: &str, timeout: Duration) -> Result<Schema, StoreError> {
-        schema_of_database(url, timeout, migrations::migrations::runner(), HISTORY).await
-    }
-
-    pub(super) async fn open(url: &str, size: usize, timeout: Duration) -> Result<Self, StoreError> {
-        let database = Postgres::new(url, size, timeout)?;
-        database
-            .migrate(migrations::migrations::runner(), HISTORY)
+pub(super) async fn call(database: &Postgres, id: CallId) -> Result<Option<Call>, StoreError> {
+    let read = async {
+        let connection = database.get().await?;
+        let statement = connection
+            .prepare_cached(&format!("{CALL} WHERE c.id = $1"))
             .await?;
-        Ok(Self(database))
-    }
+        connection
+            .query_opt(&statement, &[&id.0])
+            .await?
+            .as_ref()
+            .map(read_call)
+            .transpose()
+    };
+    database.bounded(read).await
 }
 
-#[async_trait]
-impl LedgerStore for PostgresLedger {
-    async fn save(&self, calls: Vec<Arc<Call>>) -> Result<(), StoreError> {
-        self.0
-            .bounded(async { save(&self.0.get().await?, &calls).await })
-            .await
-    }
-
-    async fn call(&self, id: CallId) -> Result<Option<Call>, StoreError> {
-        let read = async {
-            let connection = self.0.get().await?;
-            let statement = connection
-                .prepare_cached(&format!("{CALL} WHERE c.id = $1"))
-                .await?;
-            connection
-                .query_opt(&statement, &[&id.0])
-                .await?
-                .as_ref()
-                .map(read_call)
-                .transpose()
-        };
-        self.0.bounded(read).await
-    }
-
-    async fn open_calls(&self, integration: &str, instance: &str) -> Result<Vec<Call>, StoreError> {
-        let read = async {
-            let connection = self.0.get().await?;
-            let statement = connection
-                .prepare_cached(&format!(
-                    "{CALL} WHERE c.integration = $1 AND c.instance = $2 AND NOT c.closed ORDER BY c.id"
-                ))
-                .await?;
-            connection
-                .query(&statement, &[&integration, &instance])
-                .await?
-                .iter()
-                .map(read_call)
-                .collect()
-        };
-        self.0.bounded(read).await
-    }
-
-    async fn ping(&self) -> Result<(), StoreError> {
-        self.0
-            .bounded(async { Ok(self.0.get().await?.batch_execute("SELECT 1").await?) })
-            .await
-    }
-
-    async fn instance(&self, host: &str, proposal: &str) -> Result<String, StoreError> {
-        let settle = async {
-            let connection = self.0.get().await?;
-            connection
-                .execute(
-                    "INSERT INTO ledger_instance (host, id) VALUES ($1, $2) ON CONFLICT DO NOTHING",
-                    &[&host, &proposal],
-                )
-                .await?;
-            let row = connection
-                .query_one("SELECT id FROM ledger_instance WHERE host = $1", &[&host])
-                .await?;
-            Ok(row.try_get(0)?)
-        };
-        self.0.bounded(settle).await
-    }
+pub(super) async fn open_calls(
+    database: &Postgres,
+    integration: &str,
+    instance: &str,
+) -> Result<Vec<Call>, StoreError> {
+    let read = async {
+        let connection = database.get().await?;
+        let statement = connection
+            .prepare_cached(&format!(
+                "{CALL} WHERE c.integration = $1 AND c.instance = $2 AND NOT c.closed ORDER BY c.id"
+            ))
+            .await?;
+        connection
+            .query(&statement, &[&integration, &instance])
+            .await?
+            .iter()
+            .map(read_call)
+            .collect()
+    };
+    database.bounded(read).await
 }
 
-async fn save(connection: &Object, calls: &[Arc<Call>]) -> Result<(), StoreError> {
+async fn save_all(connection: &Object, calls: &[Arc<Call>]) -> Result<(), StoreError> {
     let statement = connection
         .prepare_cached(
             "INSERT INTO ledger_call SELECT * FROM jsonb_populate_recordset(NULL::ledger_call, $1) \
@@ -134,10 +88,9 @@ mod tests {
     use refinery::Target;
     use serde_json::json;
 
-    use super::super::tests::{bridged, came_along, of_earlier_schema};
+    use super::super::tests::{TIMEOUT, bridged, came_along, of_earlier_schema, settings_of};
+    use super::super::{LedgerStore, MIGRATIONS};
     use super::*;
-
-    const TIMEOUT: Duration = Duration::from_secs(5);
 
     #[actix_rt::test]
     async fn calls_of_an_earlier_schema_come_along_with_their_legs() {
@@ -145,18 +98,18 @@ mod tests {
         let calls = of_earlier_schema();
         let database = Postgres::new(&url, 1, TIMEOUT).unwrap();
         let earlier = migrations::migrations::runner().set_target(Target::Version(3));
-        database.migrate(earlier, HISTORY).await.unwrap();
+        database.migrate(earlier, MIGRATIONS.history).await.unwrap();
         for call in &calls {
             insert_as_of_version_3(&database, call).await;
         }
-        let store = PostgresLedger::open(&url, 1, TIMEOUT).await.unwrap();
+        let store = LedgerStore::open(&settings_of(&url)).await.unwrap();
         came_along(&store, calls).await;
     }
 
     #[actix_rt::test]
     async fn a_call_is_not_refused_for_a_schema_that_is_not_ours() {
         let url = crate::database::testing::fresh_database().await;
-        let store = PostgresLedger::open(&url, 1, TIMEOUT).await.unwrap();
+        let store = LedgerStore::open(&settings_of(&url)).await.unwrap();
         let database = Postgres::new(&url, 1, TIMEOUT).unwrap();
         let execute = async |sql| database.get().await.unwrap().batch_execute(sql).await.unwrap();
         let call = Arc::new(bridged());

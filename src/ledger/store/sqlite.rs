@@ -1,111 +1,60 @@
-//! The ledger in a SQLite file.
+//! Calls in a SQLite file.
 
-mod keys;
-
-use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
 
-use async_trait::async_trait;
 use jiff::Timestamp;
 use rusqlite::types::Type;
 use rusqlite::{Connection, OptionalExtension as _, Row, Transaction, TransactionBehavior, params};
 use uuid::Uuid;
 
-use super::{HISTORY, LedgerStore};
-use crate::database::{Connections, Schema, StoreError, schema_of_file};
+use crate::database::{Sqlite, StoreError};
 use crate::ledger::call::{Call, CallId, CallState};
 use crate::telephony::HangupCause;
 
-mod migrations {
+pub(super) mod migrations {
     refinery::embed_migrations!("src/ledger/store/migrations/sqlite");
 }
 
 const CALL: &str = "SELECT id, integration, extension, number, state, closed, revision, sent_at, ringing_at, \
                     answered_at, bridged_at, ended_at, cause, error, instance, legs FROM ledger_call";
 
-/// The ledger in a SQLite file: one connection that writes, several that only read.
-#[derive(Debug)]
-pub(super) struct SqliteLedger {
-    writer: Connections,
-    readers: Connections,
+pub(super) async fn save(file: &Sqlite, calls: Vec<Arc<Call>>) -> Result<(), StoreError> {
+    let write = move |connection: &mut Connection| {
+        let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        save_all(&transaction, &calls)?;
+        Ok(transaction.commit()?)
+    };
+    file.writer.with(write).await
 }
 
-impl SqliteLedger {
-    /// How far the file's schema has come.
-    pub(super) async fn schema(path: &Path, timeout: Duration) -> Result<Schema, StoreError> {
-        schema_of_file(path, timeout, migrations::migrations::runner(), HISTORY).await
-    }
-
-    pub(super) async fn open(path: &Path, readers: usize, timeout: Duration) -> Result<Self, StoreError> {
-        let writer = Connections::new(path, 1, timeout, |connection| {
-            connection.pragma_update(None, "journal_mode", "wal")?;
-            // Each commit reaches the disk: what happened to a call cannot be had again.
-            connection.pragma_update(None, "synchronous", "full")
-        });
-        writer.migrate(migrations::migrations::runner(), HISTORY).await?;
-        let readers = Connections::new(path, readers, timeout, |connection| {
-            connection.pragma_update(None, "query_only", true)
-        });
-        Ok(Self { writer, readers })
-    }
+pub(super) async fn call(file: &Sqlite, id: CallId) -> Result<Option<Call>, StoreError> {
+    let read = move |connection: &mut Connection| {
+        Ok(connection
+            .prepare_cached(&format!("{CALL} WHERE id = ?1"))?
+            .query_row([id.to_string()], read_call)
+            .optional()?)
+    };
+    file.readers.with(read).await
 }
 
-#[async_trait]
-impl LedgerStore for SqliteLedger {
-    async fn save(&self, calls: Vec<Arc<Call>>) -> Result<(), StoreError> {
-        let write = move |connection: &mut Connection| {
-            let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-            save(&transaction, &calls)?;
-            Ok(transaction.commit()?)
-        };
-        self.writer.with(write).await
-    }
-
-    async fn call(&self, id: CallId) -> Result<Option<Call>, StoreError> {
-        let read = move |connection: &mut Connection| {
-            Ok(connection
-                .prepare_cached(&format!("{CALL} WHERE id = ?1"))?
-                .query_row([id.to_string()], read_call)
-                .optional()?)
-        };
-        self.readers.with(read).await
-    }
-
-    async fn open_calls(&self, integration: &str, instance: &str) -> Result<Vec<Call>, StoreError> {
-        let key = [integration.to_owned(), instance.to_owned()];
-        let read = move |connection: &mut Connection| {
-            Ok(connection
-                .prepare_cached(&format!(
-                    "{CALL} WHERE integration = ?1 AND instance = ?2 AND NOT closed ORDER BY id"
-                ))?
-                .query_map(key, read_call)?
-                .collect::<rusqlite::Result<_>>()?)
-        };
-        self.readers.with(read).await
-    }
-
-    async fn ping(&self) -> Result<(), StoreError> {
-        self.writer
-            .with(|connection| Ok(connection.query_row("SELECT 1", [], |_| Ok(()))?))
-            .await
-    }
-
-    async fn instance(&self, host: &str, proposal: &str) -> Result<String, StoreError> {
-        let (host, proposal) = (host.to_owned(), proposal.to_owned());
-        let write = move |connection: &mut Connection| {
-            connection.execute(
-                "INSERT INTO ledger_instance (host, id) VALUES (?1, ?2) ON CONFLICT DO NOTHING",
-                [&host, &proposal],
-            )?;
-            let select = "SELECT id FROM ledger_instance WHERE host = ?1";
-            Ok(connection.query_row(select, [&host], |row| row.get(0))?)
-        };
-        self.writer.with(write).await
-    }
+pub(super) async fn open_calls(
+    file: &Sqlite,
+    integration: &str,
+    instance: &str,
+) -> Result<Vec<Call>, StoreError> {
+    let key = [integration.to_owned(), instance.to_owned()];
+    let read = move |connection: &mut Connection| {
+        Ok(connection
+            .prepare_cached(&format!(
+                "{CALL} WHERE integration = ?1 AND instance = ?2 AND NOT closed ORDER BY id"
+            ))?
+            .query_map(key, read_call)?
+            .collect::<rusqlite::Result<_>>()?)
+    };
+    file.readers.with(read).await
 }
 
-fn save(transaction: &Transaction<'_>, calls: &[Arc<Call>]) -> rusqlite::Result<()> {
+fn save_all(transaction: &Transaction<'_>, calls: &[Arc<Call>]) -> rusqlite::Result<()> {
     let mut statement = transaction.prepare_cached(
         "INSERT INTO ledger_call (id, integration, extension, number, state, closed, revision, sent_at, \
          ringing_at, answered_at, bridged_at, ended_at, cause, error, instance, legs) \
@@ -183,26 +132,25 @@ fn nonsense(column: usize, error: impl Into<Box<dyn std::error::Error + Send + S
 mod tests {
     use refinery::Target;
 
-    use super::super::tests::{came_along, of_earlier_schema};
+    use super::super::tests::{came_along, of_earlier_schema, settings};
+    use super::super::{LedgerStore, MIGRATIONS};
     use super::*;
 
     #[actix_rt::test]
     async fn calls_of_an_earlier_schema_come_along_with_their_legs() {
         let folder = tempfile::tempdir().unwrap();
-        let file = folder.path().join("ledger.sqlite");
         let calls = of_earlier_schema();
         {
-            let mut connection = Connection::open(&file).unwrap();
+            let file = folder.path().join("mege-ledger.sqlite");
+            let mut connection = Connection::open(file).unwrap();
             let mut earlier = migrations::migrations::runner().set_target(Target::Version(2));
-            earlier.set_migration_table_name(HISTORY);
+            earlier.set_migration_table_name(MIGRATIONS.history);
             earlier.run(&mut connection).unwrap();
             for call in &calls {
                 insert_as_of_version_2(&connection, call);
             }
         }
-        let store = SqliteLedger::open(&file, 1, Duration::from_secs(5))
-            .await
-            .unwrap();
+        let store = LedgerStore::open(&settings(folder.path())).await.unwrap();
         came_along(&store, calls).await;
     }
 

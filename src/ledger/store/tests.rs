@@ -3,11 +3,26 @@
 mod keys;
 
 use super::*;
+use crate::actor::Limits;
 use crate::ledger::call::tests::call;
 use crate::ledger::call::{CallState, Leg};
 use crate::telephony::HangupCause;
 
-const TIMEOUT: Duration = Duration::from_secs(5);
+pub(super) const TIMEOUT: Duration = Duration::from_secs(5);
+
+pub(super) fn settings_of(url: &str) -> StoreSettings {
+    StoreSettings {
+        url: url.to_owned().try_into().unwrap(),
+        connections: 2,
+        timeout_ms: 5_000,
+        limits: Limits::default(),
+    }
+}
+
+/// Of a ledger in a file in that folder.
+pub(in crate::ledger) fn settings(folder: &Path) -> StoreSettings {
+    settings_of(&format!("sqlite:{}", folder.join("mege.sqlite").display()))
+}
 
 pub(super) fn bridged() -> Call {
     let mut call = call();
@@ -36,7 +51,7 @@ pub(super) fn of_earlier_schema() -> [Call; 2] {
 }
 
 /// They are as they were, and a new revision finds its row.
-pub(super) async fn came_along(store: &dyn LedgerStore, calls: [Call; 2]) {
+pub(super) async fn came_along(store: &LedgerStore, calls: [Call; 2]) {
     for mut call in calls {
         assert_eq!(store.call(call.id).await.unwrap().as_ref(), Some(&call));
         call.revision += 1;
@@ -45,7 +60,7 @@ pub(super) async fn came_along(store: &dyn LedgerStore, calls: [Call; 2]) {
     }
 }
 
-async fn keeps_the_contract(store: Arc<dyn LedgerStore>) {
+async fn keeps_the_contract(store: &LedgerStore) {
     // A call comes back as it was, legs and all.
     let mut first = bridged();
     let second = call();
@@ -89,9 +104,9 @@ async fn keeps_the_contract(store: Arc<dyn LedgerStore>) {
     );
 
     // The first proposal of an instance stays.
-    assert_eq!(store.instance("host:1", "a").await.unwrap(), "a");
-    assert_eq!(store.instance("host:1", "b").await.unwrap(), "a");
-    assert_eq!(store.instance("host:2", "b").await.unwrap(), "b");
+    assert_eq!(store.instance("host:1", "a".to_owned()).await.unwrap(), "a");
+    assert_eq!(store.instance("host:1", "b".to_owned()).await.unwrap(), "a");
+    assert_eq!(store.instance("host:2", "b".to_owned()).await.unwrap(), "b");
 
     // Nothing to write is nothing to fear.
     store.save(Vec::new()).await.unwrap();
@@ -100,10 +115,10 @@ async fn keeps_the_contract(store: Arc<dyn LedgerStore>) {
 #[actix_rt::test]
 async fn sqlite_keeps_the_contract() {
     let folder = tempfile::tempdir().unwrap();
-    let file = folder.path().join("ledger.sqlite");
-    keeps_the_contract(Arc::new(SqliteLedger::open(&file, 2, TIMEOUT).await.unwrap())).await;
+    let settings = settings(folder.path());
+    keeps_the_contract(&LedgerStore::open(&settings).await.unwrap()).await;
     // Opened again, it is all still there.
-    let store = SqliteLedger::open(&file, 2, TIMEOUT).await.unwrap();
+    let store = LedgerStore::open(&settings).await.unwrap();
     assert_eq!(
         store.open_calls("asterisk.main", "0123abcd").await.unwrap().len(),
         1
@@ -113,12 +128,9 @@ async fn sqlite_keeps_the_contract() {
 #[cfg(feature = "peers")]
 #[actix_rt::test]
 async fn postgres_keeps_the_contract() {
-    let database = crate::database::testing::fresh_database().await;
-    keeps_the_contract(Arc::new(
-        PostgresLedger::open(&database, 4, TIMEOUT).await.unwrap(),
-    ))
-    .await;
-    let store = PostgresLedger::open(&database, 4, TIMEOUT).await.unwrap();
+    let settings = settings_of(&crate::database::testing::fresh_database().await);
+    keeps_the_contract(&LedgerStore::open(&settings).await.unwrap()).await;
+    let store = LedgerStore::open(&settings).await.unwrap();
     assert_eq!(
         store.open_calls("asterisk.main", "0123abcd").await.unwrap().len(),
         1
@@ -127,7 +139,7 @@ async fn postgres_keeps_the_contract() {
 
 #[actix_rt::test]
 async fn a_file_that_cannot_be_made_is_an_error() {
-    let error = SqliteLedger::open(Path::new("/nonexistent/ledger.sqlite"), 1, TIMEOUT)
+    let error = LedgerStore::open(&settings(Path::new("/nonexistent")))
         .await
         .unwrap_err();
     assert!(matches!(error, StoreError::Unavailable(_)), "{error:?}");

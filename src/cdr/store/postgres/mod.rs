@@ -11,12 +11,12 @@ use async_trait::async_trait;
 use uuid::Uuid;
 
 use super::tombstone::TombstoneKey;
-use super::{Batch, CdrRange, CdrStore, Changes, HISTORY, LegacyRow, Position, RecordingFile, sql};
+use super::{Batch, CdrRange, CdrStore, Changes, LegacyRow, MIGRATIONS, Position, RecordingFile, sql};
 use crate::cdr::cursor::{ClientId, FORGET_EVERY, HandedOut, Resumed, Since};
 use crate::cdr::record::{Cdr, Recording, Sourced};
-use crate::database::{Postgres, Schema, StoreError, schema_of_database};
+use crate::database::{Postgres, StoreError};
 
-mod embedded {
+pub(super) mod embedded {
     refinery::embed_migrations!("src/cdr/store/migrations/postgres");
 }
 
@@ -30,15 +30,12 @@ pub(super) struct PostgresCdrs {
 }
 
 impl PostgresCdrs {
-    /// How far the database's schema has come.
-    pub(super) async fn schema(url: &str, timeout: Duration) -> Result<Schema, StoreError> {
-        schema_of_database(url, timeout, embedded::migrations::runner(), HISTORY).await
-    }
-
     /// Connects and brings the schema up to date. The pool has one connection more than `readers`, as somebody writes too.
     pub(super) async fn open(url: &str, readers: usize, timeout: Duration) -> Result<Self, StoreError> {
         let database = Postgres::new(url, readers + 1, timeout)?;
-        database.migrate(embedded::migrations::runner(), HISTORY).await?;
+        database
+            .migrate(embedded::migrations::runner(), MIGRATIONS.history)
+            .await?;
         let key: Vec<u8> = database
             .bounded(async {
                 Ok(database

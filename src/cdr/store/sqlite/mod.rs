@@ -14,12 +14,12 @@ use rusqlite::Connection;
 use uuid::Uuid;
 
 use super::tombstone::TombstoneKey;
-use super::{Batch, CdrRange, CdrStore, Changes, HISTORY, LegacyRow, Position, RecordingFile, sql};
+use super::{Batch, CdrRange, CdrStore, Changes, LegacyRow, MIGRATIONS, Position, RecordingFile, sql};
 use crate::cdr::cursor::{ClientId, FORGET_EVERY, HandedOut, Resumed, Since};
 use crate::cdr::record::{Cdr, Recording, Sourced};
-use crate::database::{Connections, Schema, StoreError, schema_of_file};
+use crate::database::{Connections, StoreError};
 
-mod embedded {
+pub(super) mod embedded {
     refinery::embed_migrations!("src/cdr/store/migrations/sqlite");
 }
 
@@ -34,11 +34,6 @@ pub(super) struct SqliteCdrs {
 }
 
 impl SqliteCdrs {
-    /// How far the file's schema has come.
-    pub(super) async fn schema(file: &Path, timeout: Duration) -> Result<Schema, StoreError> {
-        schema_of_file(file, timeout, embedded::migrations::runner(), HISTORY).await
-    }
-
     /// Opens or makes the file and brings its schema up to date. Its directory must exist.
     pub(super) async fn open(file: &Path, readers: usize, timeout: Duration) -> Result<Self, StoreError> {
         // The journal's mode belongs to the file, so the readers, opened later, find it set.
@@ -48,7 +43,9 @@ impl SqliteCdrs {
             connection.pragma_update(None, "synchronous", "normal")?;
             connection.pragma_update(None, "journal_size_limit", 64 << 20)
         });
-        writer.migrate(embedded::migrations::runner(), HISTORY).await?;
+        writer
+            .migrate(embedded::migrations::runner(), MIGRATIONS.history)
+            .await?;
         let key = |connection: &mut Connection| {
             let key: Vec<u8> = connection.query_row(sql::TOMBSTONE_KEY, [], |row| row.get(0))?;
             TombstoneKey::new(&key)

@@ -17,24 +17,23 @@ fn somebody() -> Principal {
     }
 }
 
-async fn create(store: &dyn Store, key: &ApiKey) -> Result<(), KeyError> {
+async fn create(store: &LedgerStore, key: &ApiKey) -> Result<(), KeyError> {
     let digest = KeySecret::generate().unwrap().digest();
     store.create_key(key.clone(), digest, somebody()).await
 }
 
-async fn names(store: &dyn Store) -> Vec<(String, bool)> {
+async fn names(store: &LedgerStore) -> Vec<(String, bool)> {
     let keys = store.keys().await.unwrap().into_iter();
     keys.map(|(_, key)| (key.name, key.revoked_at.is_some()))
         .collect()
 }
 
-async fn actions(store: &dyn Store) -> Vec<(AuditAction, String)> {
+async fn actions(store: &LedgerStore) -> Vec<(AuditAction, String)> {
     let entries = store.audit(None, 1_000).await.unwrap().into_iter();
     entries.map(|entry| (entry.action, entry.subject)).collect()
 }
 
-async fn keeps_keys(store: Arc<dyn Store>) {
-    let store = store.as_ref();
+async fn keeps_keys(store: &LedgerStore) {
     let generation = store.key_generation().await.unwrap();
     assert_eq!(names(store).await, []);
 
@@ -91,7 +90,7 @@ async fn keeps_keys(store: Arc<dyn Store>) {
     assert_eq!([first, rest].concat(), entries);
 }
 
-async fn keeps_secrets(store: Arc<dyn Store>) {
+async fn keeps_secrets(store: &LedgerStore) {
     // Whoever comes first makes it, and all have the same.
     let keys = join_all((0..8).map(|_| store.link_key(LinkKey::generate().unwrap()))).await;
     let first = keys[0].clone().unwrap();
@@ -102,22 +101,22 @@ async fn keeps_secrets(store: Arc<dyn Store>) {
     store.rotate_link_key(second, somebody()).await.unwrap();
     assert_eq!(store.link_key(first).await, Ok(second));
     assert_eq!(store.key_generation().await.unwrap(), generation + 1);
-    let (action, _) = actions(store.as_ref()).await.swap_remove(0);
+    let (action, _) = actions(store).await.swap_remove(0);
     assert_eq!(action, AuditAction::LinksRotated);
 }
 
-async fn changes_come_one_after_another(store: Arc<dyn Store>) {
+async fn changes_come_one_after_another(store: &LedgerStore) {
     let generation = store.key_generation().await.unwrap();
     let name = |i: u32| format!("key-{}", i / 2);
     let keys: Vec<ApiKey> = (0..20).map(|i| api_key(&name(i), None)).collect();
-    let done = join_all(keys.iter().map(|key| create(store.as_ref(), key))).await;
+    let done = join_all(keys.iter().map(|key| create(store, key))).await;
     let refused = done.iter().filter(|done| **done == Err(KeyError::NameTaken));
     assert_eq!(refused.count(), 10);
     assert_eq!(store.key_generation().await.unwrap(), generation + 10);
 }
 
-async fn forgets_the_audit(store: Arc<dyn Store>) {
-    let before = actions(store.as_ref()).await.len();
+async fn forgets_the_audit(store: &LedgerStore) {
+    let before = actions(store).await.len();
     let mut entries = Vec::new();
     for day in 0_i64..2_500 {
         let mut entry = AuditEntry::change(AuditAction::RequestRefused, "/livez".to_owned(), somebody());
@@ -143,41 +142,39 @@ async fn forgets_the_audit(store: Arc<dyn Store>) {
     assert_eq!(left[before], last);
 }
 
-async fn has_a_bound(store: Arc<dyn Store>) {
+async fn has_a_bound(store: &LedgerStore) {
     let live = store.keys().await.unwrap().len() - 1;
     for i in live..MAX_KEYS as usize {
-        create(store.as_ref(), &api_key(&format!("many-{i}"), None))
-            .await
-            .unwrap();
+        create(store, &api_key(&format!("many-{i}"), None)).await.unwrap();
     }
     let one_more = api_key("one-more", None);
-    assert_eq!(create(store.as_ref(), &one_more).await, Err(KeyError::TooMany));
+    assert_eq!(create(store, &one_more).await, Err(KeyError::TooMany));
 }
 
-async fn keeps_the_contract(store: Arc<dyn Store>) {
-    keeps_keys(Arc::clone(&store)).await;
-    keeps_secrets(Arc::clone(&store)).await;
-    changes_come_one_after_another(Arc::clone(&store)).await;
-    forgets_the_audit(Arc::clone(&store)).await;
+async fn keeps_the_contract(store: &LedgerStore) {
+    keeps_keys(store).await;
+    keeps_secrets(store).await;
+    changes_come_one_after_another(store).await;
+    forgets_the_audit(store).await;
     has_a_bound(store).await;
 }
 
 #[actix_rt::test]
 async fn sqlite_keeps_the_contract_of_keys() {
     let folder = tempfile::tempdir().unwrap();
-    let file = folder.path().join("ledger.sqlite");
-    keeps_the_contract(Arc::new(SqliteLedger::open(&file, 2, TIMEOUT).await.unwrap())).await;
+    let store = LedgerStore::open(&settings(folder.path())).await;
+    keeps_the_contract(&store.unwrap()).await;
 }
 
 #[actix_rt::test]
 async fn sqlite_the_key_that_signs_links_is_read_while_somebody_writes() {
     let folder = tempfile::tempdir().unwrap();
-    let file = folder.path().join("ledger.sqlite");
-    let timeout = Duration::from_millis(200);
-    let store = SqliteLedger::open(&file, 2, timeout).await.unwrap();
+    let mut settings = settings(folder.path());
+    settings.timeout_ms = 200;
+    let store = LedgerStore::open(&settings).await.unwrap();
     let key = LinkKey::generate().unwrap();
     assert_eq!(store.link_key(key).await, Ok(key));
-    let writing = rusqlite::Connection::open(&file).unwrap();
+    let writing = rusqlite::Connection::open(folder.path().join("mege-ledger.sqlite")).unwrap();
     writing.execute_batch("BEGIN IMMEDIATE").unwrap();
     let another = LinkKey::generate().unwrap();
     assert_eq!(store.link_key(another).await, Ok(key));
@@ -187,8 +184,6 @@ async fn sqlite_the_key_that_signs_links_is_read_while_somebody_writes() {
 #[actix_rt::test]
 async fn postgres_keeps_the_contract_of_keys() {
     let database = crate::database::testing::fresh_database().await;
-    keeps_the_contract(Arc::new(
-        PostgresLedger::open(&database, 4, TIMEOUT).await.unwrap(),
-    ))
-    .await;
+    let store = LedgerStore::open(&settings_of(&database)).await;
+    keeps_the_contract(&store.unwrap()).await;
 }
