@@ -306,6 +306,7 @@ fn propose_instance() -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
     use std::path::Path;
     use std::sync::Mutex;
 
@@ -316,6 +317,7 @@ mod tests {
     use crate::actor::{Drill, State};
     use crate::ledger::call::CallId;
     use crate::ledger::call::tests::call;
+    use crate::ledger::key::{CreateKey, Known, NewKey, Principal, RevokeKey};
 
     /// Refuses one call, for what it is.
     struct Picky {
@@ -355,7 +357,7 @@ mod tests {
 
     fn settings(file: &Path, journal: &Journal) -> LedgerSettings {
         let url = format!("sqlite:{}", file.display());
-        let store = serde_json::json!({ "url": url, "connections": 2, "timeout_ms": 5_000, "limits": {} });
+        let store = serde_json::json!({ "url": url, "connections": 2, "timeout_ms": 60_000, "limits": {} });
         LedgerSettings {
             store: serde_json::from_value(store).unwrap(),
             journal: journal.clone(),
@@ -376,7 +378,7 @@ mod tests {
         ledger.drill(Drill::Panic);
         ledger.health().reached(State::BackingOff).await;
         journal.record(call().into());
-        flush(&ledger, Instant::now() + Duration::from_secs(10))
+        flush(&ledger, Instant::now() + Duration::from_secs(60))
             .await
             .unwrap();
         assert_eq!(journal.len(), 0);
@@ -403,8 +405,49 @@ mod tests {
                 sleep(MOMENT).await;
             }
         };
-        timeout(Duration::from_secs(10), shown).await.unwrap();
+        timeout(Duration::from_secs(60), shown).await.unwrap();
         assert!(!ledger.health().is_usable());
+    }
+
+    #[actix_rt::test]
+    async fn a_key_that_is_revoked_elsewhere_is_refused_within_a_second() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("mege.db");
+        let [here, elsewhere] = [(); 2].map(|()| settings(&file, &Journal::default()));
+        let keys = here.keys.clone();
+        let _here = spawn(here, Placement::Current);
+        let elsewhere = spawn(elsewhere, Placement::Current);
+        elsewhere.health().became_usable().await;
+        let by = || Principal {
+            who: "test".to_owned(),
+            key_id: None,
+            origin: "test".to_owned(),
+            request_id: None,
+        };
+        let key = NewKey::parse("crm", &["cdr:read".to_owned()], None, &BTreeSet::new()).unwrap();
+        let deadline = Instant::now() + Duration::from_secs(60);
+        let create = CreateKey { key, by: by() };
+        let id = elsewhere.ask(create, deadline).await.unwrap().key.id;
+        while !matches!(keys.named("crm"), Known::Live(_)) {
+            sleep(MOMENT).await;
+        }
+
+        // While somebody blocks, a paused clock stands still but for what it is advanced.
+        let (_end, blocked) = std::sync::mpsc::channel::<()>();
+        actix_rt::task::spawn_blocking(move || blocked.recv());
+        tokio::time::pause();
+        let revoke = RevokeKey { id, by: by() };
+        elsewhere.ask(revoke, deadline).await.unwrap();
+        tokio::time::advance(Duration::from_secs(1)).await;
+        for _ in 0..60_000 {
+            if matches!(keys.named("crm"), Known::Revoked(_)) {
+                return;
+            }
+            // For the threads of the store.
+            std::thread::sleep(Duration::from_millis(1));
+            tokio::task::yield_now().await;
+        }
+        panic!("it is let in still");
     }
 
     #[actix_rt::test]

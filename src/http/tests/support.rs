@@ -298,7 +298,7 @@ impl TestApp {
         let mut socket = TcpStream::connect(self.address).await.unwrap();
         socket.write_all(request).await.unwrap();
         let mut answer = Vec::new();
-        tokio::time::timeout(Duration::from_secs(10), socket.read_to_end(&mut answer))
+        tokio::time::timeout(Duration::from_secs(60), socket.read_to_end(&mut answer))
             .await
             .expect("the server ends the connection")
             .unwrap();

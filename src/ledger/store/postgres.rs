@@ -137,7 +137,7 @@ mod tests {
     use super::super::tests::{bridged, came_along, of_earlier_schema};
     use super::*;
 
-    const TIMEOUT: Duration = Duration::from_secs(5);
+    const TIMEOUT: Duration = Duration::from_secs(60);
 
     #[actix_rt::test]
     async fn calls_of_an_earlier_schema_come_along_with_their_legs() {

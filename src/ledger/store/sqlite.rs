@@ -200,7 +200,7 @@ mod tests {
                 insert_as_of_version_2(&connection, call);
             }
         }
-        let store = SqliteLedger::open(&file, 1, Duration::from_secs(5))
+        let store = SqliteLedger::open(&file, 1, Duration::from_secs(60))
             .await
             .unwrap();
         came_along(&store, calls).await;

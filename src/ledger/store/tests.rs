@@ -7,7 +7,7 @@ use crate::ledger::call::tests::call;
 use crate::ledger::call::{CallState, Leg};
 use crate::telephony::HangupCause;
 
-const TIMEOUT: Duration = Duration::from_secs(5);
+const TIMEOUT: Duration = Duration::from_secs(60);
 
 pub(super) fn bridged() -> Call {
     let mut call = call();
