@@ -30,7 +30,17 @@ pub enum Command {
     /// Run the gateway with a simulated PBX: nothing else is needed, nothing is dialled.
     Demo(Faults),
     /// Run only the simulated PBX: Asterisk's REST and events, PAC, and 3CX's CDRs, on loopback ports.
-    Simulate(Faults),
+    Simulate {
+        /// How well it does.
+        #[command(flatten)]
+        faults: Faults,
+        /// The port of ARI; 0 takes a free one.
+        #[arg(long, value_name = "PORT", default_value_t = 8088)]
+        ari_port: u16,
+        /// The port of PAC; 0 takes a free one.
+        #[arg(long, value_name = "PORT", default_value_t = 2838)]
+        pac_port: u16,
+    },
     /// Check the settings and try each integration, then end.
     Check,
     /// Print the OpenAPI document of every route.
@@ -125,10 +135,12 @@ mod tests {
             parse("mege-gateway demo").action(),
             Command::Demo(Faults::default())
         );
-        assert_eq!(
-            parse("mege-gateway simulate").action(),
-            Command::Simulate(Faults::default())
-        );
+        let simulate = Command::Simulate {
+            faults: Faults::default(),
+            ari_port: 8088,
+            pac_port: 2838,
+        };
+        assert_eq!(parse("mege-gateway simulate").action(), simulate);
         let faults = Faults { faults: true };
         assert_eq!(
             parse("mege-gateway demo --faults").action(),

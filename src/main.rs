@@ -24,7 +24,11 @@ async fn run() -> ExitCode {
     let done = match cli.action() {
         Command::Serve => command::serve(cli.config).await,
         Command::Demo(Faults { faults }) => command::demo(cli.config, faults).await,
-        Command::Simulate(Faults { faults }) => command::simulate(faults).await,
+        Command::Simulate {
+            faults,
+            ari_port,
+            pac_port,
+        } => command::simulate(faults.faults, ari_port, pac_port).await,
         Command::Check => command::check(cli.config).await,
         Command::Openapi => command::openapi(cli.config),
         Command::Keys(what) => command::keys(cli.config, what).await,

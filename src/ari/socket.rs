@@ -261,6 +261,25 @@ mod tests {
         );
     }
 
+    #[tokio::test(start_paused = true)]
+    async fn a_peer_that_says_nothing_is_found_within_15_s() {
+        let (ours, _theirs) = tokio::io::duplex(64 * 1024);
+        let socket: BoxedSocket = Box::new(ours);
+        let (queue, mut received) = queue();
+        let begun = Instant::now();
+        let pumped = pump(Framed::new(socket, Codec::new()), queue, "test".to_owned());
+        let (closed, ()) = tokio::join!(received.recv(), pumped);
+        assert!(
+            matches!(&closed, Some(Received::Closed(reason)) if reason.contains("nothing heard")),
+            "{closed:?}"
+        );
+        assert!(
+            begun.elapsed() <= Duration::from_secs(15),
+            "{:?}",
+            begun.elapsed()
+        );
+    }
+
     #[actix_rt::test]
     async fn large_frames_do_not_take_the_memory_and_a_queue_that_stays_full_is_one_gap() {
         const FIT: usize = QUEUE_BYTES / MAX_FRAME;

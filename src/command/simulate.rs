@@ -7,22 +7,18 @@ use super::demo::{HOW_PARTIES_BEHAVE, incidents};
 use super::{CommandError, say, stop};
 use crate::simulator::{Simulator, SimulatorSettings};
 
-/// Where a real Asterisk's ARI and a real PAC listen.
-const ARI_PORT: u16 = 8088;
-const PAC_PORT: u16 = 2838;
-
 /// Between two calls that nobody asked for, about.
 const BACKGROUND: Duration = Duration::from_secs(5);
 
-/// Runs the simulated PBX on loopback, on the ports of real ones, until SIGTERM or Ctrl-C.
+/// Runs the simulated PBX on these ports of loopback until SIGTERM or Ctrl-C.
 ///
 /// # Errors
 /// When a port is taken.
-pub async fn simulate(faults: bool) -> Result<(), CommandError> {
+pub async fn simulate(faults: bool, ari_port: u16, pac_port: u16) -> Result<(), CommandError> {
     let loopback = |port| SocketAddr::from(([127, 0, 0, 1], port));
     let settings = SimulatorSettings {
-        ari: loopback(ARI_PORT),
-        pac: loopback(PAC_PORT),
+        ari: loopback(ari_port),
+        pac: loopback(pac_port),
         background_calls: Some(BACKGROUND),
         ..SimulatorSettings::default()
     };
@@ -37,12 +33,12 @@ pub async fn simulate(faults: bool) -> Result<(), CommandError> {
          ASTERISK_PBX3CX_TRUNK_ID={}\n\
          ASTERISK_PBX3CX_OUTGOING_CONTEXT=outgoing\n\
          PAC_HOST={}\n\n{HOW_PARTIES_BEHAVE}",
-        settings.ari.ip(),
-        settings.ari.port(),
+        simulator.ari_address().ip(),
+        simulator.ari_address().port(),
         settings.user,
         settings.password,
         settings.trunks.join(","),
-        settings.pac,
+        simulator.pac_address(),
     ))?;
     tokio::select! {
         () = stop => {}

@@ -307,6 +307,7 @@ fn propose_instance() -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
     use std::path::Path;
 
     use metrics_exporter_prometheus::PrometheusBuilder;
@@ -314,6 +315,7 @@ mod tests {
     use super::*;
     use crate::actor::{InjectedFault, State};
     use crate::ledger::call::tests::call;
+    use crate::ledger::key::{CreateKey, Known, NewKey, Principal, RevokeKey};
     use crate::ledger::store::tests as store;
 
     fn settings(folder: &Path, journal: &Journal) -> LedgerSettings {
@@ -337,7 +339,7 @@ mod tests {
         ledger.inject(InjectedFault::Panic);
         ledger.health().reached(State::BackingOff).await;
         journal.record(call().into());
-        flush(&ledger, Instant::now() + Duration::from_secs(10))
+        flush(&ledger, Instant::now() + Duration::from_secs(60))
             .await
             .unwrap();
         assert_eq!(journal.len(), 0);
@@ -364,8 +366,49 @@ mod tests {
                 sleep(MOMENT).await;
             }
         };
-        timeout(Duration::from_secs(10), shown).await.unwrap();
+        timeout(Duration::from_secs(60), shown).await.unwrap();
         assert!(!ledger.health().is_usable());
+    }
+
+    #[actix_rt::test]
+    async fn a_key_that_is_revoked_elsewhere_is_refused_within_a_second() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("mege.db");
+        let [here, elsewhere] = [(); 2].map(|()| settings(&file, &Journal::default()));
+        let keys = here.keys.clone();
+        let _here = spawn(here, Placement::Current);
+        let elsewhere = spawn(elsewhere, Placement::Current);
+        elsewhere.health().became_usable().await;
+        let by = || Principal {
+            who: "test".to_owned(),
+            key_id: None,
+            origin: "test".to_owned(),
+            request_id: None,
+        };
+        let key = NewKey::parse("crm", &["cdr:read".to_owned()], None, &BTreeSet::new()).unwrap();
+        let deadline = Instant::now() + Duration::from_secs(60);
+        let create = CreateKey { key, by: by() };
+        let id = elsewhere.ask(create, deadline).await.unwrap().key.id;
+        while !matches!(keys.named("crm"), Known::Live(_)) {
+            sleep(MOMENT).await;
+        }
+
+        // While somebody blocks, a paused clock stands still but for what it is advanced.
+        let (_end, blocked) = std::sync::mpsc::channel::<()>();
+        actix_rt::task::spawn_blocking(move || blocked.recv());
+        tokio::time::pause();
+        let revoke = RevokeKey { id, by: by() };
+        elsewhere.ask(revoke, deadline).await.unwrap();
+        tokio::time::advance(Duration::from_secs(1)).await;
+        for _ in 0..60_000 {
+            if matches!(keys.named("crm"), Known::Revoked(_)) {
+                return;
+            }
+            // For the threads of the store.
+            std::thread::sleep(Duration::from_millis(1));
+            tokio::task::yield_now().await;
+        }
+        panic!("it is let in still");
     }
 
     #[actix_rt::test]

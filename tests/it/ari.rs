@@ -11,12 +11,15 @@ use awc::http::StatusCode;
 use mege_gateway::ledger::CallId;
 use mege_gateway::simulator::{AriFault, AriOperation, HowOften, Pace, Simulator, SimulatorSettings};
 
-use crate::support::app::{LIMIT, TestApp};
+use crate::support::app::{LIMIT, TestApp, paced};
 use crate::support::calls::detail;
 use crate::support::eventually;
 
 /// A call lasts as long as the test lets it.
 pub(crate) const LONG: Duration = Duration::from_secs(120);
+
+/// A call ends by itself, and not before the test has done something about it.
+pub(crate) const BRIEF: Duration = Duration::from_secs(3);
 
 /// A simulator whose calls are answered in a moment and then last until somebody hangs up.
 pub(crate) async fn patient() -> Simulator {
@@ -25,17 +28,9 @@ pub(crate) async fn patient() -> Simulator {
 
 /// A simulator whose calls last so long.
 pub(crate) async fn lasting(talk: Duration) -> Simulator {
-    let settings = SimulatorSettings {
-        pace: Pace {
-            ring: Duration::from_millis(10),
-            talk,
-            give_up: LONG,
-        },
-        ..SimulatorSettings::default()
-    };
-    Simulator::start(settings)
-        .await
-        .expect("a simulator on free ports")
+    let ring = Duration::from_millis(10);
+    let give_up = LONG;
+    paced(Pace { ring, talk, give_up }).await
 }
 
 /// Hangs up behind the gateway's back.

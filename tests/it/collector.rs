@@ -17,7 +17,7 @@ use crate::support::eventually;
 use crate::support::gateway::{Collecting, collecting, sqlite_in, store_settings};
 use crate::support::source::Rows;
 
-const LIMIT: Duration = Duration::from_secs(10);
+const LIMIT: Duration = Duration::from_secs(60);
 
 /// A simulated 3CX, what it holds, and a store.
 struct Office {
@@ -57,7 +57,7 @@ impl Office {
     fn gateway(&self) -> Collecting {
         let settings = json!({
             "address": self.simulator.pac_address().to_string(),
-            "request_timeout_ms": 300,
+            "request_timeout_ms": 2_000,
             "collector": { "interval_ms": 100, "sweep_interval_ms": 3_600_000, "longest_leg_h": 4 },
         });
         let settings: PacSettings = serde_json::from_value(settings).expect("settings of a PAC");

@@ -135,23 +135,27 @@ async fn a_demo_that_cannot_start_says_why_and_leaves_nothing() {
 
 #[actix_rt::test]
 async fn the_simulator_prints_what_a_gateway_needs_or_which_port_is_taken() {
-    // Its ports are those of real PBXs: whoever has this one, it is taken.
-    let taken = TcpListener::bind(("127.0.0.1", 8088));
-    let ended = Program::start(&["simulate"], &[]).ended().await;
-    assert_eq!(ended.code, Some(1), "{}", ended.said);
-    assert_eq!(
-        ended.line("mege-gateway: "),
-        "mege-gateway: cannot listen on 127.0.0.1:8088: Address already in use (os error 98)"
-    );
-    drop(taken);
-    let mut simulate = Program::start(&["simulate"], &[]);
-    eventually("it runs, or cannot", LIMIT, async || {
-        let said = simulate.said();
-        (said.contains("PAC_HOST=") || said.contains("cannot listen on")).then_some(())
-    })
-    .await;
-    if simulate.said().contains("PAC_HOST=") {
-        simulate.signal("TERM");
-        assert_eq!(simulate.ended().await.code, Some(0));
+    let taken = TcpListener::bind(("127.0.0.1", 0)).expect("a port");
+    let port = taken.local_addr().expect("an address").port().to_string();
+    for ports in [[&port, "0"], ["0", &port]] {
+        let [ari, pac] = ports;
+        let arguments = ["simulate", "--ari-port", ari, "--pac-port", pac];
+        let ended = Program::start(&arguments, &[]).ended().await;
+        assert_eq!(ended.code, Some(1), "{}", ended.said);
+        assert_eq!(
+            ended.line("mege-gateway: "),
+            format!("mege-gateway: cannot listen on 127.0.0.1:{port}: Address already in use (os error 98)")
+        );
     }
+    let arguments = ["simulate", "--ari-port", "0", "--pac-port", "0"];
+    let mut simulate = Program::start(&arguments, &[]);
+    simulate.says("any other answers.").await;
+    let said = simulate.said();
+    let variables = said.lines().filter_map(|line| line.split_once('='));
+    let variables: Vec<_> = variables.map(|(name, value)| (name, value.to_owned())).collect();
+    assert_eq!(variables.len(), 7, "{said}");
+    let checked = Program::start(&["check"], &variables).ended().await;
+    assert_eq!(checked.code, Some(0), "{}", checked.said);
+    simulate.signal("TERM");
+    assert_eq!(simulate.ended().await.code, Some(0));
 }

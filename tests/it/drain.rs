@@ -78,11 +78,11 @@ async fn answers(calls: Vec<Call>) -> Vec<Option<(StatusCode, Value)>> {
 }
 
 /// Sends a signal and waits for the end, which is an orderly one.
-async fn stopped(program: &mut Program, signal: &str, within: Duration) -> Ended {
+async fn stopped(program: &mut Program, signal: &str) -> Ended {
     let begun = Instant::now();
     program.signal(signal);
     let ended = program.ended().await;
-    assert!(begun.elapsed() < within, "it took {:?}", begun.elapsed());
+    assert!(begun.elapsed() < PROMISED, "it took {:?}", begun.elapsed());
     assert_eq!(ended.code, Some(0), "{}", ended.said);
     ended
 }
@@ -94,7 +94,7 @@ async fn requests_under_way_end_whichever_signal_it_is() {
         let (mut program, origin) = connected(&simulator, &[]).await;
         let slow = AriFault::Delay(Duration::from_millis(1_500));
         let calls = calls_under_way(&simulator, &origin, slow).await;
-        let ended = stopped(&mut program, signal, PROMISED).await;
+        let ended = stopped(&mut program, signal).await;
         for answer in answers(calls).await {
             assert_eq!(answer.expect("an answer").0, StatusCode::OK, "{signal}");
         }
@@ -108,7 +108,7 @@ async fn a_call_whose_asterisk_hangs_is_answered_that_nobody_knows() {
     let shorter = variable("MEGE__ASTERISK__MAIN__REQUEST_TIMEOUT_MS", 2_000);
     let (mut program, origin) = connected(&simulator, &[shorter]).await;
     let calls = calls_under_way(&simulator, &origin, AriFault::Hang).await;
-    stopped(&mut program, "TERM", PROMISED).await;
+    stopped(&mut program, "TERM").await;
     for answer in answers(calls).await {
         let (status, body) = answer.expect("an answer");
         let error = &body["error"];
@@ -122,8 +122,6 @@ async fn a_call_whose_asterisk_hangs_is_answered_that_nobody_knows() {
 #[actix_rt::test]
 async fn an_asterisk_that_hangs_for_longer_does_not_put_the_end_off() {
     const SHUTDOWN: Duration = Duration::from_secs(3);
-    // Open requests, then the actors with theirs, and the stores.
-    const TAKES: Duration = Duration::from_secs(2 * 3 + 5);
     let simulator = simulator().await;
     let settings = [
         variable("MEGE__HTTP__SHUTDOWN_MS", 3_000),
@@ -132,7 +130,7 @@ async fn an_asterisk_that_hangs_for_longer_does_not_put_the_end_off() {
     let (mut program, origin) = connected(&simulator, &settings).await;
     let calls = calls_under_way(&simulator, &origin, AriFault::Hang).await;
     let begun = Instant::now();
-    let ended = stopped(&mut program, "TERM", TAKES).await;
+    let ended = stopped(&mut program, "TERM").await;
     assert!(begun.elapsed() >= SHUTDOWN, "open requests get their time");
     assert!(ended.said.contains("open requests are cut off"), "{}", ended.said);
     for answer in answers(calls).await {
@@ -142,7 +140,6 @@ async fn an_asterisk_that_hangs_for_longer_does_not_put_the_end_off() {
 
 #[actix_rt::test]
 async fn a_second_signal_ends_it_at_once() {
-    const AT_ONCE: Duration = Duration::from_secs(1);
     for (first, second, code) in [("TERM", "TERM", 143), ("INT", "INT", 130), ("TERM", "INT", 130)] {
         let simulator = simulator().await;
         let patient = variable("MEGE__ASTERISK__MAIN__REQUEST_TIMEOUT_MS", 60_000);
@@ -150,16 +147,19 @@ async fn a_second_signal_ends_it_at_once() {
         let calls = calls_under_way(&simulator, &origin, AriFault::Hang).await;
         program.signal(first);
         program.says("accepting no more").await;
-        let begun = Instant::now();
         // A moment after the first, a second still counts as the same.
         let ended = loop {
             program.signal(second);
             if let Ok(ended) = timeout(Duration::from_millis(50), program.ended()).await {
                 break ended;
             }
-            assert!(begun.elapsed() < AT_ONCE, "it goes on: {}", program.said());
         };
         assert_eq!(ended.code, Some(code), "{first}, {second}");
+        assert!(
+            !ended.said.contains("cut off"),
+            "before that time: {}",
+            ended.said
+        );
         drop(calls);
     }
 }

@@ -97,10 +97,10 @@ async fn latency_is_added_each_way_and_taken_away() {
     let begun = Instant::now();
     ask(&mut stream, "b").await.expect("an echo");
     assert!(begun.elapsed() >= 2 * LATENCY);
+    // Longer than the test has.
+    proxy.set(Fault::Latency(Duration::from_secs(3_600)));
     proxy.clear();
-    let begun = Instant::now();
     ask(&mut stream, "c").await.expect("an echo");
-    assert!(begun.elapsed() < 2 * LATENCY, "{:?}", begun.elapsed());
 }
 
 #[actix_rt::test]
@@ -167,8 +167,11 @@ async fn connections_can_be_spared_by_what_they_begin_with() {
         proxy.set_sparing(EVENTS, fault);
         ask(&mut spared, "a").await.expect("an echo");
         let _ = other.write_all(b"b").await;
-        let silent = is_silent(&mut other).await;
-        assert_eq!(silent, fault == Fault::BlackHole, "{fault:?}");
+        if fault == Fault::BlackHole {
+            assert!(is_silent(&mut other).await);
+        } else {
+            assert!(is_closed(&mut other).await, "{fault:?}");
+        }
     }
     proxy.set_sparing(EVENTS, Fault::BlackHole);
     used(&proxy, EVENTS).await;

@@ -1,7 +1,5 @@
 //! No more calls live at once than may, whatever becomes of them and of the actor that placed them.
 
-use std::time::Duration;
-
 use mege_gateway::actor::InjectedFault;
 use mege_gateway::actor::{AskError, Operate as _};
 use mege_gateway::ari::{AriError, Full, Originate};
@@ -11,7 +9,7 @@ use mege_gateway::telephony::{Extension, PhoneNumber};
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
-use crate::ari::{connected, lasting, no_channels, patient};
+use crate::ari::{BRIEF, connected, lasting, no_channels, patient};
 use crate::support::app::{LIMIT, TestApp, simulated};
 use crate::support::calls::{assert_refused, call_id, detail, parse_id, until};
 use crate::support::eventually;
@@ -179,7 +177,7 @@ async fn a_gateway_that_comes_back_counts_the_calls_that_it_had_placed() {
 
 #[actix_rt::test]
 async fn calls_that_ended_while_the_socket_was_down_are_let_go_when_it_is_back() {
-    let simulator = lasting(Duration::from_secs(1)).await;
+    let simulator = lasting(BRIEF).await;
     let app = limited(&simulator, 3).await;
     placed(&app, 3).await;
     simulator.asterisk().stop_listening().await;

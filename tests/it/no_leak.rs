@@ -8,11 +8,11 @@ use std::time::Duration;
 
 use awc::http::StatusCode;
 use futures_util::future::join_all;
-use mege_gateway::simulator::{Pace, Simulator, SimulatorSettings};
+use mege_gateway::simulator::{Pace, Simulator};
 use serde_json::Value;
 
 use crate::ari::{LONG, hang_up, no_channels, no_event_sockets};
-use crate::support::app::{LIMIT, simulated};
+use crate::support::app::{LIMIT, paced, simulated};
 use crate::support::calls::call_id;
 use crate::support::eventually;
 use crate::support::program::Program;
@@ -57,6 +57,7 @@ async fn gateway(simulator: &Simulator) -> Served {
     variables.extend([
         ("MEGE__ASTERISK__MAIN__MAX_LIVE_CALLS", "100000".to_owned()),
         ("MEGE__ASTERISK__MAIN__LIMITS__IN_FLIGHT", CLIENTS.to_string()),
+        ("MEGE__ASTERISK__MAIN__LIMITS__WAIT_MS", "60000".to_owned()),
         ("MEGE__AUTH__RATE__PER_ADDRESS_PER_S", "1000000".to_owned()),
         ("MEGE__LOG__FILTER", "warn,mege_gateway::command=info".to_owned()),
     ]);
@@ -137,15 +138,12 @@ async fn nothing_is_left(gateway: &Served, simulator: &Simulator) {
 
 #[actix_rt::test]
 async fn twenty_thousand_calls_leave_nothing_behind() {
-    let settings = SimulatorSettings {
-        pace: Pace {
-            ring: Duration::from_millis(5),
-            talk: LONG,
-            give_up: Duration::from_millis(500),
-        },
-        ..SimulatorSettings::default()
-    };
-    let simulator = Simulator::start(settings).await.expect("a simulator");
+    let simulator = paced(Pace {
+        ring: Duration::from_millis(5),
+        talk: LONG,
+        give_up: Duration::from_secs(2),
+    })
+    .await;
     let gateway = gateway(&simulator).await;
     let mut cancelled = round(&gateway, &simulator).await;
     nothing_is_left(&gateway, &simulator).await;

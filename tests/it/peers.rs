@@ -13,7 +13,7 @@ use crate::support::eventually;
 use crate::support::postgres::fresh_database;
 use crate::support::sipp::{Invite, Sipp};
 
-const LIMIT: Duration = Duration::from_secs(10);
+const LIMIT: Duration = Duration::from_secs(60);
 
 async fn originate(asterisk: &Asterisk, channel: &str, extension: &str, number: &str) {
     let endpoint = format!("PJSIP/{extension}@{TRUNK}");

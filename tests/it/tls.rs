@@ -8,13 +8,10 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep, timeout};
 
-use crate::support::app::TestApp;
+use crate::support::app::{LIMIT, TestApp};
 use crate::support::program::Program;
 use crate::support::tls::{Pair, ask, connect_with};
 use crate::support::{eventually, metrics};
-
-/// How long a changed pair may take to be served, or to be refused.
-const NOTICED: Duration = Duration::from_secs(5);
 
 async fn start(pair: &Pair, folder: &tempfile::TempDir) -> (TestApp, String) {
     let app = TestApp::start(&pair.write(folder.path())).await;
@@ -73,7 +70,7 @@ async fn a_handshake_that_does_not_come_ends_the_connection() {
     // The head of a record that does not come.
     silent.write_all(&[0x16, 3, 1, 2, 0]).await.expect("a beginning");
     let mut nothing = Vec::new();
-    let ended = timeout(Duration::from_secs(10), silent.read_to_end(&mut nothing)).await;
+    let ended = timeout(LIMIT, silent.read_to_end(&mut nothing)).await;
     let _ = ended.expect("an end");
     assert!(begun.elapsed() > Duration::from_secs(4), "{:?}", begun.elapsed());
     let mut client = pair.connect(&to, &[]).await.expect("a handshake");
@@ -109,7 +106,7 @@ async fn a_renewed_certificate_is_served_and_a_bad_one_is_not() {
     let link = folder.path().join("next");
     symlink(&new, &link).expect("a link");
     fs::rename(&link, &live).expect("a link exchanged");
-    eventually("the second is served", NOTICED, async || {
+    eventually("the second is served", LIMIT, async || {
         second.is_served(&to).await.then_some(())
     })
     .await;
@@ -126,14 +123,14 @@ async fn a_renewed_certificate_is_served_and_a_bad_one_is_not() {
             Some(text) => fs::write(&certificate, text).expect("a file written"),
             None => fs::remove_file(&certificate).expect("a file removed"),
         }
-        eventually("the pair is refused", NOTICED, async || {
+        eventually("the pair is refused", LIMIT, async || {
             let mut client = second.connect(&to, &[]).await.expect("the second is served");
             let metrics = metrics(&mut client).await;
             metrics.contains("mege_tls_certificate_refused 1").then_some(())
         })
         .await;
         second.write(&new);
-        eventually("the pair is good again", NOTICED, async || {
+        eventually("the pair is good again", LIMIT, async || {
             let mut client = second.connect(&to, &[]).await.expect("the second is served");
             let metrics = metrics(&mut client).await;
             metrics.contains("mege_tls_certificate_refused 0").then_some(())
@@ -144,7 +141,7 @@ async fn a_renewed_certificate_is_served_and_a_bad_one_is_not() {
     fs::write(&key, &fourth.key).expect("a key written");
     sleep(Duration::from_millis(300)).await;
     fs::write(&certificate, &fourth.certificate).expect("a certificate written");
-    eventually("the fourth is served", NOTICED, async || {
+    eventually("the fourth is served", LIMIT, async || {
         fourth.is_served(&to).await.then_some(())
     })
     .await;

@@ -38,7 +38,7 @@ start_postgres() {
 
 # Its own pid file says so: an answer on the port could be somebody else's.
 postgres_ready() {
-  for _ in $(seq 150); do
+  for _ in $(seq 600); do
     kill -0 "$postgres_pid" 2>/dev/null || return 1
     ! grep -qs '^ready' "$postgres_dir/data/postmaster.pid" || return 0
     sleep 0.2

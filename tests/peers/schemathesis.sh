@@ -17,13 +17,13 @@ cleanup() {
 trap cleanup EXIT
 cd "$folder"
 
-# The demo has something behind every route, and dials nothing.
-port=$((20000 + RANDOM % 10000))
-APP_PORT=$port "$program" demo >demo.log 2>&1 &
+# The demo has something behind every route, and dials nothing. It says on which port, which is free.
+APP_PORT=0 "$program" demo >demo.log 2>&1 &
 gateway=$!
-root=http://127.0.0.1:$port
-for _ in $(seq 100); do
+root=
+for _ in $(seq 600); do
   kill -0 "$gateway" || { cat demo.log; exit 1; }
+  [ -n "$root" ] || root=$(sed -n 's|^The gateway .* on \(http://[^;]*\);.*|\1|p' demo.log)
   ! curl -fsS -o ready.json "$root/readyz" 2>/dev/null || break
   sleep 0.1
 done

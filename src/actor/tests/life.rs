@@ -49,16 +49,33 @@ async fn a_panic_in_a_handler_ends_that_actor_and_another_takes_its_place() {
 
 #[actix_rt::test]
 async fn work_in_flight_outlives_the_actor_that_began_it() {
-    let (handle, _) = start(Placement::Current);
+    let (handle, world) = start(Placement::Current);
     answers(&handle, 0).await;
     let slow = tokio::task::spawn_local({
         let handle = handle.clone();
-        async move { ask(&handle, 1, Act::Sleep(30 * MILLI)).await }
+        async move { ask(&handle, 1, Act::Hold).await }
     });
-    until("begun", async || handle.in_flight(Class::Read) == 1).await;
+    until("begun", async || world.effects().contains(&1)).await;
     handle.inject(InjectedFault::Panic);
     until("restarted", async || handle.health().report().restarts == 1).await;
+    world.released.cancel();
     assert!(slow.await.unwrap().is_ok());
+}
+
+#[actix_rt::test]
+async fn after_a_first_failure_it_answers_again_within_a_second() {
+    tokio::time::pause();
+    let spawn = Spawn {
+        restart: RestartPolicy::default(),
+        ..how(Placement::Current, limits(8, 0, SECOND))
+    };
+    let (handle, _) = start_with(spawn, |_| (false, false));
+    answers(&handle, 0).await;
+    let begun = Instant::now();
+    handle.inject(InjectedFault::Panic);
+    until("restarted", async || handle.health().report().restarts == 1).await;
+    answers(&handle, 1).await;
+    assert!(begun.elapsed() < SECOND, "{:?}", begun.elapsed());
 }
 
 #[actix_rt::test]
@@ -123,7 +140,7 @@ async fn a_crash_loop_uses_up_its_budget_loudly_and_the_others_go_on() {
     let mut spawn = how(Placement::Current, limits(8, 0, SECOND));
     spawn.restart.budget = 3;
     let (handle, world) = start_with(spawn, |_| (false, true));
-    timeout(5 * SECOND, handle.health().reached(State::Failed))
+    timeout(LIMIT, handle.health().reached(State::Failed))
         .await
         .unwrap();
     let report = handle.health().report();
@@ -169,13 +186,14 @@ async fn stop_lets_work_end_and_nothing_more_in() {
     answers(&handle, 0).await;
     let slow = tokio::task::spawn_local({
         let handle = handle.clone();
-        async move { ask(&handle, 1, Act::Sleep(50 * MILLI)).await }
+        async move { ask(&handle, 1, Act::Hold).await }
     });
     until("begun", async || world.effects().contains(&1)).await;
-    let stop = handle.stop(Instant::now() + 5 * SECOND);
+    let stop = handle.stop(Instant::now() + LIMIT);
     let late = async {
-        sleep(10 * MILLI).await;
-        ask(&handle, 2, Act::Answer).await
+        let late = ask(&handle, 2, Act::Answer).await;
+        world.released.cancel();
+        late
     };
     let ((), late) = tokio::join!(stop, late);
     assert!(late.as_ref().unwrap_err().never_begun(), "{late:?}");
@@ -187,20 +205,21 @@ async fn stop_lets_work_end_and_nothing_more_in() {
 
 #[actix_rt::test]
 async fn nothing_is_let_in_between_the_last_work_and_the_end() {
-    let (handle, _) = start(Placement::Dedicated);
+    let (handle, world) = start(Placement::Dedicated);
     answers(&handle, 0).await;
     // Past the bulkhead, so nothing is in flight, and yet the actor cannot end.
-    let deadline = Instant::now() + 5 * SECOND;
-    let busy = handle.control(Do(1, Act::Block(100 * MILLI)), deadline);
+    let deadline = Instant::now() + LIMIT;
+    let busy = handle.control(Do(1, Act::Block), deadline);
     let stop = async {
-        sleep(10 * MILLI).await;
-        handle.stop(deadline).await;
+        until("it blocks", async || world.blocked.load(Ordering::SeqCst) == 1).await;
+        let late = async {
+            let late = ask(&handle, 2, Act::Answer).await;
+            world.released.cancel();
+            late
+        };
+        tokio::join!(handle.stop(deadline), late).1
     };
-    let late = async {
-        sleep(50 * MILLI).await;
-        ask(&handle, 2, Act::Answer).await
-    };
-    let (_, (), late) = tokio::join!(busy, stop, late);
+    let (_, late) = tokio::join!(busy, stop);
     assert!(matches!(late, Err(AskError::Saturated { .. })), "{late:?}");
     assert_eq!(handle.health().report().state, State::Stopped);
 }
@@ -216,7 +235,7 @@ async fn stop_does_not_wait_for_ever_for_work_that_does_not_end() {
     until("begun", async || world.effects().contains(&1)).await;
     handle.stop(Instant::now() + 20 * MILLI).await;
     assert_eq!(handle.health().report().state, State::Stopped);
-    let reply = timeout(5 * SECOND, endless).await.unwrap().unwrap();
+    let reply = timeout(LIMIT, endless).await.unwrap().unwrap();
     assert_eq!(
         reply,
         Err(AskError::Interrupted),

@@ -15,6 +15,7 @@ use std::time::Duration;
 
 use actix::{Actor, ActorContext as _, Context, Handler, ResponseFuture};
 use tokio::time::{Instant, sleep, timeout};
+use tokio_util::sync::CancellationToken;
 
 use super::{
     ActorHandle, Ask, Backoff, Class, Health, Judge, Limits, Placement, Reply, Request, RestartPolicy, Spawn,
@@ -24,6 +25,9 @@ use super::{
 const SECOND: Duration = Duration::from_secs(1);
 const MILLI: Duration = Duration::from_millis(1);
 
+/// Longer than anything takes on a machine that is busy with other things too.
+const LIMIT: Duration = Duration::from_secs(60);
+
 /// Added to a request's number for what it does at its end.
 const LATER: usize = 1_000;
 
@@ -32,9 +36,12 @@ const LATER: usize = 1_000;
 enum Act {
     Answer,
     Sleep(Duration),
-    /// Sleeps, and only then does something outside.
-    SleepFirst(Duration),
-    Block(Duration),
+    /// Works until the world is released.
+    Hold,
+    /// The same, and only then does something outside.
+    HoldFirst,
+    /// Blocks its thread until the world is released.
+    Block,
     PanicInHandler,
     PanicInWork,
     PanicDetached,
@@ -77,6 +84,8 @@ struct World {
     working: AtomicUsize,
     peak: AtomicUsize,
     built: AtomicUsize,
+    blocked: AtomicUsize,
+    released: CancellationToken,
     /// The name of the span that the latest request was done in.
     span: Mutex<Option<&'static str>>,
 }
@@ -100,6 +109,13 @@ struct Working(Arc<World>);
 impl Drop for Working {
     fn drop(&mut self) {
         self.0.working.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+/// Blocks the thread.
+fn block_until(released: &CancellationToken) {
+    while !released.is_cancelled() {
+        std::thread::sleep(MILLI);
     }
 }
 
@@ -129,7 +145,10 @@ impl Handler<Ask<Do>> for Probe {
 
     fn handle(&mut self, ask: Ask<Do>, ctx: &mut Self::Context) -> Self::Result {
         match ask.message().1 {
-            Act::Block(time) => std::thread::sleep(time),
+            Act::Block => {
+                self.world.blocked.fetch_add(1, Ordering::SeqCst);
+                block_until(&self.world.released);
+            }
             Act::PanicInHandler => panic!("in the handler"),
             Act::PanicDetached => {
                 super::spawn_detached(&self.health, "background", async { panic!("in the background") });
@@ -139,15 +158,18 @@ impl Handler<Ask<Do>> for Probe {
                 panic!("in the handler");
             }
             Act::StopItself => ctx.stop(),
-            Act::Answer | Act::Sleep(_) | Act::SleepFirst(_) | Act::Refuse(_) | Act::PanicInWork => {}
+            Act::Answer | Act::Sleep(_) | Act::Hold | Act::HoldFirst | Act::Refuse(_) | Act::PanicInWork => {}
         }
         let world = Arc::clone(&self.world);
         ask.run(move |Do(number, act), _| async move {
             let _working = world.begin(number);
-            if let Act::Sleep(time) | Act::SleepFirst(time) = act {
+            if let Act::Sleep(time) = act {
                 sleep(time).await;
             }
-            if let Act::SleepFirst(_) = act {
+            if let Act::Hold | Act::HoldFirst = act {
+                world.released.cancelled().await;
+            }
+            if let Act::HoldFirst = act {
                 world.effects().insert(LATER + number);
             }
             assert!(!matches!(act, Act::PanicInWork), "in the work");
@@ -183,7 +205,10 @@ fn how(placement: Placement, limits: Limits) -> Spawn {
 }
 
 /// Starts a probe; `panics` says of each life, counted from 0, whether it panics in its factory or in `started`.
-fn start_with(spawn: Spawn, panics: fn(usize) -> (bool, bool)) -> (ActorHandle<Probe>, Arc<World>) {
+fn start_with(
+    spawn: Spawn,
+    panics: impl Fn(usize) -> (bool, bool) + Send + Sync + 'static,
+) -> (ActorHandle<Probe>, Arc<World>) {
     let world = Arc::<World>::default();
     let seen = Arc::clone(&world);
     let handle = super::spawn(spawn, move |health| {
@@ -204,12 +229,9 @@ fn start(placement: Placement) -> (ActorHandle<Probe>, Arc<World>) {
 }
 
 async fn ask(handle: &ActorHandle<Probe>, number: usize, act: Act) -> Reply<Do> {
-    timeout(
-        30 * SECOND,
-        handle.ask(Do(number, act), Instant::now() + 10 * SECOND),
-    )
-    .await
-    .expect("an ask never hangs")
+    timeout(2 * LIMIT, handle.ask(Do(number, act), Instant::now() + LIMIT))
+        .await
+        .expect("an ask never hangs")
 }
 
 /// Asks until the probe answers, and says how it did.
@@ -222,7 +244,7 @@ async fn answers(handle: &ActorHandle<Probe>, number: usize) {
 
 /// Waits until `condition` holds.
 async fn until(what: &str, condition: impl AsyncFn() -> bool) {
-    let deadline = Instant::now() + 5 * SECOND;
+    let deadline = Instant::now() + LIMIT;
     while !condition().await {
         assert!(Instant::now() < deadline, "in vain: {what}");
         sleep(MILLI).await;

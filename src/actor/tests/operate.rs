@@ -3,11 +3,14 @@
 use super::*;
 use crate::actor::{AskError, InjectedFault, NotRestarted, Operate as _, RestartReason, State};
 
-/// Gives the watch over threads time to see one that hangs.
+/// Gives the watch over threads the time that it may take to see one that blocks. Its clock, not that of the threads, is
+/// paused meanwhile: if others are watched too, they seem to hang.
 async fn unresponsive(handle: &ActorHandle<Probe>) {
+    tokio::time::pause();
     timeout(10 * SECOND, handle.health().reached(State::Unresponsive))
         .await
         .expect("seen within 10 s");
+    tokio::time::resume();
 }
 
 fn spawn_ask(handle: &ActorHandle<Probe>, number: usize, act: Act) -> tokio::task::JoinHandle<Reply<Do>> {
@@ -20,11 +23,13 @@ async fn a_restart_lets_work_end_refuses_what_comes_and_takes_another_thread() {
     let (handle, world) = start(Placement::Dedicated);
     answers(&handle, 0).await;
     let before = ask(&handle, 1, Act::Answer).await.unwrap();
-    let slow = spawn_ask(&handle, 2, Act::Sleep(100 * MILLI));
+    let slow = spawn_ask(&handle, 2, Act::Hold);
     until("begun", async || world.effects().contains(&2)).await;
     let late = async {
         handle.health().reached(State::Restarting).await;
-        ask(&handle, 3, Act::Answer).await
+        let late = ask(&handle, 3, Act::Answer).await;
+        world.released.cancel();
+        late
     };
     let (restarted, late) = tokio::join!(handle.restart(), late);
     let restarted = restarted.unwrap();
@@ -50,68 +55,81 @@ async fn a_restart_lets_work_end_refuses_what_comes_and_takes_another_thread() {
     assert_eq!(world.built.load(Ordering::SeqCst), 2);
 }
 
-async fn what_does_not_end_is_interrupted(placement: Placement) {
+/// How long the restart took.
+async fn what_does_not_end_is_interrupted(placement: Placement) -> Duration {
     let (handle, world) = start(placement);
     answers(&handle, 0).await;
     let endless = spawn_ask(&handle, 1, Act::Sleep(3_600 * SECOND));
     until("begun", async || world.effects().contains(&1)).await;
     let asked = Instant::now();
     let restarted = handle.restart().await.unwrap();
-    assert!((5 * SECOND..9 * SECOND).contains(&asked.elapsed()), "the grace");
+    let took = asked.elapsed();
     assert_eq!(restarted.unfinished, 1);
     assert_eq!(endless.await.unwrap(), Err(AskError::Interrupted));
     until("dropped", async || world.working.load(Ordering::SeqCst) == 0).await;
     answers(&handle, 2).await;
     assert_eq!(handle.in_flight(Class::Read), 0);
+    took
 }
 
 #[actix_rt::test]
 async fn work_that_does_not_end_in_time_is_interrupted_by_a_restart() {
-    what_does_not_end_is_interrupted(Placement::Dedicated).await;
+    let took = what_does_not_end_is_interrupted(Placement::Dedicated).await;
+    assert!(took >= 5 * SECOND, "it had its time: {took:?}");
 }
 
 #[actix_rt::test]
 async fn the_same_where_all_share_a_thread() {
     tokio::time::pause();
-    what_does_not_end_is_interrupted(Placement::Current).await;
+    let took = what_does_not_end_is_interrupted(Placement::Current).await;
+    assert!((5 * SECOND..9 * SECOND).contains(&took), "{took:?}");
 }
 
 #[actix_rt::test]
 async fn work_that_outlived_its_actor_has_its_time_too() {
     let mut spawn = how(Placement::Dedicated, limits(8, 0, SECOND));
-    spawn.restart.backoff = Backoff::try_new(60 * SECOND, 60 * SECOND).unwrap();
+    spawn.restart.backoff = Backoff::try_new(3_600 * SECOND, 3_600 * SECOND).unwrap();
     let (handle, world) = start_with(spawn, |_| (false, false));
     answers(&handle, 0).await;
-    let slow = spawn_ask(&handle, 1, Act::Sleep(500 * MILLI));
+    let slow = spawn_ask(&handle, 1, Act::Hold);
     until("begun", async || world.effects().contains(&1)).await;
     handle.inject(InjectedFault::Panic);
     handle.health().reached(State::BackingOff).await;
-    let restarted = handle.restart().await.unwrap();
+    let release = async {
+        handle.health().reached(State::Restarting).await;
+        world.released.cancel();
+    };
+    let (restarted, ()) = tokio::join!(handle.restart(), release);
+    let restarted = restarted.unwrap();
     assert_eq!((restarted.unfinished, restarted.state), (0, State::Running));
     assert!(slow.await.unwrap().is_ok());
 }
 
 #[actix_rt::test]
 async fn an_actor_that_panics_while_its_work_ends_does_not_stand_for_the_one_that_comes() {
-    let make = |life| {
+    let may_be_built = CancellationToken::new();
+    let gate = may_be_built.clone();
+    let make = move |life| {
         if life == 2 {
-            std::thread::sleep(3 * SECOND);
+            block_until(&gate);
         }
         (false, false)
     };
     let (handle, world) = start_with(how(Placement::Dedicated, limits(8, 0, SECOND)), make);
     answers(&handle, 0).await;
-    let slow = spawn_ask(&handle, 1, Act::Sleep(SECOND));
+    let slow = spawn_ask(&handle, 1, Act::Hold);
     until("begun", async || world.effects().contains(&1)).await;
     let panics = async {
         handle.health().reached(State::Restarting).await;
         handle.inject(InjectedFault::Panic);
         handle.health().reached(State::Running).await;
         assert_eq!(world.built.load(Ordering::SeqCst), 2, "by its own supervisor");
+        world.released.cancel();
     };
     let (restarted, ()) = tokio::join!(handle.restart(), panics);
     assert!(slow.await.unwrap().is_ok());
     assert_eq!(restarted.unwrap().state, State::Restarting, "it is not built yet");
+    may_be_built.cancel();
     answers(&handle, 2).await;
     assert_eq!(world.built.load(Ordering::SeqCst), 3);
 }
@@ -121,11 +139,16 @@ async fn who_waits_for_a_permit_is_told_of_the_restart_at_once() {
     let spawn = how(Placement::Dedicated, limits(1, 8, 60 * SECOND));
     let (handle, world) = start_with(spawn, |_| (false, false));
     answers(&handle, 0).await;
-    let busy = spawn_ask(&handle, 1, Act::Sleep(300 * MILLI));
+    let busy = spawn_ask(&handle, 1, Act::Hold);
     until("begun", async || world.effects().contains(&1)).await;
     let waiting = spawn_ask(&handle, 2, Act::Answer);
     until("it waits", async || handle.load()[0].waiting == 1).await;
-    let (restarted, waited) = tokio::join!(handle.restart(), waiting);
+    let told = async {
+        let waited = waiting.await;
+        world.released.cancel();
+        waited
+    };
+    let (restarted, waited) = tokio::join!(handle.restart(), told);
     assert!(restarted.is_ok() && busy.await.unwrap().is_ok());
     assert!(matches!(waited.unwrap(), Err(AskError::Restarting { .. })));
     assert!(!world.effects().contains(&2));
@@ -137,12 +160,12 @@ async fn a_blocked_thread_is_seen_and_left_behind_and_the_others_notice_nothing(
     let (other, _) = start(Placement::Dedicated);
     answers(&handle, 0).await;
     answers(&other, 0).await;
-    // Longer than the test looks; the thread comes back afterwards.
-    let blocked = spawn_ask(&handle, 1, Act::Block(8 * SECOND));
-    unresponsive(&handle).await;
-    let asked = Instant::now();
+    let blocked = spawn_ask(&handle, 1, Act::Block);
+    // By the real clock: the other one's thread lives, and is seen to.
+    timeout(LIMIT, handle.health().reached(State::Unresponsive))
+        .await
+        .expect("it is seen");
     assert_eq!(ask(&handle, 2, Act::Answer).await, Err(AskError::Failed));
-    assert!(asked.elapsed() < SECOND, "refused at once");
     assert!(ask(&other, 1, Act::Answer).await.is_ok());
 
     let restarted = handle.restart().await.unwrap();
@@ -154,14 +177,11 @@ async fn a_blocked_thread_is_seen_and_left_behind_and_the_others_notice_nothing(
 
     let told = blocked.await.unwrap();
     assert!(told.is_err(), "nobody knows what it did: {told:?}");
-    timeout(10 * SECOND, async {
-        until("it ended after all", async || {
-            handle.health().report().blocked_threads == 0
-        })
-        .await;
+    world.released.cancel();
+    until("it ended after all", async || {
+        handle.health().report().blocked_threads == 0
     })
-    .await
-    .unwrap();
+    .await;
     answers(&handle, 4).await;
     assert_eq!(
         handle.health().report().state,
@@ -175,29 +195,26 @@ async fn a_blocked_thread_is_seen_and_left_behind_and_the_others_notice_nothing(
 async fn whoever_waits_for_a_thread_that_was_left_behind_is_told_and_it_does_nothing_more() {
     let (handle, world) = start(Placement::Dedicated);
     answers(&handle, 0).await;
-    let begun = spawn_ask(&handle, 1, Act::SleepFirst(SECOND));
+    let begun = spawn_ask(&handle, 1, Act::HoldFirst);
     until("begun", async || world.effects().contains(&1)).await;
-    let blocks = spawn_ask(&handle, 2, Act::Block(9 * SECOND));
+    let blocks = spawn_ask(&handle, 2, Act::Block);
     let in_the_mailbox = spawn_ask(&handle, 3, Act::Answer);
+    until("it blocks", async || world.blocked.load(Ordering::SeqCst) == 1).await;
     unresponsive(&handle).await;
     handle.restart().await.unwrap();
-    let told = timeout(SECOND, async { tokio::join!(begun, blocks, in_the_mailbox) }).await;
-    let (begun, blocks, waited) = told.expect("long before their deadlines");
+    let (begun, blocks, waited) = tokio::join!(begun, blocks, in_the_mailbox);
     assert_eq!(begun.unwrap(), Err(AskError::Interrupted));
     assert!(blocks.unwrap().is_err_and(|error| error.never_begun()));
     assert!(waited.unwrap().is_err_and(|error| error.never_begun()));
-    timeout(10 * SECOND, async {
-        until("the thread comes back", async || {
-            handle.health().report().blocked_threads == 0
-        })
-        .await;
-        until("its work is dropped", async || {
-            world.working.load(Ordering::SeqCst) == 0
-        })
-        .await;
+    world.released.cancel();
+    until("the thread comes back", async || {
+        handle.health().report().blocked_threads == 0
     })
-    .await
-    .unwrap();
+    .await;
+    until("its work is dropped", async || {
+        world.working.load(Ordering::SeqCst) == 0
+    })
+    .await;
     assert_eq!(
         *world.effects(),
         HashSet::from([0, 1]),
@@ -207,28 +224,37 @@ async fn whoever_waits_for_a_thread_that_was_left_behind_is_told_and_it_does_not
 
 #[actix_rt::test]
 async fn an_actor_whose_making_blocks_is_seen_too() {
-    let make = |life| {
+    let may_be_built = CancellationToken::new();
+    let gate = may_be_built.clone();
+    let make = move |life| {
         if life == 0 {
-            std::thread::sleep(12 * SECOND);
+            block_until(&gate);
         }
         (false, false)
     };
-    let (handle, _) = start_with(how(Placement::Dedicated, limits(8, 0, SECOND)), make);
+    let (handle, world) = start_with(how(Placement::Dedicated, limits(8, 0, SECOND)), make);
+    until("it is being made", async || {
+        world.built.load(Ordering::SeqCst) == 1
+    })
+    .await;
     unresponsive(&handle).await;
     assert_eq!(ask(&handle, 0, Act::Answer).await, Err(AskError::Failed));
     let restarted = handle.restart().await.unwrap();
     assert!(restarted.thread_left_behind && restarted.state == State::Running);
     assert!(ask(&handle, 1, Act::Answer).await.is_ok());
+    may_be_built.cancel();
 }
 
 #[actix_rt::test]
 async fn a_thread_that_comes_back_is_seen_too() {
-    let (handle, _) = start(Placement::Dedicated);
+    let (handle, world) = start(Placement::Dedicated);
     answers(&handle, 0).await;
-    let blocked = spawn_ask(&handle, 1, Act::Block(7 * SECOND));
+    let blocked = spawn_ask(&handle, 1, Act::Block);
+    until("it blocks", async || world.blocked.load(Ordering::SeqCst) == 1).await;
     unresponsive(&handle).await;
+    world.released.cancel();
     assert!(blocked.await.unwrap().is_ok());
-    timeout(5 * SECOND, handle.health().reached(State::Running))
+    timeout(LIMIT, handle.health().reached(State::Running))
         .await
         .unwrap();
     answers(&handle, 2).await;
@@ -250,14 +276,19 @@ async fn an_actor_that_failed_for_good_comes_back_when_an_operator_says_so() {
 async fn one_restart_at_a_time_and_none_of_what_stops() {
     let (handle, world) = start(Placement::Dedicated);
     answers(&handle, 0).await;
-    let slow = spawn_ask(&handle, 1, Act::Sleep(200 * MILLI));
+    let slow = spawn_ask(&handle, 1, Act::Hold);
     until("begun", async || world.effects().contains(&1)).await;
-    let all = futures_util::future::join_all((0..5).map(|_| handle.restart())).await;
+    let all = futures_util::future::join_all((0..5).map(|_| handle.restart()));
+    let release = async {
+        handle.health().reached(State::Restarting).await;
+        world.released.cancel();
+    };
+    let (all, ()) = tokio::join!(all, release);
     let begun = all.iter().filter(|restarted| restarted.is_ok()).count();
     assert_eq!(begun, 1, "{all:?}");
     assert!(all.contains(&Err(NotRestarted)));
     assert!(slow.await.unwrap().is_ok());
-    handle.stop(Instant::now() + SECOND).await;
+    handle.stop(Instant::now() + LIMIT).await;
     assert_eq!(handle.restart().await, Err(NotRestarted));
     assert_eq!(handle.health().report().state, State::Stopped);
 }
@@ -268,7 +299,7 @@ async fn a_paused_actor_refuses_work_and_takes_control_and_stays_so_over_a_resta
     answers(&handle, 0).await;
     assert!(handle.pause() && !handle.pause());
     assert_eq!(ask(&handle, 1, Act::Answer).await, Err(AskError::Paused));
-    let control = handle.control(Do(2, Act::Answer), Instant::now() + SECOND).await;
+    let control = handle.control(Do(2, Act::Answer), Instant::now() + LIMIT).await;
     assert!(control.is_ok());
     handle.restart().await.unwrap();
     assert_eq!(ask(&handle, 3, Act::Answer).await, Err(AskError::Paused));
@@ -282,11 +313,12 @@ async fn who_waits_for_a_permit_when_the_actor_is_paused_does_not_slip_through()
     let spawn = how(Placement::Dedicated, limits(1, 8, 60 * SECOND));
     let (handle, world) = start_with(spawn, |_| (false, false));
     answers(&handle, 0).await;
-    let busy = spawn_ask(&handle, 1, Act::Sleep(300 * MILLI));
+    let busy = spawn_ask(&handle, 1, Act::Hold);
     until("begun", async || world.effects().contains(&1)).await;
     let waiting = spawn_ask(&handle, 2, Act::Answer);
     until("it waits", async || handle.load()[0].waiting == 1).await;
     assert!(handle.pause());
+    world.released.cancel();
     assert!(busy.await.unwrap().is_ok());
     assert_eq!(waiting.await.unwrap(), Err(AskError::Paused));
     assert!(!world.effects().contains(&2));
@@ -298,13 +330,14 @@ async fn who_waits_for_a_permit_when_the_actor_is_paused_does_not_slip_through()
 async fn what_is_stopped_while_it_is_restarted_is_not_built_again() {
     let (handle, world) = start(Placement::Dedicated);
     answers(&handle, 0).await;
-    let slow = spawn_ask(&handle, 1, Act::Sleep(300 * MILLI));
+    let slow = spawn_ask(&handle, 1, Act::Hold);
     until("begun", async || world.effects().contains(&1)).await;
     let stop = async {
         handle.health().reached(State::Restarting).await;
-        handle.stop(Instant::now() + SECOND).await;
+        let release = async { world.released.cancel() };
+        tokio::join!(handle.stop(Instant::now() + SECOND), release)
     };
-    let (restarted, ()) = tokio::join!(handle.restart(), stop);
+    let (restarted, _) = tokio::join!(handle.restart(), stop);
     let _ = slow.await;
     assert_eq!(restarted.unwrap().state, State::Stopped);
     assert_eq!(handle.health().report().state, State::Stopped);

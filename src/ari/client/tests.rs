@@ -2,7 +2,7 @@
 
 use serde_json::json;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 
 use super::*;
 use crate::actor::{Judge as _, Verdict};
@@ -29,19 +29,25 @@ async fn originate(client: &AriClient) -> Result<(), AriError> {
         .map(|_| ())
 }
 
+/// A request, up to the end of its body.
+async fn whole(socket: &mut TcpStream) -> String {
+    let mut request = Vec::new();
+    while !request.ends_with(b"}") {
+        assert_ne!(socket.read_buf(&mut request).await.unwrap(), 0);
+    }
+    String::from_utf8(request).unwrap()
+}
+
 /// What becomes of an originate when the peer reads it whole, writes this and closes in order.
 async fn answered_with(answer: &'static str) -> Result<(), AriError> {
     let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
     let client = client(listener.local_addr().unwrap().port());
     let peer = async {
         let (mut socket, _) = listener.accept().await.unwrap();
-        let mut request = Vec::new();
-        while !request.ends_with(b"}") {
-            assert_ne!(socket.read_buf(&mut request).await.unwrap(), 0);
-        }
+        let request = whole(&mut socket).await;
         socket.write_all(answer.as_bytes()).await.unwrap();
         socket.shutdown().await.unwrap();
-        String::from_utf8(request).unwrap()
+        request
     };
     let (request, placed) = futures_util::join!(peer, originate(&client));
     assert!(request.starts_with("POST /ari/channels/"), "{request}");
@@ -104,7 +110,14 @@ async fn an_answer_that_does_not_come_in_time_leaves_it_unknown() {
     let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
     let client = client(listener.local_addr().unwrap().port());
     let begun = Instant::now();
-    let (_socket, placed) = futures_util::join!(listener.accept(), originate(&client));
+    let peer = async {
+        let (mut socket, _) = listener.accept().await.unwrap();
+        whole(&mut socket).await;
+        // The time that is left passes at once.
+        tokio::time::pause();
+        socket
+    };
+    let (_socket, placed) = futures_util::join!(peer, originate(&client));
     assert!(matches!(placed, Err(AriError::NoAnswer)), "{placed:?}");
     assert!(
         begun.elapsed() < Duration::from_secs(4),

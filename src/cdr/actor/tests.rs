@@ -8,7 +8,7 @@ use super::super::store::{Batch, CdrRange, Position};
 use super::*;
 use crate::actor::{AskError, Class, InjectedFault, Limits, Placement, RestartPolicy, State};
 
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 fn start(settings: StoreSettings) -> CdrHandle {
     let spawn = Spawn {

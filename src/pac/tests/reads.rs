@@ -3,6 +3,7 @@
 use std::sync::atomic::Ordering;
 
 use futures_util::future::join_all;
+use tokio_util::sync::CancellationToken;
 use tonic::Code;
 
 use super::*;
@@ -47,14 +48,13 @@ async fn a_reply_that_is_no_rows_is_a_decode_error() {
 async fn a_slow_reply_ends_at_the_deadline_and_is_cancelled_at_pac() {
     let server = Server::start(Say::Nothing);
     let pac = start(&server.address());
-    let patience = Duration::from_millis(300);
     let asked = Instant::now();
-    let reply = read(&pac, patience).await;
+    let reply = unanswered(&server, read(&pac, 3 * SECOND)).await;
     assert_eq!(reply, Err(AskError::DeadlineExceeded { begun: true }));
-    assert!((patience..2 * SECOND).contains(&asked.elapsed()));
+    assert!((3 * SECOND..4 * SECOND).contains(&asked.elapsed()));
     let told = server.seen.timeout.lock().unwrap().clone().unwrap();
     let micros: u64 = told.strip_suffix('u').unwrap().parse().unwrap();
-    assert!((200_000..=300_000).contains(&micros), "grpc-timeout was {told}");
+    assert!((1..=3_000_000).contains(&micros), "grpc-timeout was {told}");
     until("the server sees the cancel", async || {
         server.seen.cancelled.load(Ordering::SeqCst) == 1
     })
@@ -66,12 +66,12 @@ async fn a_slow_reply_ends_at_the_deadline_and_is_cancelled_at_pac() {
 async fn the_request_timeout_bounds_a_patient_caller() {
     let server = Server::start(Say::Nothing);
     let mut settings = settings(&server.address());
-    settings.request_timeout_ms = 100;
+    settings.request_timeout_ms = 3_000;
     let pac = start_with(settings);
     let asked = Instant::now();
-    let reply = read(&pac, 20 * SECOND).await;
+    let reply = unanswered(&server, read(&pac, 30 * SECOND)).await;
     assert_eq!(reply, Err(AskError::DeadlineExceeded { begun: true }));
-    assert!(asked.elapsed() < 5 * SECOND);
+    assert!(asked.elapsed() < 10 * SECOND);
 }
 
 #[actix_rt::test]
@@ -107,9 +107,21 @@ async fn pacs_own_status_is_passed_on_and_unavailable_is_unavailable() {
 
 #[actix_rt::test]
 async fn twenty_asks_on_eight_permits_all_succeed_eight_at_a_time() {
-    let server = Server::start(Say::After(Duration::from_millis(30), r#"[["1"]]"#.to_owned()));
-    let pac = start(&server.address());
-    let replies = join_all((0..20).map(|_| read(&pac, 10 * SECOND))).await;
+    let released = CancellationToken::new();
+    let server = Server::start(Say::Held(released.clone(), r#"[["1"]]"#.to_owned()));
+    let mut settings = settings(&server.address());
+    settings.limits.wait_ms = 60_000;
+    let pac = start_with(settings);
+    let release = async {
+        let waiting = || pac.load_of(Class::Read).unwrap().waiting;
+        until("the others wait", async || {
+            server.requests() == 8 && waiting() == 12
+        })
+        .await;
+        released.cancel();
+    };
+    let asked = join_all((0..20).map(|_| read(&pac, LIMIT)));
+    let (replies, ()) = futures_util::join!(asked, release);
     assert!(replies.iter().all(Result::is_ok), "{replies:?}");
     assert_eq!(server.seen.peak.load(Ordering::SeqCst), 8);
 }
@@ -123,7 +135,7 @@ async fn outcomes_are_counted() {
     let pac = start(&server.address());
     read(&pac, 5 * SECOND).await.unwrap();
     server.say(Say::Nothing);
-    read(&pac, Duration::from_millis(50)).await.unwrap_err();
+    unanswered(&server, read(&pac, SECOND)).await.unwrap_err();
     until("both outcomes are counted", async || {
         let text = metrics.render();
         ["ok", "deadline"].iter().all(|outcome| {

@@ -96,7 +96,7 @@ async fn what_took_its_time_is_not_repeated_nor_is_pacs_own_refusal() {
     save(&pac, 6).await;
     let before = server.requests();
     server.say(Say::Nothing);
-    let late = read(&pac, Duration::from_millis(200)).await;
+    let late = unanswered(&server, read(&pac, SECOND)).await;
     assert_eq!(late, Err(AskError::DeadlineExceeded { begun: true }));
     for code in [Code::Internal, Code::ResourceExhausted, Code::Cancelled] {
         server.say(Say::Status(code, "no"));

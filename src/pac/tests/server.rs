@@ -9,6 +9,7 @@ use futures_util::StreamExt as _;
 use tokio::net::TcpListener;
 use tokio::runtime::{Builder, Runtime};
 use tokio_stream::wrappers::TcpListenerStream;
+use tokio_util::sync::CancellationToken;
 use tonic::{Code, Request, Response, Status};
 
 use crate::pac::proto::call::call_pbx_service_server::{CallPbxService, CallPbxServiceServer};
@@ -28,7 +29,8 @@ pub(super) enum Say {
     Error(&'static str),
     Taken(bool, &'static str),
     Status(Code, &'static str),
-    After(Duration, String),
+    /// A result, once the token is cancelled.
+    Held(CancellationToken, String),
     /// UNAVAILABLE so many times, then this.
     UnavailableFirst(usize, Box<Say>),
     Nothing,
@@ -168,7 +170,7 @@ impl Script {
             | Say::Error(_)
             | Say::Taken(..)
             | Say::Status(..)
-            | Say::After(..)
+            | Say::Held(..)
             | Say::Nothing) => return present.clone(),
         };
         *say = next.clone();
@@ -188,8 +190,8 @@ impl Script {
         let mut working = Working(Arc::clone(&self.seen), false);
         let said = match self.next() {
             Say::Status(code, text) => Err(Status::new(code, text)),
-            Say::After(time, result) => {
-                tokio::time::sleep(time).await;
+            Say::Held(released, result) => {
+                released.cancelled().await;
                 Ok(Say::Result(result))
             }
             Say::Nothing => std::future::pending().await,
@@ -215,7 +217,7 @@ impl SqlServicePbxService for Script {
             Say::Error(error) => ("[]".to_owned(), error.to_owned()),
             said @ (Say::Taken(..)
             | Say::Status(..)
-            | Say::After(..)
+            | Say::Held(..)
             | Say::UnavailableFirst(..)
             | Say::Nothing) => {
                 panic!("{said:?} is no answer to SQL")

@@ -25,7 +25,7 @@ use crate::pac::proto::sql::SqlRequest;
 use crate::pac::proto::sql::sql_service_pbx_service_client::SqlServicePbxServiceClient;
 
 /// The longest that a test waits for anything.
-const PATIENCE: Duration = Duration::from_secs(10);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 type Received = Result<Frame, WsProtocolError>;
 

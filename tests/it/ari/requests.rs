@@ -88,13 +88,12 @@ async fn a_slow_answer_is_not_waited_for_and_the_call_is_seen_all_the_same() {
     variables.push(("MEGE__ASTERISK__MAIN__REQUEST_TIMEOUT_MS", "300".to_owned()));
     let app = TestApp::start(&variables).await;
     app.connected().await;
-    let slow = AriFault::Delay(Duration::from_secs(5));
+    // Longer than the test has.
+    let slow = AriFault::Delay(Duration::from_secs(3_600));
     simulator
         .asterisk()
         .fail(AriOperation::Originate, slow, HowOften::Next(1));
-    let begun = Instant::now();
     let reply = app.make_call(102, NUMBER).await;
-    assert!(begun.elapsed() < Duration::from_secs(2), "{:?}", begun.elapsed());
     assert_refused(&reply, 502, "originate_outcome_unknown", "unknown", false);
     until(&app, only_call(&simulator), CallState::Ended).await;
 }
@@ -126,6 +125,7 @@ async fn an_asterisk_that_never_answers_costs_its_deadline_and_gives_every_permi
         ("MEGE__HTTP__TIMEOUT_MS", "1000".to_owned()),
         ("MEGE__ASTERISK__MAIN__LIMITS__IN_FLIGHT", "2".to_owned()),
         ("MEGE__ASTERISK__MAIN__LIMITS__WAIT_MS", "100".to_owned()),
+        ("MEGE__ASTERISK__MAIN__REQUEST_TIMEOUT_MS", "60000".to_owned()),
     ]);
     let app = TestApp::start(&variables).await;
     app.connected().await;
@@ -133,7 +133,8 @@ async fn an_asterisk_that_never_answers_costs_its_deadline_and_gives_every_permi
     asterisk.fail(AriOperation::Originate, AriFault::Hang, HowOften::UntilCleared);
     let begun = Instant::now();
     let replies = join_all((0..6).map(|_| app.make_call(102, NUMBER))).await;
-    assert!(begun.elapsed() < Duration::from_secs(4), "{:?}", begun.elapsed());
+    // A second; or, by Asterisk's own deadline, a minute.
+    assert!(begun.elapsed() < Duration::from_secs(30), "{:?}", begun.elapsed());
     let (begun, shed): (Vec<_>, Vec<_>) = replies
         .iter()
         .partition(|reply| reply.json()["error"]["outcome"] == "unknown");
@@ -162,14 +163,15 @@ async fn an_asterisk_that_never_answers_costs_its_deadline_and_gives_every_permi
 #[actix_rt::test]
 async fn an_asterisk_that_refuses_connections_is_said_at_once() {
     let simulator = simulator().await;
-    let app = TestApp::start(&simulated(&simulator)).await;
+    let mut variables = simulated(&simulator);
+    // Whoever waited for this would be told of the deadline of HTTP instead.
+    variables.push(("MEGE__ASTERISK__MAIN__REQUEST_TIMEOUT_MS", "60000".to_owned()));
+    let app = TestApp::start(&variables).await;
     app.connected().await;
     let asterisk = simulator.asterisk();
     asterisk.stop_listening().await;
     for _ in 0..5 {
-        let begun = Instant::now();
         let reply = app.make_call(102, NUMBER).await;
-        assert!(begun.elapsed() < Duration::from_secs(2));
         assert_eq!(reply.status.as_u16(), 503, "{}", reply.body);
         let error = &reply.json()["error"];
         assert_eq!(error["outcome"], "not_placed", "{}", reply.body);

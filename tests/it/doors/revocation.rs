@@ -1,29 +1,27 @@
-//! A key that is revoked in one process stops working in every other within a second.
+//! A key that is revoked in one process stops working in every other. That it takes no longer than a second is shown beside
+//! `src/ledger/actor.rs`, on a clock of its own.
 
 use std::cell::RefCell;
 use std::rc::Rc;
 use std::time::Duration;
 
 use mege_gateway::ledger::key::CreatedKey;
-use tokio::time::{Instant, sleep};
+use tokio::time::sleep;
 
 use super::{CDR, make, status};
 use crate::support::app::{LIMIT, TestApp, simulated, simulator};
 use crate::support::eventually;
 use crate::support::program::Program;
 
-/// How soon it has to be.
-const SOON: Duration = Duration::from_secs(1);
-
-/// When each request was answered, and whether the key was let in.
-type Answers = Rc<RefCell<Vec<(Instant, bool)>>>;
+/// Of each request, whether the key was let in.
+type Answers = Rc<RefCell<Vec<bool>>>;
 
 /// Asks without a pause.
 async fn keep_asking(app: &TestApp, key: &CreatedKey, answers: &Answers) {
     loop {
         let status = status(app, CDR, key).await;
         assert!([200, 401].contains(&status), "{status}");
-        answers.borrow_mut().push((Instant::now(), status == 200));
+        answers.borrow_mut().push(status == 200);
         sleep(Duration::from_millis(2)).await;
     }
 }
@@ -41,7 +39,7 @@ async fn revoked_elsewhere(url: String) {
         .ended()
         .await;
     assert_eq!(made.code, Some(0), "{}", made.said);
-    eventually("nobody is let in without a key", SOON, async || {
+    eventually("nobody is let in without a key", LIMIT, async || {
         (super::get(&app, CDR, &[]).await.status == 401).then_some(())
     })
     .await;
@@ -57,13 +55,12 @@ async fn revoked_elsewhere(url: String) {
         })
         .await;
         let ended = Program::start(&["keys", "revoke", "dialler"], &url).ended().await;
-        let revoked = Instant::now();
         assert_eq!(ended.code, Some(0), "{}", ended.said);
-        eventually("the key is refused", SOON, async || {
+        eventually("the key is refused", LIMIT, async || {
             answers
                 .borrow()
                 .last()
-                .is_some_and(|(_, let_in)| !let_in)
+                .is_some_and(|let_in| !let_in)
                 .then_some(())
         })
         .await;
@@ -73,33 +70,26 @@ async fn revoked_elsewhere(url: String) {
             (answers.borrow().len() > refused + 20).then_some(())
         })
         .await;
-        revoked
     };
-    let revoked = tokio::select! {
+    tokio::select! {
         () = asking => unreachable!("it asks for ever"),
-        revoked = revoking => revoked,
-    };
+        () = revoking => {}
+    }
     let answers = answers.take();
-    let first_refused = answers.iter().position(|(_, let_in)| !let_in).expect("a refusal");
-    assert!(answers[first_refused..].iter().all(|(_, let_in)| !let_in));
-    let (at, _) = answers[first_refused];
-    let late = at.saturating_duration_since(revoked);
-    assert!(
-        late <= SOON,
-        "refused {late:?} after the revoking process had ended"
-    );
+    let first_refused = answers.iter().position(|let_in| !let_in).expect("a refusal");
+    assert!(answers[first_refused..].iter().all(|let_in| !let_in));
     app.stop().await;
 }
 
 #[actix_rt::test]
-async fn sqlite_a_key_revoked_elsewhere_is_refused_within_a_second() {
+async fn sqlite_a_key_revoked_elsewhere_is_refused() {
     let folder = tempfile::tempdir().expect("a folder");
     revoked_elsewhere(format!("sqlite:{}", folder.path().join("mege.sqlite").display())).await;
 }
 
 #[cfg(feature = "peers")]
 #[actix_rt::test]
-async fn postgres_a_key_revoked_elsewhere_is_refused_within_a_second() {
+async fn postgres_a_key_revoked_elsewhere_is_refused() {
     let database = crate::support::postgres::fresh_database().await;
     revoked_elsewhere(database.url.clone()).await;
 }

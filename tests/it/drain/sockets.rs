@@ -1,7 +1,5 @@
 //! Open sockets at a stop: the event socket of an Asterisk, and connections that clients keep.
 
-use std::time::Duration;
-
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
@@ -16,16 +14,18 @@ use crate::support::tls::{Pair, ask};
 async fn the_event_socket_is_closed_with_a_reason() {
     let simulator = simulator().await;
     let (mut program, _) = connected(&simulator, &[]).await;
-    stopped(&mut program, "TERM", Duration::from_secs(5)).await;
+    stopped(&mut program, "TERM").await;
     assert_eq!(simulator.asterisk().socket_ends(), [Some(1001)]);
 }
 
 #[actix_rt::test]
 async fn a_half_open_event_socket_puts_nothing_off() {
     let simulator = simulator().await;
-    let (mut program, _) = connected(&simulator, &[]).await;
+    // Longer than all of a stop may take.
+    let patient = variable("MEGE__HTTP__SHUTDOWN_MS", 60_000);
+    let (mut program, _) = connected(&simulator, &[patient]).await;
     simulator.asterisk().freeze_event_sockets();
-    stopped(&mut program, "TERM", Duration::from_secs(5)).await;
+    stopped(&mut program, "TERM").await;
 }
 
 #[actix_rt::test]

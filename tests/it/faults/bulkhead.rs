@@ -15,18 +15,16 @@ use crate::support::fault_proxy::{EVENTS, Fault};
 const WAITING: u64 = 500;
 const CALLS: u64 = 200;
 
-/// How long it takes to place calls one after the other.
-async fn calls(asterisk: &AriHandle, first: u64) -> Duration {
-    let begun = Instant::now();
+/// Places calls one after the other. Behind the black hole each would wait for a minute, and fail.
+async fn calls(asterisk: &AriHandle, first: u64) {
     for number in first..first + CALLS {
         let originate = Originate {
             extension: Extension::parse("102", None).expect("an extension"),
             number: PhoneNumber::parse(&number.to_string()).expect("a number"),
         };
-        let placed = asterisk.ask(originate, Instant::now() + Duration::from_secs(5));
+        let placed = asterisk.ask(originate, Instant::now() + Duration::from_secs(30));
         placed.await.expect("a call");
     }
-    begun.elapsed()
 }
 
 #[actix_rt::test]
@@ -51,7 +49,7 @@ async fn five_hundred_callers_of_a_black_hole_cost_its_neighbour_no_call() {
         neighbour.health().is_usable().then_some(())
     })
     .await;
-    let alone = calls(neighbour, NUMBER).await;
+    calls(neighbour, NUMBER).await;
 
     proxy.set_sparing(EVENTS, Fault::BlackHole);
     for caller in 0..WAITING {
@@ -66,12 +64,7 @@ async fn five_hundred_callers_of_a_black_hole_cost_its_neighbour_no_call() {
     eventually("all of them hang", LIMIT, full).await;
     assert_eq!(app.count("mege_waiting_limit", &ORIGINATE).await, 1_000.0);
 
-    let beside = calls(neighbour, NUMBER + CALLS).await;
-    // On a busy machine one may be slow for no fault of anybody's; behind the black hole each would wait for a minute.
-    assert!(
-        beside < 5 * alone + Duration::from_secs(1),
-        "{alone:?}, {beside:?}"
-    );
+    calls(neighbour, NUMBER + CALLS).await;
     others_are_served(&app).await;
     assert!(full().await.is_some(), "they hung all the while");
     assert_eq!(b.asterisk().originates().len() as u64, 2 * CALLS);

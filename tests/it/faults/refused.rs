@@ -1,9 +1,5 @@
 //! An Asterisk that refuses connections is left alone after a few tries.
 
-use std::time::Duration;
-
-use tokio::time::Instant;
-
 use super::{NUMBER, ORIGINATE, behind_proxy, code, originates, others_are_served, placed_again};
 use crate::support::app::LIMIT;
 use crate::support::calls::assert_refused;
@@ -13,22 +9,14 @@ use crate::support::fault_proxy::{EVENTS, Fault};
 /// Failures in a row that open the breaker.
 const ENOUGH: usize = 5;
 
-/// How fast what is refused is refused.
-const AT_ONCE: Duration = Duration::from_millis(50);
-
-/// The middle one of 21 refusals, each of them not placed and with a time to come back.
-async fn refusals(app: &crate::support::app::TestApp, allowed: &[&str]) -> Duration {
-    let mut times = Vec::new();
+/// 21 refusals, each of them not placed and with a time to come back.
+async fn refusals(app: &crate::support::app::TestApp, allowed: &[&str]) {
     for _ in 0..21 {
-        let begun = Instant::now();
         let reply = app.make_call(102, NUMBER).await;
-        times.push(begun.elapsed());
         let code = code(&reply);
         assert!(allowed.contains(&code.as_str()), "{code}");
         assert_refused(&reply, 503, &code, "not_placed", true);
     }
-    times.sort();
-    times[times.len() / 2]
 }
 
 #[actix_rt::test]
@@ -43,8 +31,7 @@ async fn requests_that_are_refused_open_the_breaker_and_nobody_else_notices() {
     assert_eq!(app.count("mege_circuit_opened_total", &ORIGINATE).await, 1.0);
     assert_eq!(originates(&app, "not_sent").await, 5.0);
     // Now and then one of them is the probe, and opens it again.
-    let middle = refusals(&app, &["circuit_open", "request_not_sent"]).await;
-    assert!(middle < AT_ONCE, "{middle:?}");
+    refusals(&app, &["circuit_open", "request_not_sent"]).await;
     assert!(app.count("mege_circuit_state", &ORIGINATE).await > 0.0);
     let shed = [&ORIGINATE[..], &[r#"reason="circuit_open""#]].concat();
     assert!(app.count("mege_shed_total", &shed).await > 10.0);
@@ -64,8 +51,7 @@ async fn without_its_event_socket_nothing_is_sent_at_all() {
         (app.count("mege_actor_usable", &usable).await == 0.0).then_some(())
     })
     .await;
-    let middle = refusals(&app, &["not_connected"]).await;
-    assert!(middle < AT_ONCE, "{middle:?}");
+    refusals(&app, &["not_connected"]).await;
     assert_eq!(originates(&app, "not_connected").await, 21.0);
     // Nothing was asked of it, so nothing is known against it.
     assert_eq!(app.count("mege_circuit_state", &ORIGINATE).await, 0.0);

@@ -21,8 +21,8 @@ const HANGUPS_IN_FLIGHT: usize = 8;
 /// Connections beside those: the event socket, and two that resynchronise.
 const OTHERS: usize = 3;
 
-/// With so many originates at once, and hang-ups beside them.
-async fn never_reached(in_flight: usize) {
+/// With so many originates at once that take so long, and hang-ups beside them.
+async fn never_reached(in_flight: usize, takes: Duration) {
     let simulator = patient().await;
     let asterisk = simulator.asterisk();
     let more = [
@@ -39,7 +39,7 @@ async fn never_reached(in_flight: usize) {
     };
     let talking = join_all((0..HANGUPS).map(|_| place(NUMBER))).await;
     for operation in [AriOperation::Originate, AriOperation::Hangup] {
-        let slow = AriFault::Delay(Duration::from_millis(20));
+        let slow = AriFault::Delay(takes);
         asterisk.fail(operation, slow, HowOften::UntilCleared);
     }
     let hangups = talking.iter().map(|placed| app.hang_up(call_id(placed)));
@@ -63,10 +63,10 @@ async fn never_reached(in_flight: usize) {
 
 #[actix_rt::test]
 async fn it_is_not_reached_by_as_many_callers_as_there_may_be() {
-    never_reached(8).await;
+    never_reached(8, Duration::from_millis(50)).await;
 }
 
 #[actix_rt::test]
 async fn it_is_not_reached_with_as_many_requests_at_once_as_can_be_set() {
-    never_reached(64).await;
+    never_reached(64, Duration::from_millis(400)).await;
 }

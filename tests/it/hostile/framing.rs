@@ -153,7 +153,7 @@ async fn chunks_without_end_are_cut_off() {
                     tokio::time::sleep(Duration::from_millis(1)).await;
                 }
             };
-            timeout(Duration::from_secs(10), flood).await.expect("an end");
+            timeout(LIMIT, flood).await.expect("an end");
             assert!(sent < 64 << 20, "{sent} bytes after {begin:?}");
         }
     });

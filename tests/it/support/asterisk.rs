@@ -10,6 +10,7 @@ use awc::http::{Method, StatusCode};
 use serde_json::Value;
 use uuid::Uuid;
 
+use super::app::LIMIT;
 use super::asterisk_config::{self, Settings};
 use super::{eventually, process};
 
@@ -97,6 +98,23 @@ impl Asterisk {
         assert!(process::signal(self.process(), "STOP"), "Asterisk is not stopped");
     }
 
+    /// Whether a connection of ARI holds a request that the process has not read.
+    pub(crate) fn has_unread_request(&self) -> bool {
+        /// More than a ping on the event socket has.
+        const LEAST: u64 = 100;
+        let sockets = fs::read_to_string("/proc/net/tcp").expect("/proc/net/tcp");
+        let local = format!(" 0100007F:{:04X} ", self.port());
+        sockets.lines().filter(|line| line.contains(&local)).any(|line| {
+            let queues = line
+                .split_whitespace()
+                .nth(4)
+                .and_then(|queues| queues.split_once(':'));
+            let (_, unread) = queues.expect("the queues of a socket");
+            line.split_whitespace().nth(1) == Some(local.trim())
+                && u64::from_str_radix(unread, 16).is_ok_and(|bytes| bytes > LEAST)
+        })
+    }
+
     /// Lets a stopped process go on.
     pub(crate) fn continue_process(&self) {
         assert!(process::signal(self.process(), "CONT"), "Asterisk does not go on");
@@ -123,14 +141,14 @@ impl Asterisk {
         let request = request
             .query(&query)
             .expect("a query")
-            .timeout(Duration::from_secs(2));
+            .timeout(Duration::from_secs(10));
         let mut reply = request.send().await?;
         let body = reply.body().await.expect("a whole body");
         Ok((reply.status(), serde_json::from_slice(&body).unwrap_or_default()))
     }
 
     async fn wait_until_ready(&mut self) {
-        eventually("Asterisk answers", Duration::from_secs(30), async || {
+        eventually("Asterisk answers", LIMIT, async || {
             if let Some(status) = self.wrapper.try_wait().expect("Asterisk's state") {
                 let log = fs::read_to_string(output(&self.root, &self.home)).unwrap_or_default();
                 panic!("Asterisk ended with {status}: {log}");

@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio_postgres::NoTls;
 use uuid::Uuid;
 
-const TIME_LIMIT: Duration = Duration::from_secs(20);
+const TIME_LIMIT: Duration = Duration::from_secs(60);
 
 /// An empty database. Dropping it removes it, as far as the server still answers.
 #[derive(Debug)]

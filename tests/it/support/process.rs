@@ -13,15 +13,20 @@ use std::process::{Child, Stdio};
 
 /// A TCP port of loopback that nobody has at the moment.
 pub(crate) fn free_tcp_port() -> u16 {
-    let socket = TcpListener::bind(("127.0.0.1", 0)).expect("a free TCP port");
-    socket.local_addr().expect("a bound socket has an address").port()
+    free_port(|port| TcpListener::bind(("127.0.0.1", port)).is_ok())
 }
 
 #[cfg(feature = "peers")]
 /// A UDP port of loopback that nobody has at the moment.
 pub(super) fn free_udp_port() -> u16 {
-    let socket = UdpSocket::bind(("127.0.0.1", 0)).expect("a free UDP port");
-    socket.local_addr().expect("a bound socket has an address").port()
+    free_port(|port| UdpSocket::bind(("127.0.0.1", port)).is_ok())
+}
+
+/// Not one of those that the kernel gives to whoever takes any: another test could get it before it is used.
+fn free_port(is_free: impl Fn(u16) -> bool) -> u16 {
+    std::iter::repeat_with(|| fastrand::u16(10_000..20_000))
+        .find(|port| is_free(*port))
+        .expect("it goes on for ever")
 }
 
 #[cfg(feature = "peers")]

@@ -117,6 +117,7 @@ impl Program {
             .env("TMPDIR", folder.path().join("tmp"))
             // Nobody asks whether to send requests here, unless the test does.
             .env("MEGE__HTTP__DRAIN_MS", "0")
+            .env("MEGE__STORE__TIMEOUT_MS", "60000")
             .envs(variables.iter().map(|(name, value)| (name, value)))
             .current_dir(folder.path())
             .stdin(Stdio::null())

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 
+use super::app::LIMIT;
 use super::{eventually, process};
 
 const SCENARIO: &str = include_str!("sipp/far_end.xml");
@@ -49,7 +50,7 @@ impl Sipp {
             "-trace_msg", "-message_file", &text("messages"),
             "-trace_err", "-error_file", &text("errors"),
         ], &file("output"));
-        eventually("SIPp listens", Duration::from_secs(10), async || {
+        eventually("SIPp listens", LIMIT, async || {
             if let Some(status) = sipp.try_wait().expect("SIPp's state") {
                 panic!(
                     "SIPp ended with {status}: {}",

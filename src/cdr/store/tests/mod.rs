@@ -45,7 +45,7 @@ pub(in crate::cdr) fn settings(url: &str) -> StoreSettings {
     StoreSettings {
         url: url.to_owned().try_into().unwrap(),
         connections: 4,
-        timeout_ms: 20_000,
+        timeout_ms: 60_000,
         limits: Limits::default(),
     }
 }

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use tokio::time::Instant;
+
 use super::*;
 
 contract! {
@@ -20,7 +22,7 @@ contract! {
     a_position_is_kept_by_name_until_it_is_removed
     reopening_keeps_everything
     errors_hold_no_values
-    batches_of_200_are_fast_enough_to_follow_any_pbx
+    batches_of_200_take_no_longer_when_much_is_stored
 }
 
 async fn a_position_is_kept_by_name_until_it_is_removed(database: Database) {
@@ -426,20 +428,22 @@ async fn errors_hold_no_values(database: Database) {
     assert!(!format!("{error} {error:?}").contains("7999"), "{error}");
 }
 
-/// A floor far below what any machine does, against a plan gone wrong; the figure is printed.
-async fn batches_of_200_are_fast_enough_to_follow_any_pbx(database: Database) {
+/// Against a plan gone wrong: what is stored already makes no batch slower. Of each few batches the fastest counts, which the
+/// machine did for nobody else meanwhile.
+async fn batches_of_200_take_no_longer_when_much_is_stored(database: Database) {
+    const FEW: usize = 5;
     let store = database.open().await;
     let batches: Vec<Batch> = (0..20).map(|n| legs(n * 200..(n + 1) * 200)).collect();
-    let started = tokio::time::Instant::now();
-    for batch in batches.clone() {
-        store.apply("a", batch).await.unwrap();
+    let fastest = |times: &[Duration]| *times.iter().min().unwrap();
+    for what in ["new", "unchanged"] {
+        let mut times = Vec::new();
+        for batch in batches.clone() {
+            let started = Instant::now();
+            store.apply("a", batch).await.unwrap();
+            times.push(started.elapsed());
+        }
+        let (early, late) = (fastest(&times[..FEW]), fastest(&times[times.len() - FEW..]));
+        println!("200 {what} rows: {early:?}, then {late:?}");
+        assert!(late < 10 * early, "{what}: {times:?}");
     }
-    let first = 4_000.0 / started.elapsed().as_secs_f64();
-    let started = tokio::time::Instant::now();
-    for batch in batches {
-        store.apply("a", batch).await.unwrap();
-    }
-    let again = 4_000.0 / started.elapsed().as_secs_f64();
-    println!("new: {first:.0} rows/s, unchanged: {again:.0} rows/s");
-    assert!(first > 100.0 && again > 100.0);
 }
