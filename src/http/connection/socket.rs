@@ -9,7 +9,6 @@ use actix_web::dev::Extensions;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::watch::Watch;
-use crate::metric;
 
 /// The most that is read in one turn of the task that serves the connection, in bytes. It takes all requests that it
 /// can read before it works on the first: some 100, when they are as small as can be, of some 4 KiB of memory each.
@@ -26,7 +25,6 @@ pub(in crate::http) struct Socket<T> {
 
 impl<T> Socket<T> {
     pub(super) fn new(io: T, watch: Rc<Watch>) -> Self {
-        metric::http_connections().increment(1.0);
         Self { io, watch, read: 0 }
     }
 
@@ -43,12 +41,6 @@ impl<T> Socket<T> {
             self.watch.wrote();
         }
         poll
-    }
-}
-
-impl<T> Drop for Socket<T> {
-    fn drop(&mut self) {
-        metric::http_connections().decrement(1.0);
     }
 }
 

@@ -74,6 +74,7 @@ pub(super) struct Watch {
 
 impl Watch {
     fn new() -> Self {
+        metric::http_connections().increment(1.0);
         Self {
             state: Cell::new((State::New, Instant::now())),
             blocked_since: Cell::default(),
@@ -185,6 +186,7 @@ impl Watch {
 /// The server below ends by itself what has not brought a first request in time, and says so to the client alone.
 impl Drop for Watch {
     fn drop(&mut self) {
+        metric::http_connections().decrement(1.0);
         let (state, since) = self.state.get();
         // Its clock is about as coarse as our looks.
         if self.cut.get().is_some() || since.elapsed() < HEAD_TIMEOUT - LOOK {
