@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{Instrument as _, Span};
 
 use super::bulkhead::Permit;
-use super::class::{Class, Judge, judge};
+use super::class::{Class, Judge, Verdict};
 use super::gate::Pass;
 use super::health::Health;
 
@@ -87,6 +87,25 @@ impl<E> AskError<E> {
             Self::DeadlineExceeded { begun } => !begun,
             Self::Interrupted | Self::Reply(_) => false,
         }
+    }
+}
+
+/// The verdict on a reply.
+pub(super) fn judge<T, E: Judge>(reply: &Result<T, AskError<E>>) -> Verdict {
+    match reply {
+        Ok(_) => Verdict::Well,
+        Err(AskError::Reply(error)) => error.verdict(),
+        Err(AskError::DeadlineExceeded { begun: true }) => Verdict::Overdue,
+        // A fault or a decision of ours.
+        Err(
+            AskError::DeadlineExceeded { begun: false }
+            | AskError::Interrupted
+            | AskError::Saturated { .. }
+            | AskError::CircuitOpen { .. }
+            | AskError::Restarting { .. }
+            | AskError::Paused
+            | AskError::Failed,
+        ) => Verdict::Unasked,
     }
 }
 
@@ -223,11 +242,9 @@ impl<M: Request> Ask<M> {
         W: FnOnce(M, Instant) -> F + 'static,
         F: Future<Output = Result<M::Reply, M::Error>> + 'static,
     {
-        self.run_to_end(move |message, deadline| async move {
-            match timeout_at(deadline, work(message, deadline)).await {
-                Ok(reply) => reply.map_err(AskError::Reply),
-                Err(_) => Err(AskError::DeadlineExceeded { begun: true }),
-            }
+        self.run_with_permit(move |message, deadline, permit| async move {
+            let _permit = permit;
+            work(message, deadline).await
         })
     }
 

@@ -14,6 +14,7 @@ use utoipa::ToSchema;
 
 use super::backoff::Backoff;
 use super::class::{Class, Verdict};
+use super::refused::Refused;
 use crate::metric;
 
 /// Failures in a row that open it.
@@ -42,13 +43,6 @@ pub enum BreakerState {
     HalfOpen,
     /// Requests are refused.
     Open,
-}
-
-/// Refused: the breaker is open.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct CircuitOpen {
-    /// When the next probe may leave.
-    pub(super) retry_after: Duration,
 }
 
 /// The breaker of one class of one actor's operations. Its clones are one breaker.
@@ -142,12 +136,12 @@ impl Breaker {
     }
 
     /// Whether a request would be let through now.
-    pub(super) fn check(&self) -> Result<(), CircuitOpen> {
+    pub(super) fn check(&self) -> Result<(), Refused> {
         self.machine().check()
     }
 
     /// Lets a request through; what becomes of it is told to the attempt.
-    pub(super) fn admit(&self) -> Result<Attempt, CircuitOpen> {
+    pub(super) fn admit(&self) -> Result<Attempt, Refused> {
         let mut machine = self.machine();
         machine.check()?;
         match &mut machine.phase {
@@ -204,12 +198,12 @@ impl Breaker {
 }
 
 impl Machine {
-    fn check(&self) -> Result<(), CircuitOpen> {
+    fn check(&self) -> Result<(), Refused> {
         match self.phase {
             Phase::Closed(_) | Phase::HalfOpen { probing: false } => Ok(()),
-            Phase::HalfOpen { probing: true } => Err(CircuitOpen { retry_after: PROBING }),
+            Phase::HalfOpen { probing: true } => Err(Refused::CircuitOpen { retry_after: PROBING }),
             Phase::Open { until } => match until.checked_duration_since(Instant::now()) {
-                Some(retry_after) if !retry_after.is_zero() => Err(CircuitOpen { retry_after }),
+                Some(retry_after) if !retry_after.is_zero() => Err(Refused::CircuitOpen { retry_after }),
                 Some(_) | None => Ok(()),
             },
         }
@@ -252,6 +246,13 @@ mod tests {
         breaker.admit().unwrap().settle(verdict);
     }
 
+    fn retry_after(refused: Refused) -> Duration {
+        let Refused::CircuitOpen { retry_after } = refused else {
+            panic!("{refused:?}");
+        };
+        retry_after
+    }
+
     fn opened() -> Breaker {
         let breaker = breaker();
         for _ in 0..IN_A_ROW {
@@ -275,7 +276,7 @@ mod tests {
         assert_eq!(breaker.state(), BreakerState::Closed);
         let refused = opened().admit().unwrap_err();
         assert!(
-            (SECOND / 2..=SECOND).contains(&refused.retry_after),
+            (SECOND / 2..=SECOND).contains(&retry_after(refused)),
             "{refused:?}"
         );
     }
@@ -331,7 +332,10 @@ mod tests {
         assert_eq!(breaker.state(), BreakerState::HalfOpen, "with nobody asking");
         let probe = breaker.admit().unwrap();
         assert_eq!(breaker.state(), BreakerState::HalfOpen);
-        assert_eq!(breaker.check(), Err(CircuitOpen { retry_after: PROBING }));
+        assert_eq!(
+            breaker.check(),
+            Err(Refused::CircuitOpen { retry_after: PROBING })
+        );
         assert!(breaker.admit().is_err(), "only one");
         probe.settle(Verdict::Well);
         assert_eq!(breaker.state(), BreakerState::Closed);
@@ -347,7 +351,7 @@ mod tests {
         for longest in [2, 4, 8, 16, 30, 30] {
             tokio::time::advance(30 * SECOND).await;
             end(&breaker, Verdict::Unwell);
-            let wait = breaker.check().unwrap_err().retry_after;
+            let wait = retry_after(breaker.check().unwrap_err());
             assert!(
                 (longest * SECOND / 2..=longest * SECOND).contains(&wait),
                 "{wait:?} of {longest} s"

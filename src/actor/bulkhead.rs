@@ -9,6 +9,8 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, TryAcquireError};
 use tokio::time::{Instant, timeout_at};
 use utoipa::ToSchema;
 
+use super::refused::Refused;
+
 /// How much of one class of operations an integration is asked to do at once, and who may wait for it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields, default)]
@@ -30,18 +32,6 @@ impl Default for Limits {
             wait_ms: 1_000,
         }
     }
-}
-
-/// Why nobody was admitted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum NotAdmitted {
-    /// Everything is taken and the queue is full, or the wait was in vain.
-    Saturated {
-        /// When there should be room.
-        retry_after: Duration,
-    },
-    /// It was closed: whatever is in flight belongs to a life that is over.
-    Closed,
 }
 
 /// The shortest and the longest wait that a refusal asks for.
@@ -117,10 +107,10 @@ impl Bulkhead {
     ///
     /// # Cancel safety
     /// Dropping the future gives up the place in the queue; no permit is lost.
-    pub(super) async fn admit(&self, deadline: Instant) -> Result<Permit, NotAdmitted> {
+    pub(super) async fn admit(&self, deadline: Instant) -> Result<Permit, Refused> {
         match Arc::clone(&self.permits).try_acquire_owned() {
             Ok(permit) => return Ok(self.permit(permit)),
-            Err(TryAcquireError::Closed) => return Err(NotAdmitted::Closed),
+            Err(TryAcquireError::Closed) => return Err(Refused::Closed),
             Err(TryAcquireError::NoPermits) => {}
         }
         let ahead = self.waiting.fetch_add(1, Ordering::Relaxed);
@@ -136,7 +126,7 @@ impl Bulkhead {
         let until = deadline.min(Instant::now() + Duration::from_millis(self.limits.wait_ms));
         match timeout_at(until, Arc::clone(&self.permits).acquire_owned()).await {
             Ok(Ok(permit)) => Ok(self.permit(permit)),
-            Ok(Err(_)) => Err(NotAdmitted::Closed),
+            Ok(Err(_)) => Err(Refused::Closed),
             Err(_) => Err(self.saturated()),
         }
     }
@@ -159,10 +149,10 @@ impl Bulkhead {
     }
 
     /// Refuses, with the time that those who wait should take, the caller among them: its place is held until it is told.
-    fn saturated(&self) -> NotAdmitted {
+    fn saturated(&self) -> Refused {
         let waiting = u32::try_from(self.waiting()).unwrap_or(u32::MAX);
         let lanes = u32::try_from(self.limits.in_flight.max(1)).unwrap_or(u32::MAX);
-        NotAdmitted::Saturated {
+        Refused::Saturated {
             retry_after: (self.pace.average().saturating_mul(waiting) / lanes).clamp(SOONEST, LATEST),
         }
     }
@@ -219,6 +209,6 @@ mod tests {
         let turn = Duration::from_secs(10);
         let _admitted = bulkhead.admit(Instant::now()).await.unwrap();
         let refused = bulkhead.admit(Instant::now()).await.unwrap_err();
-        assert_eq!(refused, NotAdmitted::Saturated { retry_after: turn });
+        assert_eq!(refused, Refused::Saturated { retry_after: turn });
     }
 }

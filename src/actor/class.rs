@@ -5,8 +5,6 @@ use std::fmt::Display;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::ask::AskError;
-
 /// Operations that share permits and a circuit breaker: what stalls one class says nothing of another, and waits for none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
@@ -59,23 +57,4 @@ impl Verdict {
 pub trait Judge: Display {
     /// What it says.
     fn verdict(&self) -> Verdict;
-}
-
-/// The verdict on a reply.
-pub(super) fn judge<T, E: Judge>(reply: &Result<T, AskError<E>>) -> Verdict {
-    match reply {
-        Ok(_) => Verdict::Well,
-        Err(AskError::Reply(error)) => error.verdict(),
-        Err(AskError::DeadlineExceeded { begun: true }) => Verdict::Overdue,
-        // A fault or a decision of ours.
-        Err(
-            AskError::DeadlineExceeded { begun: false }
-            | AskError::Interrupted
-            | AskError::Saturated { .. }
-            | AskError::CircuitOpen { .. }
-            | AskError::Restarting { .. }
-            | AskError::Paused
-            | AskError::Failed,
-        ) => Verdict::Unasked,
-    }
 }

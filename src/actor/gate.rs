@@ -9,9 +9,10 @@ use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, sleep};
 use utoipa::ToSchema;
 
-use super::breaker::{Attempt, Breaker, BreakerState, CircuitOpen};
-use super::bulkhead::{Bulkhead, Limits, NotAdmitted, Permit};
+use super::breaker::{Attempt, Breaker, BreakerState};
+use super::bulkhead::{Bulkhead, Limits, Permit};
 use super::class::Class;
+use super::refused::Refused;
 
 /// Between two looks whether anything is in flight still.
 const LOOK: Duration = Duration::from_millis(5);
@@ -50,34 +51,6 @@ pub(super) struct Pass {
     pub(super) attempt: Attempt,
 }
 
-/// Why there is no pass.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Refused {
-    Saturated {
-        retry_after: Duration,
-    },
-    CircuitOpen {
-        retry_after: Duration,
-    },
-    /// The tenure is over.
-    Closed,
-}
-
-impl From<CircuitOpen> for Refused {
-    fn from(CircuitOpen { retry_after }: CircuitOpen) -> Self {
-        Self::CircuitOpen { retry_after }
-    }
-}
-
-impl From<NotAdmitted> for Refused {
-    fn from(refused: NotAdmitted) -> Self {
-        match refused {
-            NotAdmitted::Saturated { retry_after } => Self::Saturated { retry_after },
-            NotAdmitted::Closed => Self::Closed,
-        }
-    }
-}
-
 impl Gates {
     pub(super) fn new(actor: &Arc<str>, limits: &[(Class, Limits)]) -> Self {
         let gate = |(class, limits): &(Class, Limits)| Gate {
@@ -100,7 +73,7 @@ impl Gates {
 
     /// Whether a circuit is open.
     pub(super) fn check(&self, class: Class) -> Result<(), Refused> {
-        Ok(self.gate(class)?.breaker.check()?)
+        self.gate(class)?.breaker.check()
     }
 
     /// Waits for a permit.

@@ -1,22 +1,22 @@
 //! The way to an actor.
 
 use std::fmt;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::Arc;
 use std::time::Duration;
 
 use actix::{Actor, Context, Handler};
 use metrics::Histogram;
-use tokio::sync::{Semaphore, mpsc, oneshot};
+use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
 
-use super::ask::{Ask, AskError, RETRY_AFTER, Reply, Request};
-use super::class::{Class, Verdict, judge};
-use super::gate::{Load, Pass, Refused};
+use super::ask::{Ask, AskError, RETRY_AFTER, Reply, Request, judge};
+use super::class::{Class, Verdict};
+use super::gate::{Load, Pass};
 use super::health::{Health, State};
-use super::overseer::{Restarted, Wish};
 use super::policy::Spawn;
-use super::tenure::Tenure;
+use super::refused::Refused;
+use super::tenure::{Restarted, Tenure, Wish};
 use crate::metric::{self, Handles};
 
 /// How long an actor whose work did not end in time may take for its own end.
@@ -34,7 +34,7 @@ struct Inner<A: Actor> {
     /// How the actor is started and made: with the handle rather than with the thread it runs on, which may be what hangs.
     spawn: Spawn,
     build: Build<A>,
-    tenure: RwLock<Arc<Tenure<A>>>,
+    tenure: watch::Sender<Arc<Tenure<A>>>,
     health: Health,
     wishes: mpsc::Sender<Wish>,
     turn: Arc<Semaphore>,
@@ -67,7 +67,7 @@ impl<A: Actor<Context = Context<A>>> ActorHandle<A> {
         let first = Tenure::new(&health, &spawn);
         Self {
             inner: Arc::new(Inner {
-                tenure: RwLock::new(Arc::new(first)),
+                tenure: watch::Sender::new(Arc::new(first)),
                 health,
                 spawn,
                 build,
@@ -276,13 +276,13 @@ impl<A: Actor<Context = Context<A>>> ActorHandle<A> {
     }
 
     pub(super) fn tenure(&self) -> Arc<Tenure<A>> {
-        Arc::clone(&self.inner.tenure.read().unwrap_or_else(PoisonError::into_inner))
+        Arc::clone(&self.inner.tenure.borrow())
     }
 
     /// Puts a new tenure in the place of the present one.
     pub(super) fn begin_tenure(&self) {
-        let next = Arc::new(Tenure::new(&self.inner.health, &self.inner.spawn));
-        *self.inner.tenure.write().unwrap_or_else(PoisonError::into_inner) = next;
+        let next = Tenure::new(&self.inner.health, &self.inner.spawn);
+        self.inner.tenure.send_replace(Arc::new(next));
     }
 
     /// Asks the overseer for a restart; whoever does not get its turn is one too many.

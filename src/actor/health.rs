@@ -321,13 +321,18 @@ impl Health {
 
     /// Has it paused or not; says whether that is a change.
     pub(super) fn pause(&self, paused: bool) -> bool {
-        self.report.send_if_modified(|report| {
+        let changed = self.report.send_if_modified(|report| {
             let changes = report.paused_since.is_some() != paused;
             if changes {
                 report.paused_since = paused.then(Timestamp::now);
             }
             changes
-        })
+        });
+        if changed {
+            let done = if paused { "paused" } else { "resumed" };
+            tracing::warn!(actor = %self.name, "{done} by an operator");
+        }
+        changed
     }
 
     pub(super) fn count_blocked_thread(&self) {

@@ -30,6 +30,7 @@ mod health;
 mod operate;
 mod overseer;
 mod policy;
+mod refused;
 mod supervisor;
 mod tenure;
 #[cfg(test)]
@@ -46,6 +47,7 @@ pub use gate::Load;
 pub use handle::ActorHandle;
 pub use health::{Health, HealthReport, Restart, RestartReason, State};
 pub use operate::{Board, NotRestarted, Operate};
-pub use overseer::{Restarted, spawn};
+pub use overseer::spawn;
 pub use policy::{Placement, RestartPolicy, Spawn};
 pub use supervisor::{notify, spawn_detached};
+pub use tenure::Restarted;

@@ -11,7 +11,7 @@ use super::breaker::BreakerState;
 use super::gate::Load;
 use super::handle::ActorHandle;
 use super::health::{Health, State};
-use super::overseer::Restarted;
+use super::tenure::Restarted;
 use crate::metric;
 
 /// A restart was not begun: one is under way already, or the gateway stops.
@@ -62,19 +62,11 @@ impl<A: Actor<Context = Context<A>>> Operate for ActorHandle<A> {
     }
 
     fn pause(&self) -> bool {
-        let changes = ActorHandle::health(self).pause(true);
-        if changes {
-            tracing::warn!(actor = self.name(), "paused by an operator");
-        }
-        changes
+        ActorHandle::health(self).pause(true)
     }
 
     fn resume(&self) -> bool {
-        let changes = ActorHandle::health(self).pause(false);
-        if changes {
-            tracing::warn!(actor = self.name(), "resumed by an operator");
-        }
-        changes
+        ActorHandle::health(self).pause(false)
     }
 }
 

@@ -6,16 +6,14 @@ use std::time::Duration;
 
 use actix::{Actor, Context};
 use actix_rt::Arbiter;
-use serde::Serialize;
-use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
+use tokio::sync::mpsc;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout};
-use utoipa::ToSchema;
 
 use super::handle::{ActorHandle, Build};
 use super::health::{Health, RestartReason, State};
 use super::policy::{Placement, Spawn};
 use super::supervisor::supervise;
-use super::tenure::{BEAT, Tenure};
+use super::tenure::{BEAT, Restarted, Tenure, Wish};
 
 /// Looks in a row without a sign of life that make a thread unresponsive.
 const MISSED: u32 = 5;
@@ -31,27 +29,6 @@ const AFTERWARDS: Duration = Duration::from_secs(1);
 
 /// How long the new actor may take to be built, before the operator is told that it is still starting.
 const BUILD: Duration = Duration::from_secs(2);
-
-/// An operator's wish to have the actor replaced.
-#[derive(Debug)]
-pub(super) struct Wish {
-    /// There is one wish at a time, from its asking to its end.
-    pub(super) turn: OwnedSemaphorePermit,
-    pub(super) done: oneshot::Sender<Restarted>,
-}
-
-/// What an operator's restart came to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
-pub struct Restarted {
-    /// Requests in flight that did not end in time: those that waited for a reply were told that they are interrupted.
-    pub unfinished: usize,
-    /// Whether the old thread hangs: it was left behind.
-    pub thread_left_behind: bool,
-    /// The state of the actor that took its place.
-    pub state: State,
-    /// How long it took, in milliseconds.
-    pub took_ms: u64,
-}
 
 /// Starts an actor under supervision. `build` makes it, now and after each failure, from its settings.
 ///

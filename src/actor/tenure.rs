@@ -1,15 +1,17 @@
 //! From one start of an actor's supervisor to the next: as long as one thread has the actor.
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{PoisonError, RwLock};
 use std::time::Duration;
 
 use actix::{Actor, Addr};
+use serde::Serialize;
+use tokio::sync::{OwnedSemaphorePermit, oneshot, watch};
 use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
+use utoipa::ToSchema;
 
 use super::gate::Gates;
-use super::health::Health;
+use super::health::{Health, State};
 use super::policy::Spawn;
 
 /// Between two signs of life.
@@ -19,7 +21,7 @@ pub(super) const BEAT: Duration = Duration::from_secs(1);
 /// what hangs may never give anything back.
 pub(super) struct Tenure<A: Actor> {
     pub(super) gates: Gates,
-    address: RwLock<Option<Addr<A>>>,
+    address: watch::Sender<Option<Addr<A>>>,
     /// It is over: what still runs of it ends.
     pub(super) retired: CancellationToken,
     /// Its thread hangs, and nobody waits for it any more.
@@ -33,7 +35,7 @@ impl<A: Actor> Tenure<A> {
     pub(super) fn new(health: &Health, spawn: &Spawn) -> Self {
         Self {
             gates: Gates::new(health.shared_name(), &spawn.limits),
-            address: RwLock::new(None),
+            address: watch::Sender::new(None),
             retired: CancellationToken::new(),
             left_behind: CancellationToken::new(),
             ended: CancellationToken::new(),
@@ -42,15 +44,12 @@ impl<A: Actor> Tenure<A> {
     }
 
     pub(super) fn address(&self) -> Option<Addr<A>> {
-        self.address
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+        self.address.borrow().clone()
     }
 
     /// Puts another actor behind the handle, or none.
     pub(super) fn replace_address(&self, address: Option<Addr<A>>) {
-        *self.address.write().unwrap_or_else(PoisonError::into_inner) = address;
+        self.address.send_replace(address);
     }
 
     /// Shows that the thread lives, for as long as it does.
@@ -66,4 +65,25 @@ impl<A: Actor> Tenure<A> {
     pub(super) fn beats(&self) -> u64 {
         self.beats.load(Ordering::Relaxed)
     }
+}
+
+/// An operator's wish to have the actor replaced.
+#[derive(Debug)]
+pub(super) struct Wish {
+    /// There is one wish at a time, from its asking to its end.
+    pub(super) turn: OwnedSemaphorePermit,
+    pub(super) done: oneshot::Sender<Restarted>,
+}
+
+/// What an operator's restart came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+pub struct Restarted {
+    /// Requests in flight that did not end in time: those that waited for a reply were told that they are interrupted.
+    pub unfinished: usize,
+    /// Whether the old thread hangs: it was left behind.
+    pub thread_left_behind: bool,
+    /// The state of the actor that took its place.
+    pub state: State,
+    /// How long it took, in milliseconds.
+    pub took_ms: u64,
 }
