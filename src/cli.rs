@@ -71,7 +71,7 @@ pub enum KeysCommand {
         /// The key's name: up to 64 letters, digits, dots, dashes and underscores.
         #[arg(long)]
         name: String,
-        /// What it is good for: calls:write, cdr:read, recordings:read, status:read or admin.
+        /// What it is good for: calls:write, calls:read, cdr:read, recordings:read, status:read or admin.
         #[arg(long = "scope", value_name = "SCOPE", required = true)]
         scopes: Vec<String>,
         /// A PBX that it may see, by the name in the settings; all of them when none is named.

@@ -78,7 +78,8 @@ impl Caller {
 
     /// Whether it may do what the scope stands for.
     pub(in crate::http) fn has(&self, scope: Scope) -> bool {
-        self.key().is_none_or(|key| key.scopes.contains(&scope))
+        let scopes = self.key().map(|key| &key.scopes);
+        scopes.is_none_or(|scopes| scopes.iter().any(|own| own.includes(scope)))
     }
 
     /// Who it is, for the audit.

@@ -53,7 +53,7 @@ struct KeyRequest {
         pattern = "^[A-Za-z0-9._-]+$"
     )]
     name: String,
-    /// What it is good for: `calls:write`, `cdr:read`, `recordings:read`, `status:read`, `admin`.
+    /// What it is good for: `calls:write`, `calls:read`, `cdr:read`, `recordings:read`, `status:read`, `admin`.
     #[schema(value_type = Vec<Scope>, example = json!(["calls:write", "cdr:read"]), min_items = 1)]
     scopes: Vec<String>,
     /// The PBXs it may see, by their names in the settings; all of them, those of the future too, where this is left

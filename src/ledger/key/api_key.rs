@@ -69,7 +69,9 @@ pub enum InvalidKey {
     #[error("name must be 1 to 64 letters, digits, dots, dashes or underscores")]
     Name,
     /// There is no scope, or one that does not exist.
-    #[error("scopes must be one or more of calls:write, cdr:read, recordings:read, status:read, admin")]
+    #[error(
+        "scopes must be one or more of calls:write, calls:read, cdr:read, recordings:read, status:read, admin"
+    )]
     Scopes,
     /// There is no PBX, or one that is not configured.
     #[error("pbxs must be one or more of those configured ({}), or left out for all", listed(.configured))]

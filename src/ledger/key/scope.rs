@@ -11,6 +11,9 @@ pub enum Scope {
     /// Placing calls and hanging them up.
     #[serde(rename = "calls:write")]
     CallsWrite,
+    /// Looking calls up. Whoever may place calls may do this too.
+    #[serde(rename = "calls:read")]
+    CallsRead,
     /// Reading CDRs.
     #[serde(rename = "cdr:read")]
     CdrRead,
@@ -27,8 +30,9 @@ pub enum Scope {
 
 impl Scope {
     /// Every scope.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::CallsWrite,
+        Self::CallsRead,
         Self::CdrRead,
         Self::RecordingsRead,
         Self::StatusRead,
@@ -40,11 +44,18 @@ impl Scope {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::CallsWrite => "calls:write",
+            Self::CallsRead => "calls:read",
             Self::CdrRead => "cdr:read",
             Self::RecordingsRead => "recordings:read",
             Self::StatusRead => "status:read",
             Self::Admin => "admin",
         }
+    }
+
+    /// Whether who has this one may do what the other stands for.
+    #[must_use]
+    pub fn includes(self, other: Self) -> bool {
+        self == other || (self, other) == (Self::CallsWrite, Self::CallsRead)
     }
 
     /// The scope of that name.

@@ -10,7 +10,8 @@ use jiff::Timestamp;
 use super::LedgerStore;
 use crate::database::{FromRow, Json, Row, Session, StoreError, Value, params};
 use crate::ledger::key::{
-    ApiKey, AuditAction, AuditEntry, AuditId, KeyError, KeyId, LinkKey, MAX_KEYS, Principal, SecretDigest,
+    ApiKey, AuditAction, AuditEntry, AuditId, KeyError, KeyId, LinkKey, MAX_KEYS, Principal, Scope,
+    SecretDigest,
 };
 
 /// Entries of the audit that one statement deletes, at most: it holds nobody up for long.
@@ -29,7 +30,10 @@ const SECRET: &str = "SELECT value FROM ledger_secret WHERE name = $1";
 
 impl FromRow for (SecretDigest, ApiKey) {
     fn from_row(row: &Row<'_>) -> Result<Self, StoreError> {
-        let (Json(scopes), pbxs): (_, Option<Json<BTreeSet<String>>>) = (row.get(3)?, row.get(4)?);
+        let (Json(scopes), pbxs): (Json<Vec<String>>, Option<Json<BTreeSet<String>>>) =
+            (row.get(3)?, row.get(4)?);
+        // One of a later version, beside this one on the ledger, lets nobody do anything here.
+        let scopes = scopes.iter().filter_map(|name| Scope::from_name(name)).collect();
         let key = ApiKey {
             id: KeyId(row.get(0)?),
             name: row.get(1)?,

@@ -96,7 +96,7 @@ async fn a_key_that_cannot_be_is_refused_with_what_is_allowed() {
     for (line, words) in [
         (
             "create --name crm --scope cdr:write",
-            "calls:write, cdr:read, recordings:read, status:read, admin",
+            "calls:write, calls:read, cdr:read, recordings:read, status:read, admin",
         ),
         (
             "create --name crm --scope admin --pbx branch",
