@@ -25,7 +25,8 @@ use super::recollect;
 use super::socket::Received;
 use super::tracker::CallTracker;
 use crate::actor::{self, ActorHandle, Backoff, Class, Health, Placement, RestartPolicy, Spawn};
-use crate::ledger::{Journal, LedgerHandle};
+use crate::call::Journal;
+use crate::ledger::LedgerHandle;
 use crate::metric;
 use crate::settings::AsteriskSettings;
 

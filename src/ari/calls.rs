@@ -11,7 +11,7 @@ use super::event::Event;
 use super::live_calls::{Full, LiveCalls, LiveCount};
 use super::messages::Originate;
 use super::tracker::{CallTracker, Outcome};
-use crate::ledger::{Call, CallId, CallState, Journal};
+use crate::call::{Call, CallId, CallState, Journal};
 
 /// The calls of one life of an actor. The slots and the journal outlive it.
 #[derive(Debug)]

@@ -17,7 +17,7 @@ use tokio::time::{Instant, timeout_at};
 use super::error::{ALLOCATION_FAILED, AriError};
 use super::event::{Application, Bridge, Channel};
 use super::messages::Originate;
-use crate::ledger::CallId;
+use crate::call::CallId;
 use crate::settings::AsteriskSettings;
 
 /// Asterisk closes a connection that was idle for 15 s (`session_keep_alive`): ours are gone before.

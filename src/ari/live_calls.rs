@@ -12,7 +12,7 @@ use metrics::Gauge;
 use serde::Serialize;
 use tokio::time::Instant;
 
-use crate::ledger::CallId;
+use crate::call::CallId;
 use crate::metric;
 use crate::settings::AsteriskSettings;
 use crate::telephony::TrunkName;

@@ -2,7 +2,7 @@
 
 use super::error::AriError;
 use crate::actor::{Class, Request};
-use crate::ledger::CallId;
+use crate::call::CallId;
 use crate::telephony::{Extension, PhoneNumber};
 
 /// Request: ring an extension through the trunk and, once it answers, let the dialplan call the number.

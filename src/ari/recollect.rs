@@ -6,8 +6,9 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep};
 
 use crate::actor::{AskError, Backoff};
+use crate::call::Call;
 use crate::database::StoreError;
-use crate::ledger::{Call, GetInstance, LedgerHandle, ListOpenCalls};
+use crate::ledger::{GetInstance, LedgerHandle, ListOpenCalls};
 
 /// How long one question may take.
 const PATIENCE: Duration = Duration::from_secs(2);

@@ -14,7 +14,7 @@ use jiff::Timestamp;
 use tokio::time::Instant;
 
 use super::event::{Bridge, Channel, ChannelState, DialStatus, Event};
-use crate::ledger::{Call, CallId, CallState, Leg};
+use crate::call::{Call, CallId, CallState, Leg};
 use crate::telephony::{Extension, HangupCause, PhoneNumber};
 
 /// The calls of one Asterisk that are not over.

@@ -10,7 +10,7 @@ use super::live_calls::{LiveCalls, NodeCalls};
 use super::messages::{Hangup, Originate};
 use super::pace::Pace;
 use crate::actor::{AskError, Class, Limits, Reply};
-use crate::ledger::CallId;
+use crate::call::CallId;
 use crate::metric;
 use crate::settings::AsteriskSettings;
 use crate::telephony::TrunkName;

@@ -8,8 +8,8 @@ use uuid::Uuid;
 
 use super::error::Failure;
 use crate::ari::{Originate, Originated};
+use crate::call::CallId;
 use crate::cdr::{CdrPages, ClientId};
-use crate::ledger::CallId;
 use crate::ledger::key::{
     ApiKey, AuditEntry, CreateKey, CreatedKey, LinkKey, ListAudit, RevokeKey, RotateLinkKey,
 };

@@ -10,14 +10,13 @@ use tokio::sync::OnceCell;
 use tokio::time::{Instant, sleep, timeout};
 use uuid::Uuid;
 
-use super::call::Call;
-use super::journal::{Journal, overlay};
 use super::key::{AuditLog, Keeper, KeyRing};
 use super::messages::{Flush, GetCall, GetInstance, ListOpenCalls};
 use super::store::{self, LedgerStore};
 use crate::actor::{
     self, ActorHandle, Ask, AskError, Backoff, Class, Health, Placement, Reply, RestartPolicy, Spawn,
 };
+use crate::call::{Call, Journal, overlay};
 use crate::database::StoreError;
 use crate::metric;
 use crate::settings::StoreSettings;
@@ -314,8 +313,8 @@ mod tests {
 
     use super::*;
     use crate::actor::{Drill, State};
-    use crate::ledger::call::CallId;
-    use crate::ledger::call::tests::call;
+    use crate::call::CallId;
+    use crate::call::tests::call;
 
     /// Refuses one call, for what it is.
     struct Picky {

@@ -1,7 +1,7 @@
 //! What a `LedgerActor` can be asked.
 
-use super::call::{Call, CallId};
 use crate::actor::{Class, Request};
+use crate::call::{Call, CallId};
 use crate::database::StoreError;
 
 /// Request: a call as it is known now.

@@ -7,9 +7,9 @@ use uuid::Uuid;
 use super::integrations::Integrations;
 use crate::actor::AskError;
 use crate::ari::{Originate, Originated};
+use crate::call::CallId;
 use crate::cdr::{CdrPages, ClientId, GetLastCallId, GetRecording, SearchAfterCallId};
 use crate::http::{Failure, Gateway};
-use crate::ledger::CallId;
 use crate::ledger::key::{
     ApiKey, AuditEntry, CreateKey, CreatedKey, LinkKey, ListAudit, ListKeys, RevokeKey, RotateLinkKey,
 };

@@ -4,9 +4,10 @@ use tokio::time::timeout;
 
 use super::BUILD_PATIENCE;
 use crate::actor::{Class, Placement, RestartPolicy, Spawn};
+use crate::call::Journal;
 use crate::cdr::{self, CdrHandle};
 use crate::ledger::key::{AuditLog, KeyRing};
-use crate::ledger::{self, Journal, LedgerHandle, LedgerSettings};
+use crate::ledger::{self, LedgerHandle, LedgerSettings};
 use crate::settings::{Settings, StoreSettings};
 
 /// The actors of the gateway's own stores.

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use awc::http::Method;
-use mege_gateway::ledger::CallState;
+use mege_gateway::call::CallState;
 use mege_gateway::telephony::HangupCause;
 use tokio::time::Instant;
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use mege_gateway::actor::Drill;
 use mege_gateway::actor::{AskError, Operate as _};
 use mege_gateway::ari::{AriError, Full, Originate};
-use mege_gateway::ledger::{CallId, CallState};
+use mege_gateway::call::{CallId, CallState};
 use mege_gateway::simulator::{AriFault, AriOperation, HowOften, Simulator};
 use mege_gateway::telephony::{Extension, PhoneNumber};
 use serde_json::{Value, json};

@@ -14,7 +14,7 @@ use crate::ari::error::AriError;
 use crate::ari::event::Channel;
 use crate::ari::messages::{Hangup, Leave, Originate, Originated};
 use crate::ari::tracker::Outcome;
-use crate::ledger::CallId;
+use crate::call::CallId;
 use crate::metric::{self, Handles};
 
 impl AriActor {

@@ -10,7 +10,7 @@ use tokio::time::Instant;
 use super::{CallTracker, advance, end};
 use crate::ari::event::{Bridge, Channel};
 use crate::ari::live_calls::MARGIN;
-use crate::ledger::{Call, CallId, CallState};
+use crate::call::{Call, CallId, CallState};
 
 impl CallTracker {
     /// Everything that lives on Asterisk at `asked_at`. Says which calls that changed: channels that are not there

@@ -3,11 +3,11 @@
 use actix_web::{HttpRequest, HttpResponse, delete, web};
 use uuid::Uuid;
 
+use crate::call::CallId;
 use crate::http::AppState;
 use crate::http::access::Caller;
 use crate::http::document::error_responses;
 use crate::http::error::Failure;
-use crate::ledger::CallId;
 
 error_responses! {
     /// What can become of a hang-up.

@@ -20,10 +20,10 @@ use uuid::Uuid;
 
 use crate::actor::Operate;
 use crate::ari::{Originate, Originated};
+use crate::call::CallId;
 use crate::cdr::{CdrPages, ClientId, LegacyRow};
 use crate::database::StoreError;
 use crate::http::{AppState, Doors, Failure, Gateway, Lifecycle, serve};
-use crate::ledger::CallId;
 use crate::ledger::key::{
     ApiKey, AuditEntry, AuditLog, CreateKey, CreatedKey, KeyRing, LinkKey, ListAudit, RevokeKey,
     RotateLinkKey,

@@ -15,8 +15,8 @@ use async_trait::async_trait;
 pub(super) use self::keys::{FORGET, KeyStore};
 use self::postgres::PostgresLedger;
 use self::sqlite::SqliteLedger;
-use super::call::{Call, CallId};
 use super::key::ApiKey;
+use crate::call::{Call, CallId};
 use crate::database::{Schema, StoreError};
 use crate::settings::{StoreSettings, StoreUrl};
 

@@ -11,8 +11,8 @@ use tokio_postgres::Row;
 use tokio_postgres::types::Json;
 
 use super::{HISTORY, LedgerStore};
+use crate::call::{Call, CallId};
 use crate::database::{Postgres, Schema, StoreError, schema_of_database};
-use crate::ledger::call::{Call, CallId};
 
 mod migrations {
     refinery::embed_migrations!("src/ledger/store/migrations/postgres");

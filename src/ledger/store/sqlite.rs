@@ -13,8 +13,8 @@ use rusqlite::{Connection, OptionalExtension as _, Row, Transaction, Transaction
 use uuid::Uuid;
 
 use super::{HISTORY, LedgerStore};
+use crate::call::{Call, CallId, CallState};
 use crate::database::{Connections, Schema, StoreError, schema_of_file};
-use crate::ledger::call::{Call, CallId, CallState};
 use crate::telephony::HangupCause;
 
 mod migrations {

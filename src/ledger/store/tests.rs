@@ -3,8 +3,8 @@
 mod keys;
 
 use super::*;
-use crate::ledger::call::tests::call;
-use crate::ledger::call::{CallState, Leg};
+use crate::call::tests::call;
+use crate::call::{CallState, Leg};
 use crate::telephony::HangupCause;
 
 const TIMEOUT: Duration = Duration::from_secs(5);

@@ -9,7 +9,7 @@ use awc::http::header::HeaderMap;
 use awc::http::{Method, StatusCode};
 use awc::{Client, Connector};
 use mege_gateway::actor::Placement;
-use mege_gateway::ledger::CallId;
+use mege_gateway::call::CallId;
 use mege_gateway::settings::{Settings, Sources};
 use mege_gateway::simulator::{Pace, Simulator, SimulatorSettings};
 use mege_gateway::startup::{Application, Integrations};

@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use awc::http::StatusCode;
-use mege_gateway::ledger::{Call, CallId, CallState, GetCall};
+use mege_gateway::call::{Call, CallId, CallState};
+use mege_gateway::ledger::GetCall;
 use mege_gateway::simulator::Simulator;
 use serde_json::Value;
 use tokio::time::Instant;

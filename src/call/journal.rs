@@ -10,8 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
 
-use super::call::{Call, CallId};
-
+use super::record::{Call, CallId};
 use crate::metric;
 
 /// Calls that wait to be written, at most. With the ledger down the oldest are given up beyond it.
@@ -61,7 +60,7 @@ impl Journal {
     }
 
     /// What the journal itself knows of a call, where that is newer than the disk.
-    pub(super) fn get(&self, id: CallId) -> Option<Arc<Call>> {
+    pub(crate) fn get(&self, id: CallId) -> Option<Arc<Call>> {
         let calls = self.calls();
         calls.waiting.get(&id).or_else(|| calls.writing.get(&id)).cloned()
     }
@@ -79,7 +78,7 @@ impl Journal {
     ///
     /// # Cancel safety
     /// Safe: the news stay.
-    pub(super) async fn news(&self) {
+    pub(crate) async fn news(&self) {
         loop {
             // What a writer that died had taken, too.
             if self.len() > 0 {
@@ -91,7 +90,7 @@ impl Journal {
 
     /// Takes at most `limit` calls to write; they stay visible until [`written`](Self::written) or
     /// [`put_back`](Self::put_back).
-    pub(super) fn take(&self, limit: usize) -> Vec<Arc<Call>> {
+    pub(crate) fn take(&self, limit: usize) -> Vec<Arc<Call>> {
         let mut calls = self.calls();
         // What an earlier taker left behind when it died.
         Self::requeue(&mut calls);
@@ -105,7 +104,7 @@ impl Journal {
     }
 
     /// These are on disk. What else was taken has another writer: of two the one hung, and comes back.
-    pub(super) fn written(&self, saved: &[Arc<Call>]) {
+    pub(crate) fn written(&self, saved: &[Arc<Call>]) {
         let mut calls = self.calls();
         for call in saved {
             let known = calls.writing.get(&call.id);
@@ -121,7 +120,7 @@ impl Journal {
     ///
     /// # Cancel safety
     /// Safe: nothing but waiting.
-    pub(super) async fn drained(&self) {
+    pub(crate) async fn drained(&self) {
         loop {
             let written = self.0.empty.notified();
             tokio::pin!(written);
@@ -135,12 +134,12 @@ impl Journal {
     }
 
     /// What was taken is not on disk: it waits again, unless something newer does.
-    pub(super) fn put_back(&self) {
+    pub(crate) fn put_back(&self) {
         Self::requeue(&mut self.calls());
     }
 
     /// How many calls are not on disk.
-    pub(super) fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         let calls = self.calls();
         calls.waiting.len() + calls.writing.len()
     }
@@ -154,7 +153,7 @@ impl Journal {
 
 /// Puts what the journal knew, before the disk was read, over what was read: a call that was written in between is in
 /// one of the two.
-pub(super) fn overlay(stored: Vec<Call>, known: Vec<Call>) -> Vec<Call> {
+pub(crate) fn overlay(stored: Vec<Call>, known: Vec<Call>) -> Vec<Call> {
     let mut merged: BTreeMap<CallId, Call> = BTreeMap::new();
     for call in stored.into_iter().chain(known) {
         let newer = merged
@@ -174,7 +173,7 @@ mod tests {
     use tokio::time::timeout;
 
     use super::*;
-    use crate::ledger::call::tests::call;
+    use crate::call::tests::call;
 
     #[test]
     fn keeps_the_newest_state_of_a_call() {

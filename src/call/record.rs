@@ -73,7 +73,7 @@ impl CallState {
     }
 
     /// The state of that name.
-    pub(super) fn from_name(name: &str) -> Option<Self> {
+    pub(crate) fn from_name(name: &str) -> Option<Self> {
         use CallState::{Answered, Bridged, Ended, Failed, Rejected, Ringing, Sent, Unknown};
         [Sent, Unknown, Ringing, Answered, Bridged, Ended, Rejected, Failed]
             .into_iter()
@@ -158,10 +158,10 @@ impl fmt::Debug for Call {
 }
 
 #[cfg(test)]
-pub(super) mod tests {
+pub(crate) mod tests {
     use super::*;
 
-    pub(in crate::ledger) fn call() -> Call {
+    pub(crate) fn call() -> Call {
         Call {
             id: CallId::mint(),
             integration: "asterisk.main".to_owned(),
