@@ -10,13 +10,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
 
-use super::record::{Call, CallId};
+use super::id::CallId;
+use super::record::Call;
 use crate::metric;
 
 /// Calls that wait to be written, at most. With the ledger down the oldest are given up beyond it.
 const CAPACITY: usize = 100_000;
 
-/// The newest state of each call that is not on disk. Cloning it gives another door to the same journal.
+/// The newest state of each call that is not on disk. Cloning it gives another handle to the same journal.
 #[derive(Debug, Clone, Default)]
 pub struct Journal(Arc<Inner>);
 
@@ -65,12 +66,13 @@ impl Journal {
         calls.waiting.get(&id).or_else(|| calls.writing.get(&id)).cloned()
     }
 
-    /// What it knows of an integration's calls, the newest state of each last.
-    pub(crate) fn of_integration(&self, integration: &str) -> Vec<Call> {
+    /// The newest state that it knows of each of the calls that are `wanted`.
+    pub(crate) fn known(&self, wanted: impl Fn(&Call) -> bool) -> BTreeMap<CallId, Arc<Call>> {
         let calls = self.calls();
+        // Of two states the one that waits is the newer, and comes last.
         let all = calls.writing.values().chain(calls.waiting.values());
-        all.filter(|call| call.integration == integration)
-            .map(|call| Call::clone(call))
+        all.filter(|call| wanted(call))
+            .map(|call| (call.id, Arc::clone(call)))
             .collect()
     }
 
@@ -153,17 +155,17 @@ impl Journal {
 
 /// Puts what the journal knew, before the disk was read, over what was read: a call that was written in between is in
 /// one of the two.
-pub(crate) fn overlay(stored: Vec<Call>, known: Vec<Call>) -> Vec<Call> {
-    let mut merged: BTreeMap<CallId, Call> = BTreeMap::new();
-    for call in stored.into_iter().chain(known) {
-        let newer = merged
-            .get(&call.id)
-            .is_none_or(|other| other.revision <= call.revision);
-        if newer {
-            merged.insert(call.id, call);
+pub(crate) fn overlay(stored: Vec<Call>, known: BTreeMap<CallId, Arc<Call>>) -> BTreeMap<CallId, Call> {
+    let mut newest: BTreeMap<CallId, Call> = stored.into_iter().map(|call| (call.id, call)).collect();
+    for (id, call) in known {
+        if newest
+            .get(&id)
+            .is_none_or(|stored| stored.revision <= call.revision)
+        {
+            newest.insert(id, Arc::unwrap_or_clone(call));
         }
     }
-    merged.into_values().filter(|call| !call.closed).collect()
+    newest
 }
 
 #[cfg(test)]
@@ -248,21 +250,30 @@ mod tests {
     }
 
     #[test]
-    fn open_calls_are_those_of_the_disk_with_the_journal_over_them() {
+    fn what_it_knows_lies_over_what_is_stored_by_revision() {
         let journal = Journal::default();
-        let (open, mut closed) = (call(), call());
-        closed.closed = true;
-        journal.record(closed.clone().into());
-        let mut stored = closed.clone();
-        stored.closed = false;
-        let calls = overlay(
-            vec![open.clone(), stored],
-            journal.of_integration(&open.integration),
-        );
-        assert_eq!(calls, [open]);
+        let (only_stored, only_known) = (call(), call());
+        let (mut newer_here, mut newer_there) = (call(), call());
+        let stored = vec![only_stored.clone(), newer_here.clone(), {
+            newer_there.revision = 2;
+            newer_there.clone()
+        }];
+        journal.record(Arc::new(Call {
+            revision: 1,
+            ..newer_there.clone()
+        }));
+        journal.record(only_known.clone().into());
+        assert_eq!(journal.take(10).len(), 2);
+        newer_here.revision = 2;
+        journal.record(newer_here.clone().into());
         let mut elsewhere = call();
         elsewhere.integration = "asterisk.other".to_owned();
         journal.record(elsewhere.into());
-        assert!(journal.of_integration("asterisk.none").is_empty());
+        let known = journal.known(|call| call.integration == only_known.integration);
+        let newest: Vec<Call> = overlay(stored, known).into_values().collect();
+        let mut expected = vec![only_stored, only_known, newer_here, newer_there];
+        expected.sort_by_key(|call| call.id);
+        assert_eq!(newest, expected);
+        assert!(journal.known(|_| false).is_empty());
     }
 }

@@ -7,7 +7,7 @@ use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::error::Failure;
-use crate::ari::{Originate, Originated};
+use crate::ari::Originate;
 use crate::call::CallId;
 use crate::cdr::{CdrPages, ClientId};
 use crate::ledger::key::{
@@ -23,10 +23,10 @@ pub trait Gateway: fmt::Debug + Send + Sync {
     ///
     /// # Cancel safety
     /// As [`ActorHandle::ask`](crate::actor::ActorHandle::ask): once begun, the call goes on without its caller.
-    async fn originate(&self, request: Originate, deadline: Instant) -> Result<Originated, Failure>;
+    async fn originate(&self, request: Originate, deadline: Instant) -> Result<(), Failure>;
 
     /// The name of the PBX that carries a call of this gateway, while the call lives. Asks nobody.
-    fn pbx_of_call(&self, call: CallId) -> Option<&str>;
+    fn pbx_of_call(&self, call: CallId) -> Option<String>;
 
     /// Ends a call that lives, on the PBX that [carries](Self::pbx_of_call) it. It may be asked for again.
     ///

@@ -15,7 +15,7 @@ use super::code::Code;
 use super::legacy_error::Refusal;
 use super::{AppState, problem};
 use crate::actor::AskError;
-use crate::ari::AriError;
+use crate::ari::{AriError, OriginateError};
 use crate::database::StoreError;
 use crate::ledger::key::KeyError;
 
@@ -143,56 +143,48 @@ fn too_late(message: &str) -> Failure {
     Failure::new(Code::DeadlineExceeded, message)
 }
 
-/// Of an originate.
-fn too_late_to_send() -> Failure {
-    too_late("the deadline passed before anything was sent").not_placed()
-}
-
 /// An originate: once it has begun, only the PBX's own answer says what became of it.
-impl From<AskError<AriError>> for Failure {
-    fn from(error: AskError<AriError>) -> Self {
+impl From<AskError<OriginateError>> for Failure {
+    fn from(error: AskError<OriginateError>) -> Self {
         match error {
             AskError::Saturated { retry_after } => saturated(retry_after).not_placed(),
             AskError::CircuitOpen { retry_after } => circuit_open(retry_after).not_placed(),
             AskError::Paused => paused().not_placed(),
             AskError::Restarting { retry_after } => restarting(retry_after).not_placed(),
             AskError::Failed => down().not_placed(),
-            AskError::DeadlineExceeded { begun: false } => too_late_to_send(),
+            AskError::DeadlineExceeded { begun: false } => {
+                too_late("the deadline passed before anything was sent").not_placed()
+            }
             AskError::DeadlineExceeded { begun: true } | AskError::Interrupted => Self::outcome_unknown(),
             AskError::Reply(error) => error.into(),
         }
     }
 }
 
-impl From<AriError> for Failure {
-    fn from(error: AriError) -> Self {
-        let refused = |code, message: String| Self::new(code, message).not_placed();
+impl From<OriginateError> for Failure {
+    fn from(error: OriginateError) -> Self {
+        let message = error.to_string();
         match error {
-            AriError::NotConnected(_) => Self::new(Code::NotConnected, "not connected to Asterisk")
-                .retry_in(AWAY)
-                .not_placed(),
-            AriError::TooManyCalls(full) => Self::new(Code::TooManyCalls, full.to_string())
-                .retry_in(AWAY)
-                .not_placed(),
-            AriError::TrunkRate { retry_after } => Self::new(Code::TrunkRate, error.to_string())
-                .retry_in(retry_after)
-                .not_placed(),
-            AriError::TooLate => too_late_to_send(),
-            AriError::RequestNotSent(_) => {
-                Self::new(Code::RequestNotSent, "the request did not reach Asterisk")
-                    .retry_in(AWAY)
-                    .not_placed()
+            OriginateError::NotConnected(_) => {
+                Self::new(Code::NotConnected, "not connected to Asterisk").retry_in(AWAY)
             }
-            AriError::Unauthorized => refused(Code::CredentialsRefused, error.to_string()),
-            AriError::UnknownTrunk(_) => {
-                refused(Code::UnknownTrunk, "Asterisk does not know the trunk".to_owned())
+            OriginateError::TooManyCalls(_) => Self::new(Code::TooManyCalls, message).retry_in(AWAY),
+            OriginateError::TrunkRate { retry_after } => {
+                Self::new(Code::TrunkRate, message).retry_in(retry_after)
             }
-            // Never an originate's.
-            AriError::NoSuchCall => Self::no_such_call(),
-            AriError::Rejected { .. } => refused(Code::Rejected, error.to_string()),
-            // An answer to an originate that cannot be read may well be its success.
-            AriError::OutcomeUnknown(_) | AriError::NoAnswer | AriError::Decode(_) => Self::outcome_unknown(),
+            OriginateError::UnknownTrunk(_) => {
+                Self::new(Code::UnknownTrunk, "Asterisk does not know the trunk")
+            }
+            OriginateError::Ari(AriError::RequestNotSent(_)) => {
+                Self::new(Code::RequestNotSent, "the request did not reach Asterisk").retry_in(AWAY)
+            }
+            OriginateError::Ari(AriError::Unauthorized) => Self::new(Code::CredentialsRefused, message),
+            OriginateError::Ari(AriError::Rejected { .. }) => Self::new(Code::Rejected, message),
+            OriginateError::Ari(AriError::OutcomeUnknown(_) | AriError::NoAnswer) => {
+                return Self::outcome_unknown();
+            }
         }
+        .not_placed()
     }
 }
 
@@ -270,7 +262,7 @@ impl From<StoreError> for Failure {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ari::Full;
+    use crate::call::Full;
 
     const SECOND: Duration = Duration::from_secs(1);
 
@@ -302,7 +294,7 @@ mod tests {
             status: 500,
             message: "Allocation failed".to_owned(),
         };
-        let table: [(AskError<AriError>, Row); 19] = [
+        let table: [(AskError<OriginateError>, Row); 17] = [
             (
                 AskError::Saturated { retry_after: SECOND },
                 (503, "saturated", true, placed_not, Some(1)),
@@ -327,44 +319,39 @@ mod tests {
             ),
             (AskError::DeadlineExceeded { begun: true }, unknown),
             (AskError::Interrupted, unknown),
-            (AskError::Reply(AriError::OutcomeUnknown(words())), unknown),
-            (AskError::Reply(AriError::Decode(words())), unknown),
+            (AskError::Reply(AriError::OutcomeUnknown(words()).into()), unknown),
             (
-                AskError::Reply(AriError::NotConnected(words())),
+                AskError::Reply(OriginateError::NotConnected(words())),
                 (503, "not_connected", true, placed_not, Some(5)),
             ),
             (
-                AskError::Reply(AriError::TooManyCalls(Full::Node)),
+                AskError::Reply(OriginateError::TooManyCalls(Full::Node)),
                 (503, "too_many_calls", true, placed_not, Some(5)),
             ),
             (
-                AskError::Reply(AriError::TooManyCalls(Full::Trunk)),
+                AskError::Reply(OriginateError::TooManyCalls(Full::Trunk)),
                 (503, "too_many_calls", true, placed_not, Some(5)),
             ),
             (
-                AskError::Reply(AriError::TrunkRate {
+                AskError::Reply(OriginateError::TrunkRate {
                     retry_after: SECOND * 3 / 2,
                 }),
                 (503, "trunk_rate", true, placed_not, Some(2)),
             ),
             (
-                AskError::Reply(AriError::TooLate),
-                (504, "deadline_exceeded", true, placed_not, None),
-            ),
-            (
-                AskError::Reply(AriError::RequestNotSent(words())),
+                AskError::Reply(AriError::RequestNotSent(words()).into()),
                 (503, "request_not_sent", true, placed_not, Some(5)),
             ),
             (
-                AskError::Reply(AriError::Unauthorized),
+                AskError::Reply(AriError::Unauthorized.into()),
                 (502, "credentials_refused", true, placed_not, None),
             ),
             (
-                AskError::Reply(AriError::UnknownTrunk(words())),
+                AskError::Reply(OriginateError::UnknownTrunk(words())),
                 (502, "unknown_trunk", true, placed_not, None),
             ),
             (
-                AskError::Reply(rejected),
+                AskError::Reply(rejected.into()),
                 (502, "rejected", true, placed_not, None),
             ),
         ];

@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 
 use super::Failure;
 use crate::actor::AskError;
-use crate::ari::AriError;
+use crate::ari::{AriError, OriginateError};
 use crate::database::StoreError;
 use support::{FakeGateway, TestApp, pages, row};
 
@@ -147,7 +147,8 @@ async fn a_call_is_placed_with_exactly_the_numbers_that_were_sent() {
         let body = format!(r#"{{"source_caller_id":{source},"caller_id":{extension},"more":1}}"#);
         let answer = app.post("/pbx-api/make-call", &body).await;
         assert_eq!(answer.status, StatusCode::OK, "{body}");
-        let (placed, call_id) = app.gateway.last_originate();
+        let placed = app.gateway.last_originate();
+        let call_id = placed.call_id;
         assert_eq!(placed.number.as_str(), dialled);
         assert_eq!(placed.extension.as_str(), "102");
         let expected = format!(r#"{{"uniqueid":"{call_id}","originateCallStatus":"successful"}}"#);
@@ -160,7 +161,7 @@ type Told = (u16, &'static str, &'static str, bool, Option<&'static str>);
 
 #[actix_web::test]
 async fn a_call_that_was_not_placed_is_never_a_success_and_says_what_is_known() {
-    let table: [(AskError<AriError>, Told); 6] = [
+    let table: [(AskError<OriginateError>, Told); 6] = [
         (
             AskError::Saturated { retry_after: SECOND },
             (503, "saturated", "not_placed", true, Some("1")),
@@ -178,11 +179,11 @@ async fn a_call_that_was_not_placed_is_never_a_success_and_says_what_is_known() 
             (502, "originate_outcome_unknown", "unknown", false, None),
         ),
         (
-            AskError::Reply(AriError::NotConnected("connection refused".to_owned())),
+            AskError::Reply(OriginateError::NotConnected("connection refused".to_owned())),
             (503, "not_connected", "not_placed", true, Some("5")),
         ),
         (
-            AskError::Reply(AriError::Unauthorized),
+            AskError::Reply(AriError::Unauthorized.into()),
             (502, "credentials_refused", "not_placed", true, None),
         ),
     ];

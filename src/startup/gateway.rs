@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use super::integrations::Integrations;
 use crate::actor::AskError;
-use crate::ari::{Originate, Originated};
+use crate::ari::Originate;
 use crate::call::CallId;
 use crate::cdr::{CdrPages, ClientId, GetLastCallId, GetRecording, SearchAfterCallId};
 use crate::http::{Failure, Gateway};
@@ -17,7 +17,7 @@ use crate::recordings::{OpenRecording, OpenedRecording, RecordingError, Recordin
 
 #[async_trait(?Send)]
 impl Gateway for Integrations {
-    async fn originate(&self, request: Originate, deadline: Instant) -> Result<Originated, Failure> {
+    async fn originate(&self, request: Originate, deadline: Instant) -> Result<(), Failure> {
         let name = self.default_asterisk.as_ref();
         let Some(trunk) = name.and_then(|name| self.trunks.get(name)) else {
             return Err(Failure::not_configured("Asterisk").not_placed());
@@ -25,17 +25,15 @@ impl Gateway for Integrations {
         Ok(trunk.originate(request, deadline).await?)
     }
 
-    fn pbx_of_call(&self, call: CallId) -> Option<&str> {
-        let mut trunks = self.trunks.iter();
-        let carrier = trunks.find(|(_, trunk)| trunk.carries(call));
-        carrier.map(|(name, _)| name.as_str())
+    fn pbx_of_call(&self, call: CallId) -> Option<String> {
+        self.stores.registry.get(call).map(|call| call.pbx().to_owned())
     }
 
     async fn hang_up(&self, pbx: &str, call: CallId, deadline: Instant) -> Result<(), Failure> {
-        let Some(trunk) = self.trunks.get(pbx) else {
+        let (Some(trunk), Some(call)) = (self.trunks.get(pbx), self.stores.registry.get(call)) else {
             return Err(Failure::no_such_call());
         };
-        trunk.hang_up(call, deadline).await.map_err(Failure::of_hangup)
+        trunk.hang_up(&call, deadline).await.map_err(Failure::of_hangup)
     }
 
     async fn last_call_id(&self, client: ClientId, deadline: Instant) -> Result<Option<Uuid>, Failure> {

@@ -8,12 +8,11 @@ use futures_util::future::join_all;
 use futures_util::join;
 use tokio::time::{Instant, timeout};
 
-use super::stores::{Stores, host};
+use super::stores::{Stores, provisional_instance};
 use super::{BUILD_PATIENCE, StartError};
 use crate::actor::{Board, Operate, Placement, State};
-use crate::ari::{self, AriHandle, AriSettings, Leave, Nodes, Trunk};
+use crate::ari::{self, AriHandle, AriSettings, Leave, Paces, Trunk};
 use crate::cdr::collector::{self, CollectorHandle};
-use crate::cdr::digest;
 use crate::ledger;
 use crate::pac::{self, PacHandle};
 use crate::recordings::{self, RecordingHandle};
@@ -33,7 +32,7 @@ pub struct Integrations {
     /// Each Asterisk by its configured name.
     pub asterisk: BTreeMap<String, AriHandle>,
     /// The trunk of each Asterisk.
-    pub(super) trunks: BTreeMap<String, Trunk>,
+    pub trunks: BTreeMap<String, Trunk>,
     /// Each 3CX by its configured name.
     pub pac: BTreeMap<String, PacHandle>,
     /// The collector of each 3CX.
@@ -56,20 +55,18 @@ impl Integrations {
         let stores = Stores::spawn(settings, placement);
         let mut asterisk = BTreeMap::new();
         let mut trunks = BTreeMap::new();
-        let mut nodes = Nodes::default();
+        let mut paces = Paces::default();
         for (name, section) in &settings.asterisk {
             let actor = format!("asterisk.{name}");
-            let live_calls = nodes.live_calls(&actor, section);
             let ari_settings = AriSettings {
+                live_calls: stores.registry.join(&actor, section),
                 name: actor,
                 asterisk: section.clone(),
                 ledger: stores.ledger.clone(),
-                passing_instance: format!("p{}", &digest(&host(settings))[..8]),
-                journal: stores.journal.clone(),
-                live_calls: live_calls.clone(),
+                provisional_instance: provisional_instance(settings),
             };
             let handle = ari::spawn(ari_settings, placement);
-            trunks.insert(name.clone(), nodes.trunk(handle.clone(), live_calls, section));
+            trunks.insert(name.clone(), paces.trunk(handle.clone(), section));
             asterisk.insert(name.clone(), handle);
         }
         let mut pacs = BTreeMap::new();

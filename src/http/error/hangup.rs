@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{AWAY, Code, Failure, circuit_open, down, paused, restarting, saturated, too_late};
 use crate::actor::AskError;
-use crate::ari::AriError;
+use crate::ari::{AriError, HangupError};
 
 impl Failure {
     /// No call that lives has that id, or it is not for this caller: nobody can tell which.
@@ -15,9 +15,8 @@ impl Failure {
 
     /// Of a hang-up.
     #[must_use]
-    pub fn of_hangup(error: AskError<AriError>) -> Self {
+    pub fn of_hangup(error: AskError<HangupError>) -> Self {
         let unanswered = || too_late("Asterisk did not answer in time: the call may live on, hang up again");
-        let away = |code, message: &str| Self::new(code, message).retry_in(AWAY);
         match error {
             AskError::Saturated { retry_after } => saturated(retry_after),
             AskError::CircuitOpen { retry_after } => circuit_open(retry_after),
@@ -28,20 +27,14 @@ impl Failure {
             AskError::Interrupted => {
                 Self::new(Code::Interrupted, "hanging up failed half-way").retry_in(Duration::from_secs(1))
             }
-            AskError::Reply(error) => match error {
-                AriError::NoSuchCall => Self::no_such_call(),
-                AriError::OutcomeUnknown(_) | AriError::NoAnswer | AriError::Decode(_) => unanswered(),
-                AriError::NotConnected(_) => away(Code::NotConnected, "not connected to Asterisk"),
+            AskError::Reply(HangupError::NoSuchChannel) => Self::no_such_call(),
+            AskError::Reply(HangupError::Ari(error)) => match error {
+                AriError::OutcomeUnknown(_) | AriError::NoAnswer => unanswered(),
                 AriError::RequestNotSent(_) => {
-                    away(Code::RequestNotSent, "the request did not reach Asterisk")
+                    Self::new(Code::RequestNotSent, "the request did not reach Asterisk").retry_in(AWAY)
                 }
                 AriError::Unauthorized => Self::new(Code::CredentialsRefused, error.to_string()),
-                // The others are never a hang-up's.
-                AriError::Rejected { .. }
-                | AriError::UnknownTrunk(_)
-                | AriError::TooLate
-                | AriError::TooManyCalls(_)
-                | AriError::TrunkRate { .. } => Self::new(Code::Rejected, "Asterisk refused to hang up"),
+                AriError::Rejected { .. } => Self::new(Code::Rejected, "Asterisk refused to hang up"),
             },
         }
     }
@@ -59,7 +52,7 @@ mod tests {
             message: words(),
         };
         let second = Duration::from_secs(1);
-        let table: [(AskError<AriError>, u16, &str, Option<u64>); 11] = [
+        let table: [(AskError<HangupError>, u16, &str, Option<u64>); 10] = [
             (
                 AskError::Saturated { retry_after: second },
                 503,
@@ -81,31 +74,30 @@ mod tests {
             ),
             (AskError::Interrupted, 503, "interrupted", Some(1)),
             (
-                AskError::Reply(AriError::OutcomeUnknown(words())),
+                AskError::Reply(AriError::OutcomeUnknown(words()).into()),
                 504,
                 "deadline_exceeded",
                 None,
             ),
             (
-                AskError::Reply(AriError::NotConnected(words())),
-                503,
-                "not_connected",
-                Some(5),
-            ),
-            (
-                AskError::Reply(AriError::RequestNotSent(words())),
+                AskError::Reply(AriError::RequestNotSent(words()).into()),
                 503,
                 "request_not_sent",
                 Some(5),
             ),
             (
-                AskError::Reply(AriError::Unauthorized),
+                AskError::Reply(AriError::Unauthorized.into()),
                 502,
                 "credentials_refused",
                 None,
             ),
-            (AskError::Reply(rejected), 502, "rejected", None),
-            (AskError::Reply(AriError::NoSuchCall), 404, "not_found", None),
+            (AskError::Reply(rejected.into()), 502, "rejected", None),
+            (
+                AskError::Reply(HangupError::NoSuchChannel),
+                404,
+                "not_found",
+                None,
+            ),
         ];
         for (error, status, code, retry_after) in table {
             let shown = format!("{error:?}");

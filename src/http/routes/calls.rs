@@ -46,5 +46,5 @@ async fn end(id: &str, state: &AppState, caller: &Caller) -> Result<(), Failure>
     let Some(pbx) = pbx.filter(|pbx| caller.may_see(pbx)) else {
         return Err(Failure::no_such_call());
     };
-    state.gateway.hang_up(pbx, call, state.deadline()).await
+    state.gateway.hang_up(&pbx, call, state.deadline()).await
 }

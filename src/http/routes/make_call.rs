@@ -5,6 +5,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::ari::Originate;
+use crate::call::{CallId, RequestedBy};
 use crate::http::AppState;
 use crate::http::body::{Field, Fields};
 use crate::http::document::{BodyErrors, error_responses};
@@ -84,9 +85,10 @@ async fn place(
     let deadline = state.deadline();
     let fields = Fields::read(request, payload, deadline).await?;
     let originate = parse(&fields, state.extension_length).map_err(Refusal::fields)?;
-    let originated = state.gateway.originate(originate, deadline).await?;
+    let uniqueid = originate.call_id.to_string();
+    state.gateway.originate(originate, deadline).await?;
     Ok(HttpResponse::Ok().json(Placed {
-        uniqueid: originated.call_id.to_string(),
+        uniqueid,
         status: "successful",
     }))
 }
@@ -111,7 +113,15 @@ fn parse(fields: &Fields, extension_length: Option<usize>) -> Result<Originate, 
             InvalidExtension::WrongLength(length) => format!("{EXTENSION} must have {length} digits"),
         });
     match (number, extension) {
-        (Ok(number), Ok(extension)) => Ok(Originate { extension, number }),
+        (Ok(number), Ok(extension)) => Ok(Originate {
+            call_id: CallId::mint(),
+            requested_by: RequestedBy {
+                key: None,
+                extension: Some(extension.to_string()),
+            },
+            extension,
+            number,
+        }),
         (number, extension) => Err([number.err(), extension.err()].into_iter().flatten().collect()),
     }
 }

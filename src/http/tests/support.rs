@@ -19,7 +19,7 @@ use tokio::time::Instant;
 use uuid::Uuid;
 
 use crate::actor::Operate;
-use crate::ari::{Originate, Originated};
+use crate::ari::Originate;
 use crate::call::CallId;
 use crate::cdr::{CdrPages, ClientId, LegacyRow};
 use crate::database::StoreError;
@@ -40,7 +40,7 @@ pub(super) struct FakeGateway {
     last_call_id: Option<Uuid>,
     failure: Option<Failure>,
     pages: Option<Box<Pages>>,
-    originates: Mutex<Vec<(Originate, CallId)>>,
+    originates: Mutex<Vec<Originate>>,
     searches: Mutex<Vec<String>>,
 }
 
@@ -77,7 +77,7 @@ impl FakeGateway {
         self.originates.lock().unwrap().len() + self.searches.lock().unwrap().len()
     }
 
-    pub(super) fn last_originate(&self) -> (Originate, CallId) {
+    pub(super) fn last_originate(&self) -> Originate {
         self.originates.lock().unwrap().last().cloned().unwrap()
     }
 
@@ -92,13 +92,12 @@ impl FakeGateway {
 
 #[async_trait(?Send)]
 impl Gateway for FakeGateway {
-    async fn originate(&self, request: Originate, _: Instant) -> Result<Originated, Failure> {
-        let call_id = CallId::mint();
-        self.originates.lock().unwrap().push((request, call_id));
-        self.verdict().map(|()| Originated { call_id })
+    async fn originate(&self, request: Originate, _: Instant) -> Result<(), Failure> {
+        self.originates.lock().unwrap().push(request);
+        self.verdict()
     }
 
-    fn pbx_of_call(&self, _: CallId) -> Option<&str> {
+    fn pbx_of_call(&self, _: CallId) -> Option<String> {
         None
     }
 

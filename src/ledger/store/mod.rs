@@ -1,5 +1,6 @@
 //! The ledger's store: one contract, kept by SQLite and PostgreSQL alike.
 
+mod filter;
 mod keys;
 mod postgres;
 mod sqlite;
@@ -15,6 +16,7 @@ use async_trait::async_trait;
 pub(super) use self::keys::{FORGET, KeyStore};
 use self::postgres::PostgresLedger;
 use self::sqlite::SqliteLedger;
+use super::SearchCalls;
 use super::key::ApiKey;
 use crate::call::{Call, CallId};
 use crate::database::{Schema, StoreError};
@@ -32,8 +34,17 @@ pub(super) trait LedgerStore: Send + Sync {
     /// One call.
     async fn call(&self, id: CallId) -> Result<Option<Call>, StoreError>;
 
-    /// The calls of a gateway through an integration that are not closed, oldest first.
-    async fn open_calls(&self, integration: &str, instance: &str) -> Result<Vec<Call>, StoreError>;
+    /// The calls through an integration that are not closed, oldest first, of the gateway on this host: under the id that
+    /// [`instance`](Self::instance) tells, and under its provisional one.
+    async fn open_calls(
+        &self,
+        integration: &str,
+        host: &str,
+        provisional: &str,
+    ) -> Result<Vec<Call>, StoreError>;
+
+    /// A page of the calls that fit, newest first.
+    async fn search(&self, search: &SearchCalls) -> Result<Vec<Call>, StoreError>;
 
     /// Whether the store answers.
     async fn ping(&self) -> Result<(), StoreError>;

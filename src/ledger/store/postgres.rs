@@ -8,11 +8,13 @@ use std::time::Duration;
 use async_trait::async_trait;
 use deadpool_postgres::Object;
 use tokio_postgres::Row;
-use tokio_postgres::types::Json;
+use tokio_postgres::types::{Json, ToSql};
 
+use super::filter::{Parameter, filter};
 use super::{HISTORY, LedgerStore};
 use crate::call::{Call, CallId};
 use crate::database::{Postgres, Schema, StoreError, schema_of_database};
+use crate::ledger::SearchCalls;
 
 mod migrations {
     refinery::embed_migrations!("src/ledger/store/migrations/postgres");
@@ -26,6 +28,16 @@ const CALL: &str = "SELECT to_jsonb(c) FROM ledger_call c";
 pub(super) struct PostgresLedger(Postgres);
 
 impl PostgresLedger {
+    async fn calls(&self, select: &str, parameters: &[&(dyn ToSql + Sync)]) -> Result<Vec<Call>, StoreError> {
+        let read = async {
+            let connection = self.0.get().await?;
+            let statement = connection.prepare_cached(select).await?;
+            let rows = connection.query(&statement, parameters).await?;
+            rows.iter().map(read_call).collect()
+        };
+        self.0.bounded(read).await
+    }
+
     /// How far the database's schema has come.
     pub(super) async fn schema(url: &str, timeout: Duration) -> Result<Schema, StoreError> {
         schema_of_database(url, timeout, migrations::migrations::runner(), HISTORY).await
@@ -49,37 +61,33 @@ impl LedgerStore for PostgresLedger {
     }
 
     async fn call(&self, id: CallId) -> Result<Option<Call>, StoreError> {
-        let read = async {
-            let connection = self.0.get().await?;
-            let statement = connection
-                .prepare_cached(&format!("{CALL} WHERE c.id = $1"))
-                .await?;
-            connection
-                .query_opt(&statement, &[&id.0])
-                .await?
-                .as_ref()
-                .map(read_call)
-                .transpose()
-        };
-        self.0.bounded(read).await
+        let found = self.calls(&format!("{CALL} WHERE c.id = $1"), &[&id.0]).await;
+        found.map(|mut calls| calls.pop())
     }
 
-    async fn open_calls(&self, integration: &str, instance: &str) -> Result<Vec<Call>, StoreError> {
-        let read = async {
-            let connection = self.0.get().await?;
-            let statement = connection
-                .prepare_cached(&format!(
-                    "{CALL} WHERE c.integration = $1 AND c.instance = $2 AND NOT c.closed ORDER BY c.id"
-                ))
-                .await?;
-            connection
-                .query(&statement, &[&integration, &instance])
-                .await?
-                .iter()
-                .map(read_call)
-                .collect()
-        };
-        self.0.bounded(read).await
+    async fn open_calls(
+        &self,
+        integration: &str,
+        host: &str,
+        provisional: &str,
+    ) -> Result<Vec<Call>, StoreError> {
+        let open = format!(
+            "{CALL} WHERE c.integration = $1 AND NOT c.closed \
+             AND c.instance IN (SELECT id FROM ledger_instance WHERE host = $2 UNION SELECT $3) ORDER BY c.id"
+        );
+        self.calls(&open, &[&integration, &host, &provisional]).await
+    }
+
+    async fn search(&self, search: &SearchCalls) -> Result<Vec<Call>, StoreError> {
+        let (filter, parameters) = filter(search, '$');
+        let parameters: Vec<&(dyn ToSql + Sync)> = parameters
+            .iter()
+            .map(|parameter| match parameter {
+                Parameter::Text(text) => text as &(dyn ToSql + Sync),
+                Parameter::Id(id) => &id.0,
+            })
+            .collect();
+        self.calls(&format!("{CALL}{filter}"), &parameters).await
     }
 
     async fn ping(&self) -> Result<(), StoreError> {
@@ -132,7 +140,7 @@ fn read_call(row: &Row) -> Result<Call, StoreError> {
 #[cfg(feature = "peers")]
 mod tests {
     use refinery::Target;
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     use super::super::tests::{bridged, came_along, of_earlier_schema};
     use super::*;
@@ -151,6 +159,64 @@ mod tests {
         }
         let store = PostgresLedger::open(&url, 1, TIMEOUT).await.unwrap();
         came_along(&store, calls).await;
+    }
+
+    /// What the gateway of version 4 wrote, as it was there.
+    const SAVE_OF_VERSION_4: &str = "INSERT INTO ledger_call SELECT * FROM jsonb_populate_recordset(NULL::ledger_call, $1) \
+         ON CONFLICT (id) DO UPDATE SET state = excluded.state, closed = excluded.closed, \
+         revision = excluded.revision, ringing_at = excluded.ringing_at, answered_at = excluded.answered_at, \
+         bridged_at = excluded.bridged_at, ended_at = excluded.ended_at, cause = excluded.cause, \
+         error = excluded.error, legs = excluded.legs \
+         WHERE excluded.revision > ledger_call.revision";
+
+    /// A call as version 4 knew it.
+    fn as_of_version_4(call: &Call) -> Value {
+        let mut call = json!(call);
+        let columns = call.as_object_mut().unwrap();
+        for later in [
+            "origin",
+            "direction",
+            "mode",
+            "external_number",
+            "external_name",
+            "requested_by",
+            "external_id",
+            "metadata",
+        ] {
+            columns.remove(later).unwrap();
+        }
+        for leg in columns["legs"].as_array_mut().unwrap() {
+            leg.as_object_mut().unwrap().remove("ringing_at").unwrap();
+        }
+        call
+    }
+
+    #[actix_rt::test]
+    async fn a_gateway_of_an_earlier_version_beside_this_one_goes_on() {
+        let url = crate::database::testing::fresh_database().await;
+        let database = Postgres::new(&url, 1, TIMEOUT).unwrap();
+        let earlier = migrations::migrations::runner().set_target(Target::Version(4));
+        database.migrate(earlier, HISTORY).await.unwrap();
+        let connection = database.get().await.unwrap();
+        let save = connection.prepare(SAVE_OF_VERSION_4).await.unwrap();
+        let [mut before, after] = of_earlier_schema();
+        let save = async |call: &Call| {
+            let calls = Json(json!([as_of_version_4(call)]));
+            connection.execute(&save, &[&calls]).await.unwrap();
+        };
+        save(&before).await;
+        let store = PostgresLedger::open(&url, 1, TIMEOUT).await.unwrap();
+        before.revision += 1;
+        for call in [&before, &after] {
+            save(call).await;
+        }
+        came_along(&store, [before.clone(), after]).await;
+        // It sees of a call of this version what it knows.
+        let select = "SELECT to_jsonb(c) FROM ledger_call c WHERE id = $1";
+        let row = connection.query_one(select, &[&before.id.0]).await.unwrap();
+        let Json(seen) = row.get::<_, Json<Value>>(0);
+        assert_eq!(seen["number"], "79102223311");
+        assert_eq!(seen["sent_at"], "2026-11-22T10:00:00.123456+00:00");
     }
 
     #[actix_rt::test]

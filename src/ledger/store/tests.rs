@@ -1,13 +1,17 @@
 //! The contract's suite, for both stores.
 
 mod keys;
+mod search;
 
 use super::*;
 use crate::call::tests::call;
-use crate::call::{CallState, Leg};
+use crate::call::{CallState, Direction, Leg, Mode, Origin, RequestedBy};
 use crate::telephony::HangupCause;
 
 const TIMEOUT: Duration = Duration::from_secs(5);
+
+/// A gateway whose calls have the instance that calls in tests have.
+const HOST: &str = "host:0";
 
 pub(super) fn bridged() -> Call {
     let mut call = call();
@@ -17,15 +21,37 @@ pub(super) fn bridged() -> Call {
     (call.ringing_at, call.answered_at, call.bridged_at) = (at, at, at);
     for (channel, cause) in [("first", None), ("second", Some(HangupCause::BUSY))] {
         call.legs.push(Leg {
-            channel_id: channel.to_owned(),
-            name: format!("PJSIP/3cx-{channel}"),
-            created_at: call.sent_at,
             answered_at: at,
             ended_at: cause.and(at),
             cause,
+            ..Leg::new(
+                channel.to_owned(),
+                format!("PJSIP/3cx-{channel}"),
+                call.created_at,
+            )
         });
     }
     call
+}
+
+/// One with everything that can be known of a call.
+fn full() -> Call {
+    let mut call = bridged();
+    call.legs[0].ringing_at = call.ringing_at;
+    Call {
+        origin: Origin::Observed,
+        direction: Direction::Inbound,
+        mode: Mode::Pac,
+        external_number: Some("+79102223311".to_owned()),
+        external_name: Some("Ivan".to_owned()),
+        requested_by: Some(RequestedBy {
+            key: Some("crm".to_owned()),
+            extension: Some("102".to_owned()),
+        }),
+        external_id: Some("lead-17".to_owned()),
+        metadata: [("campaign".to_owned(), "spring".to_owned())].into(),
+        ..call
+    }
 }
 
 /// Two calls of an earlier schema: one with legs, one without.
@@ -47,7 +73,7 @@ pub(super) async fn came_along(store: &dyn LedgerStore, calls: [Call; 2]) {
 
 async fn keeps_the_contract(store: Arc<dyn LedgerStore>) {
     // A call comes back as it was, legs and all.
-    let mut first = bridged();
+    let mut first = full();
     let second = call();
     store
         .save(vec![first.clone().into(), second.clone().into()])
@@ -83,10 +109,23 @@ async fn keeps_the_contract(store: Arc<dyn LedgerStore>) {
         .save(vec![elsewhere.into(), of_another_gateway.into()])
         .await
         .unwrap();
-    assert_eq!(
-        store.open_calls("asterisk.main", "0123abcd").await.unwrap(),
-        [second]
-    );
+    // And of one gateway, by whichever name it goes.
+    let mut before_its_name_was_known = call();
+    before_its_name_was_known.instance = "p123".to_owned();
+    store
+        .save(vec![before_its_name_was_known.clone().into()])
+        .await
+        .unwrap();
+    let open = async || store.open_calls("asterisk.main", HOST, "p123").await.unwrap();
+    assert_eq!(open().await, [before_its_name_was_known.clone()]);
+    assert_eq!(store.instance(HOST, "0123abcd").await.unwrap(), "0123abcd");
+    assert_eq!(open().await, [second, before_its_name_was_known]);
+
+    // A call without anything to say of its parties.
+    let mut nobodys = call();
+    (nobodys.extension, nobodys.number) = (None, None);
+    store.save(vec![nobodys.clone().into()]).await.unwrap();
+    assert_eq!(store.call(nobodys.id).await.unwrap(), Some(nobodys));
 
     // The first proposal of an instance stays.
     assert_eq!(store.instance("host:1", "a").await.unwrap(), "a");
@@ -105,8 +144,8 @@ async fn sqlite_keeps_the_contract() {
     // Opened again, it is all still there.
     let store = SqliteLedger::open(&file, 2, TIMEOUT).await.unwrap();
     assert_eq!(
-        store.open_calls("asterisk.main", "0123abcd").await.unwrap().len(),
-        1
+        store.open_calls("asterisk.main", HOST, "").await.unwrap().len(),
+        2
     );
 }
 
@@ -120,8 +159,8 @@ async fn postgres_keeps_the_contract() {
     .await;
     let store = PostgresLedger::open(&database, 4, TIMEOUT).await.unwrap();
     assert_eq!(
-        store.open_calls("asterisk.main", "0123abcd").await.unwrap().len(),
-        1
+        store.open_calls("asterisk.main", HOST, "").await.unwrap().len(),
+        2
     );
 }
 
