@@ -20,6 +20,7 @@ use std::time::Duration;
 
 use mege_gateway::actor::Placement;
 use mege_gateway::ari::{AriHandle, Originate};
+use mege_gateway::call::{CallId, RequestedBy};
 use mege_gateway::settings::{Settings, Sources};
 use mege_gateway::startup::Application;
 use mege_gateway::telemetry;
@@ -90,6 +91,11 @@ async fn serve(hanging: usize) {
 
 async fn hang(a: AriHandle) {
     let originate = Originate {
+        call_id: CallId::mint(),
+        requested_by: RequestedBy {
+            key: None,
+            extension: None,
+        },
         extension: Extension::parse("102", None).expect("an extension"),
         number: PhoneNumber::parse("79102223311").expect("a number"),
     };

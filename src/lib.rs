@@ -16,6 +16,7 @@
 
 pub mod actor;
 pub mod ari;
+pub mod call;
 pub mod cdr;
 pub mod cli;
 pub mod command;

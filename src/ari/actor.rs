@@ -19,14 +19,14 @@ use self::requests::Tally;
 use super::calls::Calls;
 use super::client::AriClient;
 use super::connection::{self, Connection, Detail, Opened, Snapshot};
-use super::error::AriError;
+use super::error::{AriError, OriginateError};
 use super::event::Event;
-use super::live_calls::LiveCalls;
-use super::recollect;
+use super::recovery;
 use super::socket::Received;
 use super::tracker::CallTracker;
 use crate::actor::{self, ActorHandle, Backoff, Class, Health, Placement, RestartPolicy, Spawn};
-use crate::ledger::{Journal, LedgerHandle};
+use crate::call::LiveCalls;
+use crate::ledger::LedgerHandle;
 use crate::metric;
 use crate::settings::AsteriskSettings;
 
@@ -65,12 +65,11 @@ pub struct AriSettings {
     pub name: String,
     /// The Asterisk.
     pub asterisk: AsteriskSettings,
-    /// Where calls of an earlier life, and the instance, are kept.
+    /// Where calls of an earlier process, and the instance, are kept.
     pub ledger: LedgerHandle,
-    /// The instance while the ledger does not say. The same at each start: Asterisk keeps what it subscribed to.
-    pub passing_instance: String,
-    /// Where what becomes of calls is put.
-    pub journal: Journal,
+    /// The instance while the ledger does not say. The same at each start: Asterisk keeps what it subscribed to, and the
+    /// ledger finds the calls.
+    pub provisional_instance: String,
     /// Which calls live: those of the actor's earlier lives too.
     pub live_calls: LiveCalls,
 }
@@ -84,7 +83,8 @@ pub struct AriActor {
     since: Timestamp,
     /// The Stasis application, once the instance is known.
     app: Option<String>,
-    trunk: Option<Result<(), AriError>>,
+    /// None: not asked yet.
+    trunk_known: Option<bool>,
     attempt: u32,
     connects: u64,
     /// Asterisk's, as it last told.
@@ -148,14 +148,15 @@ impl AriActor {
         Self {
             client: AriClient::new(&settings.asterisk),
             calls: Calls::new(
-                CallTracker::new(&settings.name, settings.asterisk.ring_timeout()),
+                CallTracker::new(settings.asterisk.ring_timeout()),
                 settings.live_calls.clone(),
-                settings.journal.clone(),
+                &settings.name,
+                Instant::now() + settings.asterisk.request_timeout(),
             ),
             connection: Connection::Connecting,
             since: Timestamp::now(),
             app: None,
-            trunk: None,
+            trunk_known: None,
             attempt: 0,
             connects: 0,
             version: None,
@@ -171,9 +172,14 @@ impl AriActor {
     }
 
     /// Whether an originate may leave now.
-    fn ready(&self) -> Result<(), AriError> {
+    fn ready(&self) -> Result<(), OriginateError> {
         self.connection.ready()?;
-        self.trunk.clone().unwrap_or(Ok(()))
+        match self.trunk_known {
+            Some(false) => Err(OriginateError::UnknownTrunk(
+                self.settings.asterisk.trunk.to_string(),
+            )),
+            Some(true) | None => Ok(()),
+        }
     }
 
     /// `→ Connecting`
@@ -192,7 +198,8 @@ impl AriActor {
         );
         ctx.spawn(opening.into_actor(self).map(|opened, actor, ctx| match opened {
             Ok(opened) => actor.connected(opened, ctx),
-            Err(error) => actor.wait(error, ctx),
+            Err(AriError::Unauthorized) => actor.wait(AriError::Unauthorized.into(), ctx),
+            Err(error) => actor.wait(OriginateError::NotConnected(error.to_string()), ctx),
         }));
     }
 
@@ -208,7 +215,7 @@ impl AriActor {
         }
         self.queue = Some(opened.queue);
         self.connected_at = Some(Instant::now());
-        self.trunk = Some(opened.trunk);
+        self.trunk_known = Some(opened.trunk_known);
         self.reconcile_later(opened.snapshot, ctx);
         let heard = ctx.add_stream(ReceiverStream::new(opened.frames));
         self.socket = Some((heard, opened.pump));
@@ -225,7 +232,7 @@ impl AriActor {
     }
 
     /// `Connecting | Connected | Replaced → Waiting`
-    fn wait(&mut self, error: AriError, ctx: &mut Context<Self>) {
+    fn wait(&mut self, error: OriginateError, ctx: &mut Context<Self>) {
         if self.has_left() {
             return;
         }
@@ -264,7 +271,7 @@ impl AriActor {
             since: self.since,
             app: self.app.clone(),
             trunk: self.settings.asterisk.trunk.to_string(),
-            trunk_known: self.trunk.as_ref().map(Result::is_ok),
+            trunk_known: self.trunk_known,
             open_calls: self.calls.len(),
             live_calls: self.calls.live(),
             connects: self.connects,
@@ -334,7 +341,7 @@ impl AriActor {
             self.resynchronise(ctx);
         }
         self.calls.expire(Instant::now(), Timestamp::now());
-        if matches!(self.trunk, Some(Err(_))) && matches!(self.connection, Connection::Connected) {
+        if self.trunk_known == Some(false) && matches!(self.connection, Connection::Connected) {
             self.look_for_trunk(ctx);
         }
     }
@@ -344,8 +351,8 @@ impl AriActor {
         let Some(app) = self.app.clone() else { return };
         let look = connection::look_for_trunk(self.client.clone(), app);
         ctx.spawn(look.into_actor(self).map(|found, actor, _| {
-            if found.is_ok() {
-                actor.trunk = Some(found);
+            if found == Ok(true) {
+                actor.trunk_known = Some(true);
                 actor.publish();
             }
         }));
@@ -371,21 +378,26 @@ impl Actor for AriActor {
 
     fn started(&mut self, ctx: &mut Self::Context) {
         self.publish();
-        let (ledger, prefix) = (
-            self.settings.ledger.clone(),
-            self.settings.asterisk.app_prefix().to_owned(),
-        );
-        let (name, born) = (self.settings.name.clone(), Timestamp::now());
-        let instance =
-            recollect::instance(ledger.clone(), self.settings.passing_instance.clone()).into_actor(self);
+        let settings = &self.settings;
+        let (ledger, name) = (settings.ledger.clone(), settings.name.clone());
+        let prefix = settings.asterisk.app_prefix().to_owned();
+        let recovered = settings.live_calls.has_recovered();
+        let instance = recovery::instance(ledger.clone(), settings.provisional_instance.clone());
         // The calls that live come before those that are placed once there is a connection; but not for long.
-        let early = instance.then(move |instance, actor, _| {
+        let early = instance.into_actor(self).then(move |instance, actor, _| {
             actor.calls.name_instance(&instance);
             actor.app = Some(format!("{prefix}-{instance}"));
-            let open_calls = Box::pin(recollect::open_calls(ledger, name, instance));
-            select(open_calls, Box::pin(sleep(HEAD_START))).into_actor(actor)
+            let open_calls = async move {
+                // Once in a process: what it has taken over or begun itself it knows better than the ledger.
+                if recovered {
+                    Vec::new()
+                } else {
+                    recovery::open_calls(ledger, name).await
+                }
+            };
+            select(Box::pin(open_calls), Box::pin(sleep(HEAD_START))).into_actor(actor)
         });
-        let recollection = early.then(|early, actor, ctx| {
+        let open_calls = early.then(|early, actor, ctx| {
             actor.connect(ctx);
             let calls = match early {
                 Either::Left((calls, _)) => ready(calls).left_future(),
@@ -393,11 +405,9 @@ impl Actor for AriActor {
             };
             calls.into_actor(actor)
         });
-        ctx.spawn(recollection.map(move |mut calls, actor, ctx| {
-            // What this life began it knows better.
-            calls.retain(|call| call.sent_at < born);
+        ctx.spawn(open_calls.map(|calls, actor, ctx| {
             let settled_at = Instant::now() + actor.settings.asterisk.request_timeout();
-            actor.calls.adopt(calls, Instant::now(), settled_at);
+            actor.calls.recover(calls, Instant::now(), settled_at);
             actor.missed(ctx);
         }));
         ctx.run_interval(REPORT, |actor, _| actor.publish());
@@ -415,7 +425,7 @@ impl StreamHandler<Received> for AriActor {
                 self.count(metric::ari_gaps);
                 self.missed(ctx);
             }
-            Received::Closed(reason) => self.wait(AriError::NotConnected(reason), ctx),
+            Received::Closed(reason) => self.wait(OriginateError::NotConnected(reason), ctx),
         }
     }
 
@@ -423,7 +433,7 @@ impl StreamHandler<Received> for AriActor {
     fn finished(&mut self, ctx: &mut Self::Context) {
         if matches!(self.connection, Connection::Connected | Connection::Replaced) {
             self.wait(
-                AriError::NotConnected("the reader of events failed".to_owned()),
+                OriginateError::NotConnected("the reader of events failed".to_owned()),
                 ctx,
             );
         }

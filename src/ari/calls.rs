@@ -1,4 +1,4 @@
-//! The calls of one Asterisk's actor: each with its slot among those that live, followed to its end, and told to the ledger.
+//! The calls of one Asterisk's actor: each with its slot among those that live, followed to its end, and recorded.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -8,31 +8,40 @@ use tokio::time::Instant;
 
 use super::connection::Snapshot;
 use super::event::Event;
-use super::live_calls::{Full, LiveCalls, LiveCount};
 use super::messages::Originate;
 use super::tracker::{CallTracker, Outcome};
-use crate::ledger::{Call, CallId, CallState, Journal};
+use crate::call::{Call, CallId, Full, LiveCalls, LiveCount};
 
-/// The calls of one life of an actor. The slots and the journal outlive it.
+/// The calls of one life of an actor. The slots outlive it.
 #[derive(Debug)]
 pub(super) struct Calls {
     tracker: CallTracker,
     live: LiveCalls,
-    journal: Journal,
+    integration: String,
+    /// This gateway among those on the same ledger; empty until it is known, and then nothing has left yet.
+    instance: String,
 }
 
 impl Calls {
-    pub(super) fn new(tracker: CallTracker, live: LiveCalls, journal: Journal) -> Self {
+    /// Those of earlier lives are followed on: their requests may be under way until `settled_at`.
+    pub(super) fn new(
+        mut tracker: CallTracker,
+        live: LiveCalls,
+        integration: &str,
+        settled_at: Instant,
+    ) -> Self {
+        tracker.adopt(live.open(), Instant::now(), settled_at);
         Self {
             tracker,
             live,
-            journal,
+            integration: integration.to_owned(),
+            instance: String::new(),
         }
     }
 
     /// From now on, calls are this gateway's.
     pub(super) fn name_instance(&mut self, instance: &str) {
-        self.tracker.name_instance(instance);
+        self.instance = instance.to_owned();
     }
 
     /// How many are not over.
@@ -45,31 +54,30 @@ impl Calls {
         self.live.count()
     }
 
-    /// The channel whose end is the call's.
-    pub(super) fn channel_to_end(&self, id: CallId) -> String {
-        self.tracker.channel_to_end(id)
-    }
-
     /// Whether Asterisk has to be asked, as no event may tell: of a call of which it has shown nothing yet or the end of one
     /// leg only, or of one that has a slot and is not followed.
     pub(super) fn are_in_doubt(&self) -> bool {
         self.tracker.has_doubtful() || self.has_strays()
     }
 
-    /// Whether there are slots of calls that nobody follows: of an earlier life, of which the ledger has not told yet or
-    /// never can, or of those that stayed unknown.
+    /// Whether there are slots of calls that nobody follows: of those that stayed unknown.
     fn has_strays(&self) -> bool {
         self.live.own() > self.tracker.len()
     }
 
     /// A request is about to leave, if there is a slot for its call.
-    pub(super) fn begin(&mut self, request: &Originate, at: Timestamp) -> Result<CallId, Full> {
-        let id = CallId::mint();
-        self.live.take(id)?;
-        let Originate { extension, number } = request;
-        let call = self.tracker.begin(id, extension, number, at);
-        self.journal.record(call);
-        Ok(id)
+    pub(super) fn begin(&mut self, request: &Originate, at: Timestamp) -> Result<(), Full> {
+        let call = Arc::new(Call {
+            instance: self.instance.clone(),
+            extension: Some(request.extension.to_string()),
+            number: Some(request.number.to_string()),
+            external_number: request.number.e164().map(str::to_owned),
+            requested_by: Some(request.requested_by.clone()),
+            ..Call::new(request.call_id, &self.integration, at)
+        });
+        self.live.begin(Arc::clone(&call))?;
+        self.tracker.begin(call);
+        Ok(())
     }
 
     /// A request has ended.
@@ -84,11 +92,12 @@ impl Calls {
         self.record(changed);
     }
 
-    /// Takes over calls of an earlier life, see [`CallTracker::adopt`]. They live, be there room for them or not.
-    pub(super) fn adopt(&mut self, calls: Vec<Call>, now: Instant, settled_at: Instant) {
-        for call in &calls {
-            self.live.adopt(call.id);
-        }
+    /// Takes over the calls that an earlier process left, see [`CallTracker::adopt`].
+    pub(super) fn recover(&mut self, calls: Vec<Call>, now: Instant, settled_at: Instant) {
+        // What this process began it knows better.
+        let earlier = calls.into_iter().filter(|call| call.created_at < self.live.since);
+        let calls: Vec<Arc<Call>> = earlier.map(Arc::new).collect();
+        self.live.recover(calls.iter().cloned());
         self.tracker.adopt(calls, now, settled_at);
     }
 
@@ -116,15 +125,9 @@ impl Calls {
         self.record(changed);
     }
 
-    /// Takes note of what became of calls. One that is over gives its slot back; one that stayed unknown may live all the
-    /// same, and keeps it until Asterisk was asked.
     fn record(&self, changed: impl IntoIterator<Item = Arc<Call>>) {
         for call in changed {
-            // First, so that whoever reads of its end finds its slot free.
-            if call.closed && call.state != CallState::Unknown {
-                self.live.release(call.id);
-            }
-            self.journal.record(call);
+            self.live.record(call);
         }
     }
 }

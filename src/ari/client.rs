@@ -14,10 +14,9 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use tokio::time::{Instant, timeout_at};
 
-use super::error::{ALLOCATION_FAILED, AriError};
+use super::error::{ALLOCATION_FAILED, AriError, OriginateError};
 use super::event::{Application, Bridge, Channel};
 use super::messages::Originate;
-use crate::ledger::CallId;
 use crate::settings::AsteriskSettings;
 
 /// Asterisk closes a connection that was idle for 15 s (`session_keep_alive`): ours are gone before.
@@ -26,9 +25,6 @@ const IDLE: Duration = Duration::from_secs(10);
 /// How long a TCP connection may take at most; and half of a request's time at most, so that a request that was never
 /// sent is known as such.
 const CONNECT: Duration = Duration::from_secs(2);
-
-/// With less time than this to its deadline an originate is not sent.
-const LEAST: Duration = Duration::from_millis(50);
 
 /// The largest answer that is read. A channel takes about 1 kB.
 const MAX_ANSWER: usize = 16 * 1024 * 1024;
@@ -53,7 +49,8 @@ pub(super) const UNWANTED: [&str; 9] = [
     "DeviceStateChanged",
 ];
 
-/// What Asterisk is told of a call to place. Times are in seconds.
+/// What Asterisk is told of a call to place, in ARI's names: its `extension` is the one of the dialplan that the answered
+/// channel goes on to, so the number to dial. Ours is in the endpoint. Times are in seconds.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Placing<'a> {
@@ -100,15 +97,9 @@ impl AriClient {
     /// [`AriError::OutcomeUnknown`] or [`AriError::NoAnswer`] whenever Asterisk may have acted; any other means that it surely did not.
     pub(super) async fn originate(
         &self,
-        call: CallId,
         message: &Originate,
-        deadline: Instant,
+        limit: Instant,
     ) -> Result<Option<Channel>, AriError> {
-        let limit = self.limit(deadline);
-        if limit < Instant::now() + LEAST {
-            // It would leave, and nobody would wait for the answer.
-            return Err(AriError::TooLate);
-        }
         let body = Placing {
             endpoint: format!("PJSIP/{}@{}", message.extension, self.settings.trunk),
             extension: message.number.as_str(),
@@ -117,7 +108,7 @@ impl AriClient {
             timeout: self.settings.ring_timeout_s,
         };
         let request = self
-            .request(Method::POST, &["channels", &call.to_string()])
+            .request(Method::POST, &["channels", &message.call_id.to_string()])
             .send_json(&body);
         let Ok(sent) = timeout_at(limit, request).await else {
             return Err(AriError::NoAnswer);
@@ -150,16 +141,17 @@ impl AriClient {
         }
     }
 
-    /// Ends a channel, and so the call that it is part of: the dialplan ends its other leg.
-    ///
-    /// # Errors
-    /// [`AriError::NoSuchCall`] where Asterisk has no such channel. After any other it may be sent again.
-    pub(super) async fn hang_up(&self, channel: &str, deadline: Instant) -> Result<(), AriError> {
+    /// Ends a channel, and so the call that it is part of: the dialplan ends its other leg. It may be sent again. Says
+    /// whether there was such a channel.
+    pub(super) async fn hang_up(&self, channel: &str, deadline: Instant) -> Result<bool, AriError> {
         let request = self.request(Method::DELETE, &["channels", channel]);
-        match self.exchange(request, None, self.limit(deadline)).await {
-            Err(AriError::Rejected { status: 404, .. }) => Err(AriError::NoSuchCall),
-            ended => ended.map(drop),
-        }
+        let ended = self.exchange(request, None, self.limit(deadline)).await;
+        Ok(found(ended)?.is_some())
+    }
+
+    /// One channel, if there is such a one.
+    pub(super) async fn channel(&self, id: &str) -> Result<Option<Channel>, AriError> {
+        found(self.read(self.request(Method::GET, &["channels", id])).await)
     }
 
     /// Every channel.
@@ -178,7 +170,8 @@ impl AriClient {
             .read(self.request(Method::GET, &["asterisk", "info"]))
             .await?;
         let version = info.pointer("/system/version").and_then(Value::as_str);
-        let version = version.ok_or_else(|| AriError::Decode("no version in asterisk/info".to_owned()))?;
+        let version =
+            version.ok_or_else(|| AriError::OutcomeUnknown("no version in asterisk/info".to_owned()))?;
         // It is shown: what comes from outside has a bound.
         Ok(version.chars().filter(|c| !c.is_control()).take(64).collect())
     }
@@ -188,17 +181,15 @@ impl AriClient {
         self.read(self.request(Method::GET, &["applications", app])).await
     }
 
-    /// Subscribes the application to the trunk: to everything its channels do, but for entering bridges.
-    /// `UnknownTrunk` when Asterisk has no such endpoint.
-    pub(super) async fn subscribe_trunk(&self, app: &str) -> Result<Application, AriError> {
+    /// Subscribes the application to the trunk: to everything its channels do, but for entering bridges. Says whether
+    /// Asterisk has such an endpoint.
+    pub(super) async fn subscribe_trunk(&self, app: &str) -> Result<bool, AriError> {
         match self
             .subscribe(app, &format!("endpoint:{}", self.trunk_endpoint()))
             .await
         {
-            Err(AriError::Rejected { status: 422, .. }) => {
-                Err(AriError::UnknownTrunk(self.settings.trunk.to_string()))
-            }
-            subscribed => subscribed,
+            Err(AriError::Rejected { status: 422, .. }) => Ok(false),
+            subscribed => subscribed.map(|_| true),
         }
     }
 
@@ -223,6 +214,12 @@ impl AriClient {
             .await
     }
 
+    /// Whether a channel leads through our trunk.
+    pub(super) fn is_through_trunk(&self, channel: &Channel) -> bool {
+        let rest = channel.name.strip_prefix(&self.trunk_endpoint());
+        rest.is_some_and(|rest| rest.starts_with('-'))
+    }
+
     /// The trunk as ARI names an endpoint.
     pub(super) fn trunk_endpoint(&self) -> String {
         format!("PJSIP/{}", self.settings.trunk)
@@ -241,8 +238,9 @@ impl AriClient {
         let limit = Instant::now() + self.settings.request_timeout();
         let body = self.exchange(request, body, limit).await?;
         // serde's own words may hold a value.
-        serde_json::from_slice(&body)
-            .map_err(|error| AriError::Decode(format!("{:?} at column {}", error.classify(), error.column())))
+        serde_json::from_slice(&body).map_err(|error| {
+            AriError::OutcomeUnknown(format!("{:?} at column {}", error.classify(), error.column()))
+        })
     }
 
     /// Sends what may be sent twice, and reads the body of a success.
@@ -262,7 +260,7 @@ impl AriClient {
                 .body()
                 .limit(MAX_ANSWER)
                 .await
-                .map_err(|error| AriError::Decode(error.to_string()))?;
+                .map_err(|error| AriError::OutcomeUnknown(error.to_string()))?;
             match answer.status() {
                 StatusCode::UNAUTHORIZED => Err(AriError::Unauthorized),
                 status if status.is_success() => Ok(body),
@@ -313,6 +311,14 @@ fn unanswered(error: &SendRequestError) -> AriError {
     }
 }
 
+/// What Asterisk may not have: none where it says so.
+fn found<T>(answer: Result<T, AriError>) -> Result<Option<T>, AriError> {
+    match answer {
+        Err(AriError::Rejected { status: 404, .. }) => Ok(None),
+        answer => answer.map(Some),
+    }
+}
+
 /// Asterisk's words in an answer: `{"message": …}` or `{"error": …}`.
 fn words(body: &[u8]) -> String {
     let value: Value = serde_json::from_slice(body).unwrap_or_default();
@@ -327,21 +333,18 @@ fn words(body: &[u8]) -> String {
 /// Tries an Asterisk: whether it answers, knows our user, and has the trunk. Says its version.
 ///
 /// # Errors
-/// What [`AriError`] an originate would meet.
+/// What an originate would meet.
 ///
 /// # Cancel safety
 /// Safe: it only reads.
-pub async fn probe(settings: &AsteriskSettings) -> Result<String, AriError> {
+pub async fn probe(settings: &AsteriskSettings) -> Result<String, OriginateError> {
     let client = AriClient::new(settings);
     let version = client.version().await?;
     let trunk = client.request(Method::GET, &["endpoints", "PJSIP", &settings.trunk.to_string()]);
-    match client.read::<Value>(trunk).await {
-        Err(AriError::Rejected { status: 404, .. }) => {
-            return Err(AriError::UnknownTrunk(settings.trunk.to_string()));
-        }
-        known => known?,
-    };
-    Ok(format!("Asterisk {version}"))
+    match found(client.read::<Value>(trunk).await)? {
+        Some(_) => Ok(format!("Asterisk {version}")),
+        None => Err(OriginateError::UnknownTrunk(settings.trunk.to_string())),
+    }
 }
 
 #[cfg(test)]

@@ -7,11 +7,11 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 use super::client::{AriClient, UNWANTED};
-use super::error::AriError;
+use super::error::{AriError, OriginateError};
 use super::event::{Application, Bridge, Channel};
-use super::live_calls::LiveCount;
 use super::socket::{self, Received};
 use crate::actor::{Health, spawn_detached};
+use crate::call::LiveCount;
 use crate::settings::AsteriskSettings;
 
 /// How an application shows its subscription to all bridges (`res/stasis/app.c`, `BRIDGE_ALL`).
@@ -27,7 +27,7 @@ pub(super) enum Connection {
     /// Events arrive.
     Connected,
     /// It failed or was lost; the next try waits for the back-off.
-    Waiting(AriError),
+    Waiting(OriginateError),
     /// Another gateway took our application over. We do not fight for it.
     Replaced,
     /// The gateway stops: nothing is opened any more.
@@ -36,16 +36,14 @@ pub(super) enum Connection {
 
 impl Connection {
     /// Whether a call placed now would be seen.
-    pub(super) fn ready(&self) -> Result<(), AriError> {
+    pub(super) fn ready(&self) -> Result<(), OriginateError> {
+        let not_connected = |why: &str| Err(OriginateError::NotConnected(why.to_owned()));
         match self {
             Self::Connected => Ok(()),
-            Self::Connecting => Err(AriError::NotConnected("connecting".to_owned())),
-            Self::Waiting(AriError::Unauthorized) => Err(AriError::Unauthorized),
-            Self::Waiting(error) => Err(AriError::NotConnected(error.to_string())),
-            Self::Replaced => Err(AriError::NotConnected(
-                "another gateway took our application over".to_owned(),
-            )),
-            Self::Left => Err(AriError::NotConnected("the gateway stops".to_owned())),
+            Self::Connecting => not_connected("connecting"),
+            Self::Waiting(error) => Err(error.clone()),
+            Self::Replaced => not_connected("another gateway took our application over"),
+            Self::Left => not_connected("the gateway stops"),
         }
     }
 
@@ -90,7 +88,8 @@ pub(super) struct Opened {
     pub(super) pump: JoinHandle<()>,
     /// The same queue, to see how full it is.
     pub(super) queue: mpsc::WeakSender<Received>,
-    pub(super) trunk: Result<(), AriError>,
+    /// Whether Asterisk knows the trunk.
+    pub(super) trunk_known: bool,
     pub(super) snapshot: Snapshot,
 }
 
@@ -121,11 +120,7 @@ pub(super) async fn open(
         socket::pump(socket, sender, health.name().to_owned()),
     );
     let shown = client.application(&app).await?;
-    let trunk = match subscribe(&client, &app, &shown).await {
-        Ok(()) => Ok(()),
-        Err(error @ AriError::UnknownTrunk(_)) => Err(error),
-        Err(error) => return Err(error),
-    };
+    let trunk_known = subscribe(&client, &app, &shown).await?;
     let filtered = |kind: &&str| shown.events_disallowed.iter().any(|shown| shown.name == **kind);
     if !UNWANTED.iter().all(filtered) {
         client.filter_events(&app).await?;
@@ -135,26 +130,24 @@ pub(super) async fn open(
         frames,
         pump,
         queue,
-        trunk,
+        trunk_known,
         snapshot,
     })
 }
 
 /// Looks again for a trunk that Asterisk did not know.
-pub(super) async fn look_for_trunk(client: AriClient, app: String) -> Result<(), AriError> {
+pub(super) async fn look_for_trunk(client: AriClient, app: String) -> Result<bool, AriError> {
     let shown = client.application(&app).await?;
     subscribe(&client, &app, &shown).await
 }
 
-/// Subscribes to the trunk and to bridges, unless subscriptions have outlived an earlier socket.
-async fn subscribe(client: &AriClient, app: &str, subscribed: &Application) -> Result<(), AriError> {
+/// Subscribes to the trunk and to bridges, unless subscriptions have outlived an earlier socket. Says whether Asterisk knows
+/// the trunk.
+async fn subscribe(client: &AriClient, app: &str, subscribed: &Application) -> Result<bool, AriError> {
     if !subscribed.bridge_ids.iter().any(|id| id == ALL_BRIDGES) {
         client.subscribe_bridges(app).await?;
     }
-    if !subscribed.endpoint_ids.contains(&client.trunk_endpoint()) {
-        client.subscribe_trunk(app).await?;
-    }
-    Ok(())
+    Ok(subscribed.endpoint_ids.contains(&client.trunk_endpoint()) || client.subscribe_trunk(app).await?)
 }
 
 /// Reads what lives on Asterisk.

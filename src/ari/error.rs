@@ -2,21 +2,43 @@
 
 use std::time::Duration;
 
-use super::live_calls::Full;
 use crate::actor::{Judge, Verdict};
+use crate::call::Full;
 
 /// What Asterisk says, with a 500, of an originate for which it could make no channel (`res/ari/resource_channels.c`).
 pub(super) const ALLOCATION_FAILED: &str = "Allocation failed";
 
-/// Why Asterisk did not do what it was asked.
+/// Why a request to Asterisk has no success.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum AriError {
+    /// Asterisk does not accept our user or password. Nothing was carried out.
+    #[error("Asterisk refused the user or password")]
+    Unauthorized,
+    /// No connection could be made. Nothing was sent.
+    #[error("the request did not reach Asterisk: {0}")]
+    RequestNotSent(String),
+    /// The request left and no answer came in time: whether Asterisk carried it out is not known.
+    #[error("Asterisk did not answer in time")]
+    NoAnswer,
+    /// The request left and no answer came that can be read: whether Asterisk carried it out is not known.
+    #[error("Asterisk did not answer: {0}")]
+    OutcomeUnknown(String),
+    /// Asterisk refused.
+    #[error("Asterisk answered {status}: {message}")]
+    Rejected {
+        /// The HTTP status.
+        status: u16,
+        /// Its words.
+        message: String,
+    },
+}
+
+/// Why a call was not placed, or not as far as is known.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum OriginateError {
     /// The event socket is down: a call placed now would not be seen. Nothing was sent.
     #[error("not connected to Asterisk: {0}")]
     NotConnected(String),
-    /// Asterisk does not accept our user or password. Nothing was sent.
-    #[error("Asterisk refused the user or password")]
-    Unauthorized,
     /// Asterisk has no such trunk. Nothing was sent.
     #[error("Asterisk does not know the trunk {0}")]
     UnknownTrunk(String),
@@ -29,49 +51,54 @@ pub enum AriError {
         /// When a new try is worthwhile.
         retry_after: Duration,
     },
-    /// The deadline came before it could be asked. Nothing was sent.
-    #[error("too little time was left to ask Asterisk")]
-    TooLate,
+    /// The request has no success. Whether there is a call is not known after [`AriError::NoAnswer`] and
+    /// [`AriError::OutcomeUnknown`]; after any other there is none.
+    #[error(transparent)]
+    Ari(#[from] AriError),
+}
+
+/// Why a call was not hung up. Whatever it is, it may be asked for again.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum HangupError {
     /// Asterisk has no such channel, or not any more.
     #[error("there is no such call")]
-    NoSuchCall,
-    /// No connection could be made. Nothing was sent.
-    #[error("the request did not reach Asterisk: {0}")]
-    RequestNotSent(String),
-    /// The request left and no answer came in time: whether Asterisk carried it out is not known.
-    #[error("Asterisk did not answer in time")]
-    NoAnswer,
-    /// The request left and no answer came: whether Asterisk carried it out is not known.
-    #[error("Asterisk did not answer: {0}")]
-    OutcomeUnknown(String),
-    /// Asterisk refused.
-    #[error("Asterisk answered {status}: {message}")]
-    Rejected {
-        /// The HTTP status.
-        status: u16,
-        /// Its words.
-        message: String,
-    },
-    /// An answer that is not what ARI says.
-    #[error("Asterisk's answer makes no sense: {0}")]
-    Decode(String),
+    NoSuchChannel,
+    /// The request has no success.
+    #[error(transparent)]
+    Ari(#[from] AriError),
 }
 
 impl AriError {
     /// Its name in metrics.
     pub(super) const fn outcome(&self) -> &'static str {
         match self {
-            Self::NotConnected(_) => "not_connected",
             Self::Unauthorized => "credentials_refused",
-            Self::UnknownTrunk(_) => "unknown_trunk",
-            Self::TooManyCalls(_) => "too_many_calls",
-            Self::TrunkRate { .. } => "trunk_rate",
-            Self::TooLate => "too_late",
-            Self::NoSuchCall => "no_such_call",
             Self::RequestNotSent(_) => "not_sent",
             Self::OutcomeUnknown(_) | Self::NoAnswer => "unknown",
             Self::Rejected { .. } => "rejected",
-            Self::Decode(_) => "decode",
+        }
+    }
+}
+
+impl OriginateError {
+    /// Its name in metrics.
+    pub(super) const fn outcome(&self) -> &'static str {
+        match self {
+            Self::NotConnected(_) => "not_connected",
+            Self::UnknownTrunk(_) => "unknown_trunk",
+            Self::TooManyCalls(_) => "too_many_calls",
+            Self::TrunkRate { .. } => "trunk_rate",
+            Self::Ari(error) => error.outcome(),
+        }
+    }
+}
+
+impl HangupError {
+    /// Its name in metrics.
+    pub(super) const fn outcome(&self) -> &'static str {
+        match self {
+            Self::NoSuchChannel => "no_such_call",
+            Self::Ari(error) => error.outcome(),
         }
     }
 }
@@ -79,20 +106,34 @@ impl AriError {
 impl Judge for AriError {
     fn verdict(&self) -> Verdict {
         match self {
-            Self::NotConnected(_) | Self::TooManyCalls(_) | Self::TrunkRate { .. } | Self::TooLate => {
-                Verdict::Unasked
-            }
             // It, or something before it, is out of order; but for that one, which is about the call.
             Self::Rejected {
                 status: 500..,
                 message,
             } if message != ALLOCATION_FAILED => Verdict::Unwell,
             // It answered; what it said is about us or about the call.
-            Self::Unauthorized | Self::UnknownTrunk(_) | Self::Rejected { .. } | Self::NoSuchCall => {
-                Verdict::Well
-            }
+            Self::Unauthorized | Self::Rejected { .. } => Verdict::Well,
             Self::NoAnswer => Verdict::Overdue,
-            Self::RequestNotSent(_) | Self::OutcomeUnknown(_) | Self::Decode(_) => Verdict::Unwell,
+            Self::RequestNotSent(_) | Self::OutcomeUnknown(_) => Verdict::Unwell,
+        }
+    }
+}
+
+impl Judge for OriginateError {
+    fn verdict(&self) -> Verdict {
+        match self {
+            Self::NotConnected(_) | Self::TooManyCalls(_) | Self::TrunkRate { .. } => Verdict::Unasked,
+            Self::UnknownTrunk(_) => Verdict::Well,
+            Self::Ari(error) => error.verdict(),
+        }
+    }
+}
+
+impl Judge for HangupError {
+    fn verdict(&self) -> Verdict {
+        match self {
+            Self::NoSuchChannel => Verdict::Well,
+            Self::Ari(error) => error.verdict(),
         }
     }
 }

@@ -1,47 +1,61 @@
 //! What an `AriActor` can be asked.
 
-use super::error::AriError;
+use super::error::{AriError, HangupError, OriginateError};
 use crate::actor::{Class, Request};
-use crate::ledger::CallId;
+use crate::call::{Call, CallId, RequestedBy};
 use crate::telephony::{Extension, PhoneNumber};
 
-/// Request: ring an extension through the trunk and, once it answers, let the dialplan call the number.
+/// Request: ring an extension through the trunk and, once it answers, let the dialplan call the number. A success means that
+/// Asterisk accepted it: the first party is being called. Busy or no answer come later, on the call.
 ///
 /// At most one request is ever sent to Asterisk, whatever happens.
 #[derive(Debug, Clone)]
 pub struct Originate {
+    /// A new id: whoever asks can look for the call by it, whatever becomes of the answer.
+    pub call_id: CallId,
     /// The extension that rings first.
     pub extension: Extension,
     /// The external subscriber's number.
     pub number: PhoneNumber,
+    /// Who asks for it.
+    pub requested_by: RequestedBy,
 }
 
 impl Request for Originate {
-    type Reply = Originated;
-    type Error = AriError;
+    type Reply = ();
+    type Error = OriginateError;
     const OPERATION: &'static str = "originate";
     const CLASS: Class = Class::Originate;
 }
 
-/// Request: end a call, whether it rings or is talked on. It may be sent again.
-#[derive(Debug, Clone, Copy)]
+/// Request: end a channel, whether it rings or is talked on, and so the call that it is part of. It may be sent again.
+#[derive(Debug, Clone)]
 pub struct Hangup {
-    /// The call.
-    pub call_id: CallId,
+    /// The channel's id.
+    pub channel: String,
 }
 
 impl Request for Hangup {
     type Reply = ();
-    type Error = AriError;
+    type Error = HangupError;
     const OPERATION: &'static str = "hangup";
     const CLASS: Class = Class::Hangup;
 }
 
-/// Asterisk accepted an originate: the first party is being called. Busy or no answer come later, on the call.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Originated {
-    /// The call, and the id of its first channel.
+/// Request: the call of this id, if Asterisk has a channel of it on our trunk. It is asked for a call of which no record can
+/// be had, and as such a call has to be found before it can be ended, it is of the class of hang-ups: it waits for no
+/// originate, and a pause lets it through.
+#[derive(Debug, Clone, Copy)]
+pub struct GetChannel {
+    /// The call, which is its first channel's id.
     pub call_id: CallId,
+}
+
+impl Request for GetChannel {
+    type Reply = Option<Call>;
+    type Error = AriError;
+    const OPERATION: &'static str = "get_channel";
+    const CLASS: Class = Class::Hangup;
 }
 
 /// Request: close the event socket in order and open no other, because the gateway stops.

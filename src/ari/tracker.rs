@@ -14,15 +14,12 @@ use jiff::Timestamp;
 use tokio::time::Instant;
 
 use super::event::{Bridge, Channel, ChannelState, DialStatus, Event};
-use crate::ledger::{Call, CallId, CallState, Leg};
-use crate::telephony::{Extension, HangupCause, PhoneNumber};
+use crate::call::{Call, CallId, CallState, Leg};
+use crate::telephony::HangupCause;
 
 /// The calls of one Asterisk that are not over.
 #[derive(Debug)]
 pub(super) struct CallTracker {
-    integration: String,
-    /// This gateway among those on the same ledger; empty until it is known, and then nothing has left yet.
-    instance: String,
     ring_timeout: Duration,
     calls: HashMap<CallId, Tracked>,
     /// Which call a channel belongs to.
@@ -58,19 +55,12 @@ pub(super) enum Outcome {
 }
 
 impl CallTracker {
-    pub(super) fn new(integration: &str, ring_timeout: Duration) -> Self {
+    pub(super) fn new(ring_timeout: Duration) -> Self {
         Self {
-            integration: integration.to_owned(),
-            instance: String::new(),
             ring_timeout,
             calls: HashMap::new(),
             channels: HashMap::new(),
         }
-    }
-
-    /// From now on, calls are this gateway's.
-    pub(super) fn name_instance(&mut self, instance: &str) {
-        self.instance = instance.to_owned();
     }
 
     /// How many calls are not over.
@@ -83,14 +73,6 @@ impl CallTracker {
         self.calls.contains_key(&id)
     }
 
-    /// The channel whose end is the call's: the first one that lives.
-    pub(super) fn channel_to_end(&self, id: CallId) -> String {
-        let tracked = self.calls.get(&id);
-        let legs = tracked.map_or(&[][..], |tracked| &tracked.call.legs);
-        let living = legs.iter().find(|leg| leg.ended_at.is_none());
-        living.map_or_else(|| id.to_string(), |leg| leg.channel_id.clone())
-    }
-
     /// Whether there is a call of which Asterisk has shown nothing yet, or of which one leg has ended and not all of them: the
     /// end of the other may have been missed, or is none of our application's events.
     pub(super) fn has_doubtful(&self) -> bool {
@@ -100,9 +82,9 @@ impl CallTracker {
         })
     }
 
-    /// Takes over calls of an earlier life, as the ledger has them at `now`. A request of that life may still be under
+    /// Takes over calls of an earlier life, as they are known at `now`. A request of that life may still be under
     /// way until `settled_at`; not that of a call whose channel was seen.
-    pub(super) fn adopt(&mut self, calls: Vec<Call>, now: Instant, settled_at: Instant) {
+    pub(super) fn adopt(&mut self, calls: Vec<Arc<Call>>, now: Instant, settled_at: Instant) {
         for call in calls {
             for leg in &call.legs {
                 self.channels.insert(leg.channel_id.clone(), call.id);
@@ -110,47 +92,16 @@ impl CallTracker {
             self.channels.insert(call.id.to_string(), call.id);
             let heard_at = if call.legs.is_empty() { settled_at } else { now };
             self.calls.entry(call.id).or_insert(Tracked {
-                call: Arc::new(call),
+                call,
                 heard_at: Some(heard_at),
             });
         }
     }
 
-    /// A request is about to leave.
-    pub(super) fn begin(
-        &mut self,
-        id: CallId,
-        extension: &Extension,
-        number: &PhoneNumber,
-        at: Timestamp,
-    ) -> Arc<Call> {
-        let call = Arc::new(Call {
-            id,
-            integration: self.integration.clone(),
-            instance: self.instance.clone(),
-            extension: extension.to_string(),
-            number: number.to_string(),
-            state: CallState::Sent,
-            closed: false,
-            revision: 1,
-            sent_at: at,
-            ringing_at: None,
-            answered_at: None,
-            bridged_at: None,
-            ended_at: None,
-            cause: None,
-            error: None,
-            legs: Vec::new(),
-        });
+    /// A call's request is about to leave.
+    pub(super) fn begin(&mut self, call: Arc<Call>) {
         self.channels.insert(call.id.to_string(), call.id);
-        self.calls.insert(
-            call.id,
-            Tracked {
-                call: Arc::clone(&call),
-                heard_at: None,
-            },
-        );
-        call
+        self.calls.insert(call.id, Tracked { call, heard_at: None });
     }
 
     /// A request has ended. Says how the call stands, where that changed.
@@ -234,21 +185,16 @@ impl CallTracker {
             Some(position) => &mut call.legs[position],
             None => {
                 changed = true;
-                call.legs.push(Leg {
-                    channel_id: channel.id.clone(),
-                    name: channel.name.clone(),
-                    created_at: at,
-                    answered_at: None,
-                    ended_at: None,
-                    cause: None,
-                });
+                call.legs
+                    .push(Leg::new(channel.id.clone(), channel.name.clone(), at));
                 call.legs.last_mut()?
             }
         };
-        if channel.state == ChannelState::Up && leg.answered_at.is_none() {
-            leg.answered_at = Some(at);
-            changed = true;
-        }
+        changed |= match channel.state {
+            ChannelState::Ringing => leg.answered_at.is_none() && see(&mut leg.ringing_at, at),
+            ChannelState::Up => see(&mut leg.answered_at, at),
+            ChannelState::Other => false,
+        };
         if is_first {
             changed |= match channel.state {
                 ChannelState::Ringing => advance(call, CallState::Ringing, at),
@@ -272,17 +218,16 @@ impl CallTracker {
         let observed = self.observe(id, peer, at);
         let call = self.call_mut(id)?;
         let is_first = id.is_of(&peer.id);
-        let changed = match status {
-            DialStatus::Ringing => is_first && advance(call, CallState::Ringing, at),
-            DialStatus::Answer => {
-                let leg = call.legs.iter_mut().find(|leg| leg.channel_id == peer.id);
-                let answered = leg
-                    .filter(|leg| leg.answered_at.is_none())
-                    .map(|leg| leg.answered_at = Some(at));
-                (is_first && advance(call, CallState::Answered, at)) || answered.is_some()
+        let leg = call.legs.iter_mut().find(|leg| leg.channel_id == peer.id)?;
+        let (seen, state) = match status {
+            DialStatus::Ringing => {
+                let seen = leg.answered_at.is_none() && see(&mut leg.ringing_at, at);
+                (seen, CallState::Ringing)
             }
-            DialStatus::Other => false,
+            DialStatus::Answer => (see(&mut leg.answered_at, at), CallState::Answered),
+            DialStatus::Other => return Some(observed),
         };
+        let changed = (is_first && advance(call, state, at)) || seen;
         Some(if changed { Some(id) } else { observed })
     }
 
@@ -333,6 +278,13 @@ impl CallTracker {
         }
         Some(call)
     }
+}
+
+/// Takes note of what is seen for the first time.
+fn see(seen_at: &mut Option<Timestamp>, at: Timestamp) -> bool {
+    let first = seen_at.is_none();
+    seen_at.get_or_insert(at);
+    first
 }
 
 /// Moves a call on; it never goes back.

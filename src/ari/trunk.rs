@@ -1,42 +1,30 @@
-//! The way to one Asterisk for those who place calls and end them.
+//! The way to one Asterisk for those who place calls, look for them, and end them.
 
-use std::collections::BTreeMap;
+use std::collections::HashMap;
 
+use futures_util::StreamExt as _;
+use futures_util::stream::FuturesUnordered;
 use tokio::time::Instant;
 
 use super::actor::AriHandle;
-use super::error::AriError;
-use super::live_calls::{LiveCalls, NodeCalls};
-use super::messages::{Hangup, Originate};
+use super::error::OriginateError;
+use super::messages::{GetChannel, Hangup, Originate};
 use super::pace::Pace;
 use crate::actor::{AskError, Class, Limits, Reply};
-use crate::ledger::CallId;
+use crate::call::{Call, CallId};
 use crate::metric;
 use crate::settings::AsteriskSettings;
 use crate::telephony::TrunkName;
 
-/// What sections of the settings share: those with one address lead to one node.
+/// How fast calls may be placed: sections of the settings that lead to one node and trunk share its rate.
 #[derive(Debug, Default)]
-pub struct Nodes(BTreeMap<(String, u16), Node>);
+pub struct Paces(HashMap<((String, u16), TrunkName), Pace>);
 
-#[derive(Debug, Default)]
-struct Node {
-    calls: NodeCalls,
-    paces: Vec<(TrunkName, Pace)>,
-}
-
-impl Nodes {
-    /// The calls of one more Asterisk; its actor goes by this name.
-    pub fn live_calls(&mut self, actor: &str, settings: &AsteriskSettings) -> LiveCalls {
-        let node = self.0.entry(settings.node()).or_default();
-        node.calls.join(actor, settings)
-    }
-
-    /// The trunk of an Asterisk whose actor is this, and whose calls are these.
-    pub fn trunk(&mut self, asterisk: AriHandle, calls: LiveCalls, settings: &AsteriskSettings) -> Trunk {
+impl Paces {
+    /// The trunk of an Asterisk whose actor is this.
+    pub fn trunk(&mut self, asterisk: AriHandle, settings: &AsteriskSettings) -> Trunk {
         Trunk {
             asterisk,
-            calls,
             pace: self.pace(settings),
             limits: settings.limits,
         }
@@ -44,21 +32,15 @@ impl Nodes {
 
     fn pace(&mut self, settings: &AsteriskSettings) -> Option<Pace> {
         let calls_per_s = settings.trunk_limits.calls_per_s?;
-        let paces = &mut self.0.entry(settings.node()).or_default().paces;
-        if let Some((_, pace)) = paces.iter().find(|(trunk, _)| *trunk == settings.trunk) {
-            return Some(pace.clone());
-        }
-        let pace = Pace::new(calls_per_s);
-        paces.push((settings.trunk.clone(), pace.clone()));
-        Some(pace)
+        let pace = self.0.entry((settings.node(), settings.trunk.clone()));
+        Some(pace.or_insert_with(|| Pace::new(calls_per_s)).clone())
     }
 }
 
-/// One Asterisk's trunk: its actor, the calls that live on it, and how fast more may come.
+/// One Asterisk's trunk: its actor, and how fast calls may be placed through it.
 #[derive(Debug, Clone)]
 pub struct Trunk {
     asterisk: AriHandle,
-    calls: LiveCalls,
     pace: Option<Pace>,
     limits: Limits,
 }
@@ -67,8 +49,8 @@ impl Trunk {
     /// Places a call, after those that came before where the trunk has a rate. The wait holds no permit of the actor.
     ///
     /// # Errors
-    /// As [`ActorHandle::ask`](crate::actor::ActorHandle::ask), and [`AriError::TrunkRate`] at once where its turn would come
-    /// too late.
+    /// As [`ActorHandle::ask`](crate::actor::ActorHandle::ask), and [`OriginateError::TrunkRate`] at once where its turn
+    /// would come too late.
     ///
     /// # Cancel safety
     /// As [`ActorHandle::ask`](crate::actor::ActorHandle::ask): once begun, the call goes on without its caller.
@@ -81,29 +63,54 @@ impl Trunk {
         if let Err(excess) = pace.turn(self.limits, deadline).await {
             let actor = self.asterisk.name().to_owned();
             metric::shed(actor, Class::Originate.as_str(), "trunk_rate").increment(1);
-            return Err(AskError::Reply(AriError::TrunkRate {
+            return Err(AskError::Reply(OriginateError::TrunkRate {
                 retry_after: excess.retry_after,
             }));
         }
         self.asterisk.ask(request, deadline).await
     }
 
-    /// Whether it carries this call. Asks nobody.
-    #[must_use]
-    pub fn carries(&self, call: CallId) -> bool {
-        self.calls.holds(call)
-    }
-
-    /// Ends a call, in whatever state it is. It waits behind no originate.
+    /// Ends a call by what is known of it, whoever placed it. It waits behind no originate.
     ///
     /// # Errors
-    /// As [`ActorHandle::ask`](crate::actor::ActorHandle::ask), and [`AriError::NoSuchCall`].
+    /// As [`ActorHandle::ask`](crate::actor::ActorHandle::ask), and
+    /// [`HangupError::NoSuchChannel`](super::HangupError::NoSuchChannel) where it is over.
     ///
     /// # Cancel safety
     /// As [`ActorHandle::ask`](crate::actor::ActorHandle::ask): once begun, it is hung up all the same.
-    pub async fn hang_up(&self, call: CallId, deadline: Instant) -> Reply<Hangup> {
-        self.asterisk.ask(Hangup { call_id: call }, deadline).await
+    pub async fn hang_up(&self, call: &Call, deadline: Instant) -> Reply<Hangup> {
+        let channel = call.channel_to_end();
+        self.asterisk.ask(Hangup { channel }, deadline).await
     }
+}
+
+/// Looks for a call of which no record can be had, on several Asterisks at once. The first that has it tells; what a channel
+/// does not show is not known of the call.
+///
+/// # Errors
+/// As [`ActorHandle::ask`](crate::actor::ActorHandle::ask), where one could not be asked and none of the others has the call.
+///
+/// # Cancel safety
+/// Safe: reads.
+pub async fn look_for_call(
+    trunks: impl IntoIterator<Item = &Trunk>,
+    call_id: CallId,
+    deadline: Instant,
+) -> Reply<GetChannel> {
+    let ask = |trunk: &Trunk| {
+        let asterisk = trunk.asterisk.clone();
+        async move { asterisk.ask(GetChannel { call_id }, deadline).await }
+    };
+    let mut answers: FuturesUnordered<_> = trunks.into_iter().map(ask).collect();
+    let mut not_asked = None;
+    while let Some(answer) = answers.next().await {
+        match answer {
+            Ok(None) => {}
+            Ok(found) => return Ok(found),
+            Err(error) => not_asked = Some(error),
+        }
+    }
+    not_asked.map_or(Ok(None), Err)
 }
 
 #[cfg(test)]
@@ -123,9 +130,9 @@ mod tests {
             });
             serde_json::from_value(settings).unwrap()
         };
-        let mut nodes = Nodes::default();
+        let mut paces = Paces::default();
         let mut leaves = async |host, trunk| {
-            let pace = nodes.pace(&section(host, trunk, Some(1))).unwrap();
+            let pace = paces.pace(&section(host, trunk, Some(1))).unwrap();
             let limits = Limits {
                 waiting: 0,
                 ..Limits::default()
@@ -137,6 +144,6 @@ mod tests {
         assert!(!leaves("PBX", "3cx").await, "the same trunk");
         assert!(leaves("pbx", "carrier").await);
         assert!(leaves("elsewhere", "3cx").await);
-        assert!(nodes.pace(&section("pbx", "3cx", None)).is_none());
+        assert!(paces.pace(&section("pbx", "3cx", None)).is_none());
     }
 }

@@ -14,6 +14,7 @@ use super::lifecycle::Lifecycle;
 use super::recording_links::RecordingLinks;
 use crate::actor::{Board, Operate};
 use crate::ari::Trunk;
+use crate::call::{Call, CallId};
 use crate::cdr::{CdrHandle, ClientId};
 use crate::integrations::Integrations;
 use crate::ledger::LedgerHandle;
@@ -102,6 +103,17 @@ impl AppState {
     pub(super) fn trunks<'a>(&'a self, caller: &'a Caller) -> impl Iterator<Item = (Pbx<'a>, &'a Trunk)> {
         let trunks = self.integrations.trunks.iter();
         trunks.filter_map(|(name, trunk)| Some((caller.pbx_if_visible(name)?, trunk)))
+    }
+
+    /// A call that lives here, as it is known now.
+    pub(super) fn live_call(&self, id: CallId) -> Option<Arc<Call>> {
+        self.integrations.stores.registry.get(id)
+    }
+
+    /// The integrations whose calls a caller may see; none: all, those of other gateways on the ledger too.
+    pub(super) fn integrations_of(&self, caller: &Caller) -> Option<Vec<String>> {
+        let names = || self.actors(caller).map(|actor| actor.health().name().to_owned());
+        (!caller.sees_all()).then(|| names().collect())
     }
 
     /// The recordings of a 3CX, where they are in a directory.

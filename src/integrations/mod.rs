@@ -11,9 +11,8 @@ use futures_util::join;
 use tokio::time::{Instant, timeout};
 
 use crate::actor::{Board, Operate, Placement, State};
-use crate::ari::{self, AriHandle, AriSettings, Leave, Nodes, Trunk};
+use crate::ari::{self, AriHandle, AriSettings, Leave, Paces, Trunk};
 use crate::cdr::collector::{self, CollectorHandle};
-use crate::cdr::digest;
 use crate::ledger;
 use crate::pac::{self, InvalidPacAddress, PacHandle};
 use crate::recordings::{self, RecordingHandle};
@@ -21,7 +20,7 @@ use crate::settings::{RecordingPath, Settings};
 
 pub use stores::{Stores, cdr_store, ledger_settings};
 
-use stores::host;
+use stores::provisional_instance;
 
 /// How long the actors may take to be built. None of them waits for its integration.
 const BUILD_PATIENCE: Duration = Duration::from_secs(5);
@@ -58,20 +57,18 @@ impl Integrations {
         let stores = Stores::spawn(settings, placement);
         let mut asterisk = BTreeMap::new();
         let mut trunks = BTreeMap::new();
-        let mut nodes = Nodes::default();
+        let mut paces = Paces::default();
         for (name, section) in &settings.asterisk {
             let actor = format!("asterisk.{name}");
-            let live_calls = nodes.live_calls(&actor, section);
             let ari_settings = AriSettings {
+                live_calls: stores.registry.join(&actor, section),
                 name: actor,
                 asterisk: section.clone(),
                 ledger: stores.ledger.clone(),
-                passing_instance: format!("p{}", &digest(&host(settings))[..8]),
-                journal: stores.journal.clone(),
-                live_calls: live_calls.clone(),
+                provisional_instance: provisional_instance(settings),
             };
             let handle = ari::spawn(ari_settings, placement);
-            trunks.insert(name.clone(), nodes.trunk(handle.clone(), live_calls, section));
+            trunks.insert(name.clone(), paces.trunk(handle.clone(), section));
             asterisk.insert(name.clone(), handle);
         }
         let mut pacs = BTreeMap::new();

@@ -4,9 +4,10 @@ use tokio::time::timeout;
 
 use super::BUILD_PATIENCE;
 use crate::actor::{Class, Placement, RestartPolicy, Spawn};
-use crate::cdr::{self, CdrHandle};
+use crate::call::{Journal, Registry};
+use crate::cdr::{self, CdrHandle, digest};
 use crate::ledger::key::{AuditLog, KeyRing};
-use crate::ledger::{self, Journal, LedgerHandle, LedgerSettings};
+use crate::ledger::{self, LedgerHandle, LedgerSettings};
 use crate::settings::{Settings, StoreSettings};
 
 /// The actors of the gateway's own stores.
@@ -20,8 +21,8 @@ pub struct Stores {
     pub keys: KeyRing,
     /// What waits for the ledger to be written to the audit.
     pub audit: AuditLog,
-    /// What waits for the ledger.
-    pub(super) journal: Journal,
+    /// Which calls live.
+    pub registry: Registry,
 }
 
 impl Stores {
@@ -35,7 +36,7 @@ impl Stores {
             cdr: cdr_store(&settings.store, placement),
             keys,
             audit,
-            journal,
+            registry: Registry::new(journal),
         }
     }
 
@@ -66,6 +67,7 @@ pub fn ledger_settings(settings: &Settings) -> LedgerSettings {
         audit: AuditLog::default(),
         audit_keep_days: settings.audit.keep_days,
         host: host(settings),
+        provisional_instance: provisional_instance(settings),
     }
 }
 
@@ -83,10 +85,15 @@ pub fn cdr_store(settings: &StoreSettings, placement: Placement) -> CdrHandle {
 }
 
 /// This gateway among those on the same ledger.
-pub(super) fn host(settings: &Settings) -> String {
+fn host(settings: &Settings) -> String {
     format!(
         "{}:{}",
         gethostname::gethostname().to_string_lossy(),
         settings.http.port
     )
+}
+
+/// Its name while the ledger does not tell its own: the same at each start on this host and port.
+pub(super) fn provisional_instance(settings: &Settings) -> String {
+    format!("p{}", &digest(&host(settings))[..8])
 }

@@ -10,14 +10,14 @@ use tokio::sync::OnceCell;
 use tokio::time::{Instant, sleep, timeout};
 use uuid::Uuid;
 
-use super::call::Call;
-use super::journal::{Journal, overlay};
 use super::key::{AuditLog, Keeper, KeyRing};
 use super::messages::{Flush, GetCall, GetInstance, ListOpenCalls};
+use super::search::{SearchCalls, search};
 use super::store::LedgerStore;
 use crate::actor::{
     self, ActorHandle, Ask, AskError, Backoff, Class, Health, Placement, Reply, RestartPolicy, Spawn,
 };
+use crate::call::{Call, Journal, overlay};
 use crate::database::StoreError;
 use crate::metric;
 use crate::settings::StoreSettings;
@@ -67,6 +67,8 @@ pub struct LedgerSettings {
     pub audit_keep_days: u32,
     /// This gateway among those on the same store: its host and port.
     pub host: String,
+    /// By which name it places calls while the store does not tell its own.
+    pub provisional_instance: String,
 }
 
 /// What `/status` shows.
@@ -261,19 +263,25 @@ impl Handler<Ask<ListOpenCalls>> for LedgerActor {
     type Result = actix::ResponseFuture<Reply<ListOpenCalls>>;
 
     fn handle(&mut self, ask: Ask<ListOpenCalls>, _: &mut Self::Context) -> Self::Result {
+        let (store, settings) = (self.store(), self.settings.clone());
+        ask.run(|ListOpenCalls { integration }, _| async move {
+            // First: what is written meanwhile leaves the journal, and may come too late for what is read.
+            let known = settings.journal.known(|call| call.integration == integration);
+            let stored = store?
+                .open_calls(&integration, &settings.host, &settings.provisional_instance)
+                .await?;
+            let newest = overlay(stored, known).into_values();
+            Ok(newest.filter(|call| !call.closed).collect())
+        })
+    }
+}
+
+impl Handler<Ask<SearchCalls>> for LedgerActor {
+    type Result = actix::ResponseFuture<Reply<SearchCalls>>;
+
+    fn handle(&mut self, ask: Ask<SearchCalls>, _: &mut Self::Context) -> Self::Result {
         let (store, journal) = (self.store(), self.settings.journal.clone());
-        ask.run(
-            |ListOpenCalls {
-                 integration,
-                 instance,
-             },
-             _| async move {
-                // First: what is written meanwhile leaves the journal, and may come too late for what is read.
-                let known = journal.of_integration(&integration);
-                let stored = store?.open_calls(&integration, &instance).await?;
-                Ok(overlay(stored, known))
-            },
-        )
+        ask.run(|request, _| async move { search(store?.as_ref(), &journal, request).await })
     }
 }
 
@@ -314,7 +322,7 @@ mod tests {
 
     use super::*;
     use crate::actor::{InjectedFault, State};
-    use crate::ledger::call::tests::call;
+    use crate::call::tests::call;
     use crate::ledger::key::{CreateKey, Known, NewKey, Principal, RevokeKey};
     use crate::ledger::store::tests as store;
 
@@ -326,6 +334,7 @@ mod tests {
             audit: AuditLog::default(),
             audit_keep_days: 1,
             host: "test".to_owned(),
+            provisional_instance: "p".to_owned(),
         }
     }
 
@@ -343,6 +352,33 @@ mod tests {
             .await
             .unwrap();
         assert_eq!(journal.len(), 0);
+    }
+
+    #[actix_rt::test]
+    async fn open_calls_are_those_of_either_name_that_are_not_over_as_they_are_now() {
+        let folder = tempfile::tempdir().unwrap();
+        let journal = Journal::default();
+        let settings = settings(&folder.path().join("mege.db"), &journal);
+        let ledger = spawn(settings.clone(), Placement::Current);
+        ledger.health().became_usable().await;
+        let deadline = Instant::now() + Duration::from_secs(10);
+        let named = |instance: &str| Call {
+            instance: instance.to_owned(),
+            ..call()
+        };
+        let own = ledger.ask(GetInstance, deadline).await.unwrap();
+        let (ours, provisional) = (named(&own), named(&settings.provisional_instance));
+        let (elsewhere, mut over) = (named("4567cdef"), named(&own));
+        for call in [&ours, &provisional, &elsewhere, &over] {
+            journal.record(call.clone().into());
+        }
+        flush(&ledger, deadline).await.unwrap();
+        (over.closed, over.revision) = (true, 2);
+        journal.record(over.into());
+        let list = ListOpenCalls {
+            integration: ours.integration.clone(),
+        };
+        assert_eq!(ledger.ask(list, deadline).await, Ok(vec![ours, provisional]));
     }
 
     #[actix_rt::test]

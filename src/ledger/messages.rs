@@ -1,7 +1,7 @@
 //! What a `LedgerActor` can be asked.
 
-use super::call::{Call, CallId};
 use crate::actor::{Class, Request};
+use crate::call::{Call, CallId};
 use crate::database::StoreError;
 
 /// Request: a call as it is known now.
@@ -18,13 +18,12 @@ impl Request for GetCall {
     const CLASS: Class = Class::Read;
 }
 
-/// Request: the calls of a gateway through an integration that are not over.
+/// Request: the calls of this gateway through an integration that are not over, by whichever of its names it placed them: see
+/// [`GetInstance`] and [`LedgerSettings::provisional_instance`](super::LedgerSettings::provisional_instance).
 #[derive(Debug, Clone)]
 pub struct ListOpenCalls {
     /// The integration.
     pub integration: String,
-    /// The gateway, see [`GetInstance`].
-    pub instance: String,
 }
 
 impl Request for ListOpenCalls {

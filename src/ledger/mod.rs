@@ -1,14 +1,12 @@
 //! The ledger: calls as they were sent and what became of them, API keys and their audit, and which gateway this is.
 
 mod actor;
-mod call;
-mod journal;
 pub mod key;
 mod messages;
+mod search;
 mod store;
 
 pub use actor::{LedgerActor, LedgerHandle, LedgerSettings, flush, spawn};
-pub use call::{Call, CallId, CallState, Leg};
-pub use journal::Journal;
 pub use messages::{GetCall, GetInstance, ListOpenCalls};
+pub use search::{SearchCalls, StateFilter};
 pub use store::{ledger_keys, ledger_schema, migrate_ledger};

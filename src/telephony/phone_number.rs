@@ -22,13 +22,25 @@ impl PhoneNumber {
     /// # Errors
     /// When there is anything but 1 to 15 digits after an optional `+`.
     pub fn parse(text: &str) -> Result<Self, InvalidPhoneNumber> {
-        let digits = text.strip_prefix('+').unwrap_or(text);
+        let digits = Self::digits_of(text);
         let valid = (1..=MAX_DIGITS).contains(&digits.len()) && digits.bytes().all(|b| b.is_ascii_digit());
         if valid {
             Ok(Self(text.to_owned()))
         } else {
             Err(InvalidPhoneNumber)
         }
+    }
+
+    /// A number's digits: without the `+`, which some write and others do not.
+    #[must_use]
+    pub fn digits_of(number: &str) -> &str {
+        number.strip_prefix('+').unwrap_or(number)
+    }
+
+    /// The number in E.164, where it is: with a `+`. Without one it takes the region of who dials to tell.
+    #[must_use]
+    pub fn e164(&self) -> Option<&str> {
+        Some(self.as_str()).filter(|number| number.starts_with('+'))
     }
 
     /// The number as dialled.
@@ -76,7 +88,9 @@ mod tests {
     #[test]
     fn takes_digits_with_an_optional_plus() {
         for text in ["1", "112", "79102223311", "+79102223311", "123456789012345"] {
-            assert_eq!(PhoneNumber::parse(text).unwrap().as_str(), text);
+            let number = PhoneNumber::parse(text).unwrap();
+            assert_eq!(number.as_str(), text);
+            assert_eq!(number.e164().is_some(), text.starts_with('+'), "{text}");
         }
     }
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use awc::Client;
 use awc::http::StatusCode;
-use mege_gateway::ledger::CallId;
+use mege_gateway::call::CallId;
 use mege_gateway::simulator::{AriFault, AriOperation, HowOften, Pace, Simulator, SimulatorSettings};
 
 use crate::support::app::{LIMIT, TestApp, paced};

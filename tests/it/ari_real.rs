@@ -1,7 +1,7 @@
 //! Asterisk's actor on a real Asterisk 22 that goes away, hangs, and is shared.
 
 use awc::http::Method;
-use mege_gateway::ledger::CallState;
+use mege_gateway::call::CallState;
 use mege_gateway::telephony::HangupCause;
 
 use crate::real_call::through;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use awc::http::Method;
 use mege_gateway::actor::{Class, Operate as _};
-use mege_gateway::ledger::{CallId, CallState};
+use mege_gateway::call::{CallId, CallState};
 use mege_gateway::simulator::{AriFault, AriOperation, HowOften};
 use mege_gateway::telephony::HangupCause;
 use tokio::time::Instant;

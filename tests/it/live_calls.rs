@@ -2,16 +2,15 @@
 
 use mege_gateway::actor::InjectedFault;
 use mege_gateway::actor::{AskError, Operate as _};
-use mege_gateway::ari::{AriError, Full, Originate};
-use mege_gateway::ledger::{CallId, CallState};
+use mege_gateway::ari::OriginateError;
+use mege_gateway::call::{CallId, CallState, Full};
 use mege_gateway::simulator::{AriFault, AriOperation, HowOften, Simulator};
-use mege_gateway::telephony::{Extension, PhoneNumber};
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use crate::ari::{BRIEF, connected, lasting, no_channels, patient};
 use crate::support::app::{LIMIT, TestApp, simulated};
-use crate::support::calls::{assert_refused, call_id, detail, parse_id, until};
+use crate::support::calls::{assert_refused, call_id, detail, originate, parse_id, until};
 use crate::support::eventually;
 
 const NUMBER: u64 = 79_990_000_001;
@@ -210,16 +209,17 @@ async fn sections_of_one_node_share_its_calls() {
     tokio::time::timeout(LIMIT, branch.health().became_usable())
         .await
         .expect("connected");
-    let originate = || Originate {
-        extension: Extension::parse("103", None).expect("an extension"),
-        number: PhoneNumber::parse("79990000002").expect("a number"),
+    let ask = async |id| {
+        branch
+            .ask(originate(id, 103, 79_990_000_002), Instant::now() + LIMIT)
+            .await
     };
-    let ask = async || branch.ask(originate(), Instant::now() + LIMIT).await;
     placed(&app, 2).await;
-    let other = ask().await.expect("a call").call_id;
+    let other = CallId::mint();
+    assert_eq!(ask(other).await, Ok(()));
     assert_full(&app, &simulator).await;
-    let full = AskError::Reply(AriError::TooManyCalls(Full::Node));
-    assert_eq!(ask().await, Err(full));
+    let full = AskError::Reply(OriginateError::TooManyCalls(Full::Node));
+    assert_eq!(ask(CallId::mint()).await, Err(full));
     // Whoever carries it, it is found.
     assert_eq!(app.hang_up(other).await.status.as_u16(), 204);
     until(&app, other, CallState::Ended).await;

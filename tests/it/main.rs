@@ -1,6 +1,7 @@
 //! The integration tests: one binary, so that it is linked once.
 #![expect(clippy::expect_used, reason = "a test whose set-up fails says why and ends")]
 
+mod any_gateway;
 mod ari;
 #[cfg(feature = "peers")]
 mod ari_real;
@@ -34,6 +35,7 @@ mod peers;
 #[cfg(feature = "peers")]
 mod real_call;
 mod recordings;
+mod recovery;
 mod restart;
 mod service_manager;
 mod start;

@@ -3,13 +3,13 @@
 use std::time::Duration;
 
 use awc::http::StatusCode;
-use mege_gateway::ledger::CallState;
+use mege_gateway::call::{CallState, Disposition};
 use mege_gateway::telephony::HangupCause;
 use tokio::time::Instant;
 
 use crate::support::app::{LIMIT, TestApp};
 use crate::support::asterisk::{Asterisk, CONTEXT, TRUNK, USER};
-use crate::support::calls::{assert_refused, call_id, until};
+use crate::support::calls::{assert_refused, call, call_id, until};
 use crate::support::eventually;
 use crate::support::sipp::{Invite, Sipp};
 
@@ -46,7 +46,7 @@ async fn a_call_through_asterisk_is_seen_from_sent_to_ended() {
 
     let call = until(&app, id, CallState::Ended).await;
     let times = [
-        Some(call.sent_at),
+        Some(call.created_at),
         call.ringing_at,
         call.answered_at,
         call.bridged_at,
@@ -57,6 +57,7 @@ async fn a_call_through_asterisk_is_seen_from_sent_to_ended() {
         "{times:?}"
     );
     assert_eq!(call.cause, Some(HangupCause::NORMAL));
+    assert_eq!(call.disposition(), Some(Disposition::Answered));
     assert_eq!(call.legs.len(), 2);
     for leg in &call.legs {
         assert!(leg.answered_at.is_some() && leg.ended_at.is_some(), "{leg:?}");
@@ -76,6 +77,7 @@ async fn asterisk_took_it_but_the_extension_is_busy() {
     let id = call_id(&app.make_call(107, 79_990_000_001).await);
     let call = until(&app, id, CallState::Ended).await;
     assert_eq!(call.cause, Some(HangupCause::BUSY));
+    assert_eq!(call.disposition(), Some(Disposition::Busy));
     assert_eq!(sipp.invites().len(), 1, "the number was not called");
 }
 
@@ -88,7 +90,37 @@ async fn asterisk_took_it_but_the_number_is_busy() {
     let id = call_id(&app.make_call(102, 79_990_000_007).await);
     let call = until(&app, id, CallState::Ended).await;
     assert_eq!((call.cause, call.bridged_at), (Some(HangupCause::BUSY), None));
+    assert_eq!(call.disposition(), Some(Disposition::Busy));
     assert_eq!(call.legs.len(), 2);
+}
+
+#[actix_rt::test]
+async fn a_call_that_nobody_answered_says_whether_it_rang_out_or_was_given_up() {
+    let sipp = Sipp::start().await;
+    let asterisk = Asterisk::start(sipp.port()).await;
+    let mut variables = through(&asterisk);
+    variables.push(("ASTERISK_PBX3CX_OUTGOING_TIMEOUT", "2".to_owned()));
+    let app = TestApp::start(&variables).await;
+    app.connected().await;
+    let rings_out = call_id(&app.make_call(108, 79_990_000_001).await);
+    // The extension answers, and leaves a second later while the number still rings.
+    let given_up = call_id(&app.make_call(109, 79_990_000_008).await);
+    let hung_up = call_id(&app.make_call(102, 79_990_000_008).await);
+    eventually("the number rings", LIMIT, async || {
+        let legs = call(&app, hung_up).await.legs;
+        (legs.len() == 2 && legs[1].ringing_at.is_some()).then_some(())
+    })
+    .await;
+    assert_eq!(app.hang_up(hung_up).await.status, StatusCode::NO_CONTENT);
+    for (id, disposition, legs) in [
+        (rings_out, Disposition::NoAnswer, 1),
+        (given_up, Disposition::Cancelled, 2),
+        (hung_up, Disposition::Cancelled, 2),
+    ] {
+        let call = until(&app, id, CallState::Ended).await;
+        let told = (call.disposition(), call.legs.len());
+        assert_eq!(told, (Some(disposition), legs), "{call:?}");
+    }
 }
 
 #[actix_rt::test]

@@ -9,14 +9,13 @@ use std::time::Duration;
 
 use awc::http::StatusCode;
 use mege_gateway::actor::{Operate as _, State};
-use mege_gateway::ari::Originate;
+use mege_gateway::call::CallId;
 use mege_gateway::load::{Attempt, Outcome, Plan, Tally, generate};
 use mege_gateway::simulator::{AriFault, AriOperation, HowOften, Simulator};
-use mege_gateway::telephony::{Extension, PhoneNumber};
 use tokio::time::{Instant, interval};
 
 use crate::support::app::{LIMIT, TestApp, simulated, simulated_as, simulator};
-use crate::support::calls::placed;
+use crate::support::calls::{originate, placed};
 use crate::support::eventually;
 
 /// Between two restarts.
@@ -55,13 +54,11 @@ async fn by_http(app: &TestApp, number: u64) -> Told {
 
 /// Calls the second, to which no route leads.
 async fn by_handle(app: &TestApp, number: u64) -> Told {
-    let originate = Originate {
-        extension: Extension::parse("102", None).expect("an extension"),
-        number: PhoneNumber::parse(&number.to_string()).expect("a number"),
-    };
+    let id = CallId::mint();
     let deadline = Instant::now() + Duration::from_secs(30);
-    match app.integrations.asterisk["b"].ask(originate, deadline).await {
-        Ok(originated) => Told::Placed(originated.call_id.to_string()),
+    let placed = app.integrations.asterisk["b"].ask(originate(id, 102, number), deadline);
+    match placed.await {
+        Ok(()) => Told::Placed(id.to_string()),
         Err(error) => Told::Else(error.to_string()),
     }
 }

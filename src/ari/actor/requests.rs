@@ -1,6 +1,7 @@
-//! What the actor is asked for: to place a call, to end one, and to leave its Asterisk.
+//! What the actor is asked for: to place a call, to find one, to end one, and to leave its Asterisk.
 
 use std::rc::Rc;
+use std::time::Duration;
 
 use actix::{Addr, AsyncContext as _, Context, Handler, Message, ResponseFuture};
 use jiff::Timestamp;
@@ -10,21 +11,24 @@ use tokio::time::Instant;
 use super::{ASK_ABOUT_UNKNOWN, AriActor};
 use crate::actor::{self, Ask, AskError, Class, Health, Reply, Request};
 use crate::ari::connection::Connection;
-use crate::ari::error::AriError;
-use crate::ari::event::Channel;
-use crate::ari::messages::{Hangup, Leave, Originate, Originated};
+use crate::ari::error::{AriError, HangupError, OriginateError};
+use crate::ari::event::{Channel, ChannelState};
+use crate::ari::messages::{GetChannel, Hangup, Leave, Originate};
 use crate::ari::tracker::Outcome;
-use crate::ledger::CallId;
+use crate::call::{Call, CallId, CallState, Leg};
 use crate::metric::{self, Handles};
+
+/// With less time than this to its deadline an originate is not sent: it would leave, and nobody would wait for the answer.
+pub(super) const LEAST: Duration = Duration::from_millis(50);
 
 impl AriActor {
     /// Begins a call: from here on it has its slot, is followed, and will be in the ledger.
-    fn begin(&mut self, request: &Originate) -> Result<CallId, AriError> {
+    fn begin(&mut self, request: &Originate) -> Result<(), OriginateError> {
         self.ready()?;
         self.calls.begin(request, Timestamp::now()).map_err(|full| {
             let actor = self.health.name().to_owned();
             metric::shed(actor, Class::Originate.as_str(), "live_calls").increment(1);
-            AriError::TooManyCalls(full)
+            OriginateError::TooManyCalls(full)
         })
     }
 }
@@ -37,7 +41,8 @@ impl Handler<Ask<Originate>> for AriActor {
             Ok(ask) => ask,
             Err(reply) => return reply,
         };
-        let begun = self.begin(ask.message()).map(|id| Settling {
+        let id = ask.message().call_id;
+        let begun = self.begin(ask.message()).map(|()| Settling {
             address: ctx.address(),
             id,
             outcome: None,
@@ -46,27 +51,24 @@ impl Handler<Ask<Originate>> for AriActor {
         // Counted from here: a request that was not even begun by then never leaves.
         let latest = Instant::now() + self.settings.asterisk.request_timeout();
         ask.run_to_end(move |message, deadline| async move {
+            let limit = deadline.min(latest);
             let originated = match begun {
+                Ok(mut settling) if limit < Instant::now() + LEAST => {
+                    let late = "too little time was left to ask Asterisk";
+                    settling.outcome = Some(Outcome::NotSent(late.to_owned()));
+                    tally.count::<Originate>("too_late");
+                    return Err(AskError::DeadlineExceeded { begun: false });
+                }
                 Ok(mut settling) => {
-                    let call_id = settling.id;
-                    let placed = client.originate(call_id, &message, deadline.min(latest)).await;
-                    let reply = match &placed {
-                        Ok(_) => Ok(Originated { call_id }),
-                        Err(error) => Err(error.clone()),
-                    };
+                    let placed = client.originate(&message, limit).await;
+                    let error = placed.as_ref().err().cloned();
                     settling.outcome = Some(outcome(placed));
-                    reply
+                    error.map_or(Ok(()), |error| Err(error.into()))
                 }
                 Err(error) => Err(error),
             };
-            tally.count::<Originate, _>(&originated);
-            originated.map_err(|error| {
-                if error == AriError::TooLate {
-                    AskError::DeadlineExceeded { begun: false }
-                } else {
-                    AskError::Reply(error)
-                }
-            })
+            tally.count::<Originate>(originated.as_ref().err().map_or("ok", OriginateError::outcome));
+            originated.map_err(AskError::Reply)
         })
     }
 }
@@ -76,12 +78,31 @@ impl Handler<Ask<Hangup>> for AriActor {
 
     /// Without the event socket too: Asterisk may answer all the same.
     fn handle(&mut self, ask: Ask<Hangup>, _: &mut Self::Context) -> Self::Result {
-        let channel = self.calls.channel_to_end(ask.message().call_id);
         let (client, tally) = (self.client.clone(), self.tally.clone());
-        ask.run(move |_, deadline| async move {
-            let ended = client.hang_up(&channel, deadline).await;
-            tally.count::<Hangup, _>(&ended);
+        ask.run(move |Hangup { channel }, deadline| async move {
+            let ended = match client.hang_up(&channel, deadline).await {
+                Ok(true) => Ok(()),
+                Ok(false) => Err(HangupError::NoSuchChannel),
+                Err(error) => Err(error.into()),
+            };
+            tally.count::<Hangup>(ended.as_ref().err().map_or("ok", HangupError::outcome));
             ended
+        })
+    }
+}
+
+impl Handler<Ask<GetChannel>> for AriActor {
+    type Result = ResponseFuture<Reply<GetChannel>>;
+
+    fn handle(&mut self, ask: Ask<GetChannel>, _: &mut Self::Context) -> Self::Result {
+        let (client, tally) = (self.client.clone(), self.tally.clone());
+        let integration = self.settings.name.clone();
+        ask.run(move |GetChannel { call_id }, _| async move {
+            let channel = client.channel(&call_id.to_string()).await;
+            tally.count::<GetChannel>(channel.as_ref().err().map_or("ok", AriError::outcome));
+            // Other applications on the node have channels of their own.
+            let ours = channel?.filter(|channel| client.is_through_trunk(channel));
+            Ok(ours.and_then(|channel| shown(call_id, &integration, channel)))
         })
     }
 }
@@ -102,11 +123,7 @@ impl Tally {
         }
     }
 
-    fn count<M: Request, T>(&self, reply: &Result<T, AriError>) {
-        let outcome = match reply {
-            Ok(_) => "ok",
-            Err(error) => error.outcome(),
-        };
+    fn count<M: Request>(&self, outcome: &'static str) {
         let counter = self
             .requests
             .get((M::OPERATION, outcome), |(operation, outcome)| {
@@ -116,26 +133,30 @@ impl Tally {
     }
 }
 
+/// A call of which no record can be had, as its first channel shows it. Of its times only that of its id is known.
+fn shown(id: CallId, integration: &str, channel: Channel) -> Option<Call> {
+    let created_at = id.minted_at()?;
+    Some(Call {
+        state: match channel.state {
+            ChannelState::Ringing => CallState::Ringing,
+            ChannelState::Up => CallState::Answered,
+            ChannelState::Other => CallState::Sent,
+        },
+        legs: vec![Leg::new(channel.id, channel.name, created_at)],
+        ..Call::new(id, integration, created_at)
+    })
+}
+
 fn outcome(placed: Result<Option<Channel>, AriError>) -> Outcome {
     match placed {
         Ok(channel) => Outcome::Accepted(channel),
         Err(error @ (AriError::OutcomeUnknown(_) | AriError::NoAnswer)) => {
             Outcome::Unknown(error.to_string())
         }
-        Err(
-            error @ (AriError::RequestNotSent(_)
-            | AriError::NotConnected(_)
-            | AriError::TooManyCalls(_)
-            | AriError::TrunkRate { .. }
-            | AriError::TooLate
-            | AriError::NoSuchCall),
-        ) => Outcome::NotSent(error.to_string()),
-        Err(
-            error @ (AriError::Unauthorized
-            | AriError::UnknownTrunk(_)
-            | AriError::Rejected { .. }
-            | AriError::Decode(_)),
-        ) => Outcome::Rejected(error.to_string()),
+        Err(error @ AriError::RequestNotSent(_)) => Outcome::NotSent(error.to_string()),
+        Err(error @ (AriError::Unauthorized | AriError::Rejected { .. })) => {
+            Outcome::Rejected(error.to_string())
+        }
     }
 }
 

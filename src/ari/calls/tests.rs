@@ -7,8 +7,8 @@ use serde_json::json;
 use tokio::time::advance;
 
 use super::super::event::{Channel, ChannelState};
-use super::super::live_calls::NodeCalls;
 use super::*;
+use crate::call::{Journal, Registry, RequestedBy};
 use crate::settings::AsteriskSettings;
 use crate::telephony::{Extension, HangupCause, PhoneNumber};
 
@@ -35,6 +35,7 @@ struct Request {
 struct World {
     random: fastrand::Rng,
     begun: (Instant, Timestamp),
+    registry: Registry,
     live: LiveCalls,
     journal: Journal,
     calls: Calls,
@@ -53,12 +54,14 @@ struct World {
 
 impl World {
     fn new(seed: u64) -> Self {
-        let live = NodeCalls::default().join("asterisk.main", &settings());
         let journal = Journal::default();
+        let registry = Registry::new(journal.clone());
+        let live = registry.join("asterisk.main", &settings());
         Self {
             random: fastrand::Rng::with_seed(seed),
-            begun: (Instant::now(), Timestamp::from_second(1_800_000_000).unwrap()),
-            calls: life(&live, &journal),
+            begun: (Instant::now(), Timestamp::from_second(1_700_000_000).unwrap()),
+            calls: life(&live),
+            registry,
             live,
             journal,
             life: 0,
@@ -78,14 +81,20 @@ impl World {
     }
 
     fn begin(&mut self) {
+        let call_id = CallId::mint();
         let request = Originate {
+            call_id,
+            requested_by: RequestedBy {
+                key: None,
+                extension: None,
+            },
             extension: Extension::parse("102", None).unwrap(),
             number: PhoneNumber::parse("79102223311").unwrap(),
         };
         match self.calls.begin(&request, self.at()) {
-            Ok(id) => {
+            Ok(()) => {
                 self.placed += 1;
-                let (life, latest) = (self.life, Instant::now() + REQUEST);
+                let (id, life, latest) = (call_id, self.life, Instant::now() + REQUEST);
                 self.requests.push(Request { id, life, latest });
                 assert!(self.live.own() <= LIMIT);
             }
@@ -167,7 +176,7 @@ impl World {
 
     /// The actor ends, in a panic or by order, and the next life begins.
     fn restart(&mut self) {
-        self.calls = life(&self.live, &self.journal);
+        self.calls = life(&self.live);
         self.life += 1;
         self.adopted = false;
         self.connected = false;
@@ -177,10 +186,10 @@ impl World {
 
     async fn adopt(&mut self) {
         if !std::mem::replace(&mut self.adopted, true) {
-            let mut open = self.journal.of_integration("asterisk.main");
-            open.retain(|call| !call.closed && !self.calls.tracker.follows(call.id));
+            let open = self.journal.known(|call| !call.closed).into_values();
             let now = Instant::now();
-            self.calls.adopt(open, now, now + REQUEST);
+            self.calls
+                .recover(open.map(Arc::unwrap_or_clone).collect(), now, now + REQUEST);
             // As the actor does, which may be connected before the ledger answers.
             advance(Duration::from_millis(1)).await;
             self.look();
@@ -235,7 +244,7 @@ impl World {
             _ => {}
         }
         for id in self.alive.values() {
-            assert!(self.live.holds(*id), "a call that lives has no slot");
+            assert!(self.registry.get(*id).is_some(), "a call that lives has no slot");
         }
         assert!(self.alive.len() <= LIMIT, "more live than may");
     }
@@ -269,10 +278,11 @@ impl World {
     }
 }
 
-fn life(live: &LiveCalls, journal: &Journal) -> Calls {
-    let mut tracker = CallTracker::new("asterisk.main", settings().ring_timeout());
-    tracker.name_instance("0123abcd");
-    Calls::new(tracker, live.clone(), journal.clone())
+fn life(live: &LiveCalls) -> Calls {
+    let tracker = CallTracker::new(settings().ring_timeout());
+    let mut calls = Calls::new(tracker, live.clone(), "asterisk.main", Instant::now() + REQUEST);
+    calls.name_instance("0123abcd");
+    calls
 }
 
 #[tokio::test(start_paused = true)]
@@ -310,7 +320,7 @@ async fn a_call_that_stayed_unknown_keeps_its_slot_until_asterisk_was_asked() {
     world.alive.insert(id.to_string(), id);
     advance(Duration::from_secs(120)).await;
     world.calls.expire(Instant::now(), world.at());
-    assert_eq!((world.calls.len(), world.live.holds(id)), (0, true));
+    assert_eq!((world.calls.len(), world.registry.get(id).is_some()), (0, true));
     assert!(world.calls.are_in_doubt());
     world.look();
     let snapshot = world.snapshot.take().unwrap();
@@ -319,7 +329,7 @@ async fn a_call_that_stayed_unknown_keeps_its_slot_until_asterisk_was_asked() {
     world.look();
     let snapshot = world.snapshot.take().unwrap();
     assert_eq!(world.calls.reconcile(&snapshot, world.at()), 1, "it is over");
-    assert!(!world.live.holds(id));
+    assert!(world.registry.get(id).is_none());
 }
 
 #[tokio::test(start_paused = true)]
@@ -340,7 +350,7 @@ async fn a_life_whose_ledger_never_answers_lets_go_of_the_calls_of_the_one_befor
     world.look();
     let snapshot = world.snapshot.take().unwrap();
     assert_eq!(world.calls.reconcile(&snapshot, world.at()), 6);
-    assert!(ids[..6].iter().all(|id| world.live.holds(*id)));
+    assert!(ids[..6].iter().all(|id| world.registry.get(*id).is_some()));
     // The ledger comes back after all.
     world.adopt().await;
     world.alive.clear();

@@ -9,8 +9,7 @@ use tokio::time::Instant;
 
 use super::{CallTracker, advance, end};
 use crate::ari::event::{Bridge, Channel};
-use crate::ari::live_calls::MARGIN;
-use crate::ledger::{Call, CallId, CallState};
+use crate::call::{Call, CallId, CallState, MARGIN};
 
 impl CallTracker {
     /// Everything that lives on Asterisk at `asked_at`. Says which calls that changed: channels that are not there
@@ -102,7 +101,7 @@ impl CallTracker {
         }
         // Never false: it may have been and gone, so unknown is what it stays.
         let changed = advance(call, CallState::Unknown, at);
-        call.closed = at > call.sent_at + patience;
+        call.closed = at > call.created_at + patience;
         (changed || call.closed).then_some(id)
     }
 

@@ -15,14 +15,14 @@ fn channel(id: &str, state: ChannelState) -> Channel {
 }
 
 fn tracker() -> CallTracker {
-    CallTracker::new("asterisk.main", RING)
+    CallTracker::new(RING)
 }
 
 fn begin(tracker: &mut CallTracker) -> (CallId, String) {
-    let extension = Extension::parse("102", None).unwrap();
-    let number = PhoneNumber::parse("79102223311").unwrap();
-    let call = tracker.begin(CallId::mint(), &extension, &number, at(0));
-    (call.id, call.id.to_string())
+    let call = Call::new(CallId::mint(), "asterisk.main", at(0));
+    let id = call.id;
+    tracker.begin(call.into());
+    (id, id.to_string())
 }
 
 fn accept(tracker: &mut CallTracker, id: CallId, first: &str) {
@@ -93,6 +93,10 @@ async fn a_call_goes_from_sent_to_ended_with_both_legs() {
     assert_eq!(
         (call.legs[0].answered_at, call.legs[1].answered_at),
         (Some(at(2)), Some(at(4)))
+    );
+    assert_eq!(
+        (call.legs[0].ringing_at, call.legs[1].ringing_at),
+        (Some(at(1)), Some(at(3)))
     );
 
     let call = tracker
@@ -281,7 +285,7 @@ async fn calls_that_ended_while_nobody_listened_end_without_a_cause() {
 async fn a_call_of_an_earlier_life_is_found_again_by_its_bridge() {
     let mut before = tracker();
     let (id, first) = begin(&mut before);
-    let sent = Call::clone(&before.calls.remove(&id).unwrap().call);
+    let sent = before.calls.remove(&id).unwrap().call;
 
     let mut tracker = tracker();
     tracker.adopt(vec![sent], Instant::now(), Instant::now());
@@ -347,9 +351,9 @@ async fn a_call_of_an_earlier_life_whose_channel_was_seen_is_closed_by_the_first
     let mut before = tracker();
     let (id, first) = begin(&mut before);
     accept(&mut before, id, &first);
-    let seen = Call::clone(&before.calls.remove(&id).unwrap().call);
+    let seen = before.calls.remove(&id).unwrap().call;
     let (other, _) = begin(&mut before);
-    let sent = Call::clone(&before.calls.remove(&other).unwrap().call);
+    let sent = before.calls.remove(&other).unwrap().call;
 
     let mut tracker = tracker();
     let now = Instant::now();

@@ -2,11 +2,40 @@
 
 use super::ask::{OperationError, Unfinished};
 use super::{AWAY, ApiError, ErrorCode, Outcome};
-use crate::ari::AriError;
+use crate::ari::{AriError, HangupError, OriginateError};
+use crate::call::CallId;
 
-/// An originate: once it has begun, only the PBX's own answer says what became of it.
+/// A read, and what a hang-up has in common with one: it may be repeated.
 impl OperationError for AriError {
     const ASKED: &'static str = "Asterisk";
+
+    fn told(self) -> ApiError {
+        match self {
+            Self::Unauthorized => ApiError::new(ErrorCode::CredentialsRefused, self.to_string()),
+            Self::RequestNotSent(_) => {
+                ApiError::new(ErrorCode::RequestNotSent, "the request did not reach Asterisk").retry_in(AWAY)
+            }
+            Self::NoAnswer | Self::OutcomeUnknown(_) => Self::unfinished(Unfinished::Overdue),
+            Self::Rejected { .. } => ApiError::new(ErrorCode::Rejected, "Asterisk refused the request"),
+        }
+    }
+}
+
+/// A hang-up: the call may live on, and it may be asked for again.
+impl OperationError for HangupError {
+    const ASKED: &'static str = AriError::ASKED;
+
+    fn told(self) -> ApiError {
+        match self {
+            Self::NoSuchChannel => ApiError::not_found("call"),
+            Self::Ari(error) => error.told(),
+        }
+    }
+}
+
+/// An originate: once it has begun, only the PBX's own answer says what became of it.
+impl OperationError for OriginateError {
+    const ASKED: &'static str = AriError::ASKED;
 
     fn told(self) -> ApiError {
         let words = self.to_string();
@@ -18,19 +47,14 @@ impl OperationError for AriError {
             Self::TrunkRate { retry_after } => {
                 ApiError::new(ErrorCode::TrunkRate, words).retry_in(retry_after)
             }
-            Self::RequestNotSent(_) => {
-                ApiError::new(ErrorCode::RequestNotSent, "the request did not reach Asterisk").retry_in(AWAY)
-            }
-            Self::Unauthorized => ApiError::new(ErrorCode::CredentialsRefused, words),
             Self::UnknownTrunk(_) => {
                 ApiError::new(ErrorCode::UnknownTrunk, "Asterisk does not know the trunk")
             }
-            Self::Rejected { .. } => ApiError::new(ErrorCode::Rejected, words),
-            // An answer to an originate that cannot be read may well be its success.
-            Self::OutcomeUnknown(_) | Self::NoAnswer | Self::Decode(_) => {
-                return Self::unfinished(Unfinished::Interrupted);
+            Self::Ari(AriError::NoAnswer | AriError::OutcomeUnknown(_)) => {
+                return Self::unfinished(Unfinished::Overdue);
             }
-            Self::TooLate | Self::NoSuchCall => ApiError::not_found("call"),
+            Self::Ari(AriError::Rejected { .. }) => ApiError::new(ErrorCode::Rejected, words),
+            Self::Ari(error) => error.told(),
         };
         error.not_placed()
     }
@@ -45,6 +69,119 @@ impl OperationError for AriError {
         ApiError {
             outcome: Some(Outcome::Unknown),
             ..ApiError::new(ErrorCode::OriginateOutcomeUnknown, words)
+        }
+    }
+}
+
+impl ApiError {
+    /// The same of a call that was to have this id, which is named where there may be such a one.
+    pub(in crate::http) fn of_call(self, id: CallId) -> Self {
+        Self {
+            call_id: (self.outcome == Some(Outcome::Unknown)).then_some(id),
+            ..self
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::super::{Told, told};
+    use super::*;
+    use crate::call::Full;
+
+    fn words() -> String {
+        "10.0.0.5: no route to 79102223311".to_owned()
+    }
+
+    fn rejected() -> AriError {
+        AriError::Rejected {
+            status: 500,
+            message: "Allocation failed".to_owned(),
+        }
+    }
+
+    #[test]
+    fn an_originate_that_did_not_succeed_says_what_became_of_the_call() {
+        let placed_not = Some(Outcome::NotPlaced);
+        let unknown = (
+            502,
+            "originate_outcome_unknown",
+            false,
+            Some(Outcome::Unknown),
+            None,
+        );
+        let trunk_rate = OriginateError::TrunkRate {
+            retry_after: Duration::from_millis(1_500),
+        };
+        let table: [(OriginateError, Told); 10] = [
+            (
+                OriginateError::NotConnected(words()),
+                (503, "not_connected", true, placed_not, Some(5)),
+            ),
+            (
+                OriginateError::TooManyCalls(Full::Node),
+                (503, "too_many_calls", true, placed_not, Some(5)),
+            ),
+            (
+                OriginateError::TooManyCalls(Full::Trunk),
+                (503, "too_many_calls", true, placed_not, Some(5)),
+            ),
+            (trunk_rate, (503, "trunk_rate", true, placed_not, Some(2))),
+            (
+                OriginateError::UnknownTrunk(words()),
+                (502, "unknown_trunk", true, placed_not, None),
+            ),
+            (
+                AriError::RequestNotSent(words()).into(),
+                (503, "request_not_sent", true, placed_not, Some(5)),
+            ),
+            (
+                AriError::Unauthorized.into(),
+                (502, "credentials_refused", true, placed_not, None),
+            ),
+            (rejected().into(), (502, "rejected", true, placed_not, None)),
+            (AriError::OutcomeUnknown(words()).into(), unknown),
+            (AriError::NoAnswer.into(), unknown),
+        ];
+        let id = CallId::mint();
+        for (error, expected) in table {
+            let answer = error.clone().told().of_call(id);
+            assert_eq!(told(&answer), expected, "{error:?}");
+            assert!(!answer.to_string().contains("79102223311"), "{error:?}");
+            assert_eq!(answer.call_id.is_some(), expected == unknown, "{error:?}");
+        }
+        let late = OriginateError::unfinished(Unfinished::Interrupted).of_call(id);
+        assert_eq!((told(&late), late.call_id), (unknown, Some(id)));
+    }
+
+    #[test]
+    fn a_call_that_was_not_hung_up_says_nothing_of_an_originate_and_may_be_hung_up_again() {
+        let table: [(HangupError, Told); 6] = [
+            (HangupError::NoSuchChannel, (404, "not_found", false, None, None)),
+            (
+                AriError::RequestNotSent(words()).into(),
+                (503, "request_not_sent", true, None, Some(5)),
+            ),
+            (
+                AriError::Unauthorized.into(),
+                (502, "credentials_refused", true, None, None),
+            ),
+            (rejected().into(), (502, "rejected", true, None, None)),
+            (
+                AriError::OutcomeUnknown(words()).into(),
+                (504, "deadline_exceeded", true, None, None),
+            ),
+            (
+                AriError::NoAnswer.into(),
+                (504, "deadline_exceeded", true, None, None),
+            ),
+        ];
+        for (error, expected) in table {
+            let answer = error.clone().told();
+            assert_eq!(told(&answer), expected, "{error:?}");
+            assert!(!answer.to_string().contains("10.0.0.5"), "{error:?}");
         }
     }
 }

@@ -15,7 +15,7 @@ use actix_web::{HttpResponse, ResponseError};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::ledger::CallId;
+use crate::call::CallId;
 
 pub use code::ErrorCode;
 

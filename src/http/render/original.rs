@@ -7,9 +7,9 @@ use jiff::Timestamp;
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use crate::call::CallId;
 use crate::http::access::without_keys;
 use crate::http::error::{ApiError, ErrorCode, Message, Outcome};
-use crate::ledger::CallId;
 
 /// Why a request to one of the original's routes was not carried out.
 #[derive(Debug, Serialize, ToSchema)]

@@ -3,8 +3,8 @@
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use crate::call::CallId;
 use crate::http::error::{ApiError, Outcome};
-use crate::ledger::CallId;
 
 /// The media type of a problem document.
 pub(in crate::http) const MEDIA_TYPE: &str = "application/problem+json";

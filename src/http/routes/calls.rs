@@ -1,28 +1,170 @@
-//! `/v1/calls`: the calls that live.
+//! `/v1/calls`: what became of calls, and ending them.
 
-use actix_web::{HttpResponse, delete, web};
+use std::sync::Arc;
+
+use actix_web::{HttpResponse, delete, get, web};
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use tokio::time::Instant;
+use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
+use crate::ari::{Trunk, look_for_call};
+use crate::call::{Call, CallId, CallResource, CallState};
 use crate::http::access::Caller;
 use crate::http::document::error_responses;
 use crate::http::error::ApiError;
 use crate::http::state::AppState;
-use crate::ledger::CallId;
+use crate::ledger::{GetCall, SearchCalls, StateFilter};
+use crate::telephony::{Extension, PhoneNumber};
 
 error_responses! {
-    /// What can become of a hang-up.
-    HangupErrors, problem_responses, [
-        NotFound, CredentialsRefused, Rejected, Saturated, CircuitOpen, Restarting, Failed, Interrupted,
-        NotConnected, RequestNotSent, DeadlineExceeded,
+    /// What can become of looking for a call: the ledger is asked, and Asterisk where that knows nothing.
+    LookupErrors, problem_responses, [
+        NotFound, CredentialsRefused, Rejected, RequestNotSent, Saturated, CircuitOpen, Paused, Restarting, Failed,
+        Interrupted, DeadlineExceeded, StoreUnavailable, StoreFailed, StoreDamaged,
     ]
 }
 
-/// Hangs a call up, whether it rings or is talked on. It ends a moment after this reply. Asking again is safe.
+error_responses! {
+    /// What can become of a search.
+    SearchErrors, problem_responses, [
+        InvalidRequest, Saturated, CircuitOpen, Paused, Restarting, Failed, Interrupted, DeadlineExceeded,
+        StoreUnavailable, StoreFailed, StoreDamaged,
+    ]
+}
+
+/// The most calls in one reply, and how many there are where nobody says.
+const MAX_LIMIT: usize = 1_000;
+const LIMIT: usize = 100;
+
+/// Which calls to list. All conditions have to hold.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct CallQuery {
+    /// Only those in this state, or in any in which something more may become known of them: `live`.
+    #[param(example = "ended")]
+    state: Option<String>,
+    /// Only those in which this extension takes part.
+    #[param(example = "102")]
+    extension: Option<String>,
+    /// Only those with this external number, as it was dialled; spaces, brackets, dashes and a `+` make no difference.
+    #[param(example = "79102223311")]
+    number: Option<String>,
+    /// Only those that were asked for at this moment or later, to the millisecond.
+    #[param(value_type = Option<String>, example = "2026-11-22T10:00:00Z")]
+    from: Option<Timestamp>,
+    /// Only those that were asked for before this moment.
+    #[param(value_type = Option<String>, example = "2026-11-23T10:00:00Z")]
+    until: Option<Timestamp>,
+    /// Only those with this id of the integrator's.
+    external_id: Option<String>,
+    /// Where to go on: `next_cursor` of the reply before.
+    cursor: Option<Uuid>,
+    /// How many calls.
+    #[param(minimum = 1, maximum = 1000, default = 100)]
+    limit: Option<usize>,
+}
+
+/// Calls, newest first.
+#[derive(Serialize, ToSchema)]
+pub(super) struct CallList {
+    items: Vec<CallResource>,
+    /// What to send as `cursor` for older ones; none where there are no more.
+    next_cursor: Option<Uuid>,
+    /// Whether there may be older ones.
+    has_more: bool,
+}
+
+/// Lists the calls that the ledger knows and the caller may see, newest first.
+#[utoipa::path(
+    tag = "calls",
+    security(("key" = ["calls:read"])),
+    params(CallQuery),
+    responses((status = 200, description = "The calls.", body = CallList), SearchErrors),
+)]
+#[get("/v1/calls")]
+pub(super) async fn list_calls(
+    query: Result<web::Query<CallQuery>, actix_web::Error>,
+    state: web::Data<AppState>,
+    caller: Caller,
+) -> Result<web::Json<CallList>, ApiError> {
+    let query = query.map_err(|error| ApiError::invalid(error.to_string()))?;
+    let search = query.into_inner().parse(state.integrations_of(&caller))?;
+    let limit = search.limit;
+    let calls = state.ledger().ask(search, state.deadline()).await?;
+    // A full page may have older ones behind it.
+    let last = calls.get(limit - 1);
+    Ok(web::Json(CallList {
+        next_cursor: last.map(|call| call.id.0),
+        has_more: last.is_some(),
+        items: calls.iter().map(CallResource::from).collect(),
+    }))
+}
+
+impl CallQuery {
+    fn parse(self, integrations: Option<Vec<String>>) -> Result<SearchCalls, ApiError> {
+        let limit = self.limit.unwrap_or(LIMIT);
+        if !(1..=MAX_LIMIT).contains(&limit) {
+            return Err(ApiError::invalid(format!("limit must be 1 to {MAX_LIMIT}")));
+        }
+        let state = self.state.map(|word| match word.as_str() {
+            "live" => Ok(StateFilter::Live),
+            word => CallState::parse(word).map(StateFilter::In).ok_or_else(|| {
+                let words: Vec<&str> = CallState::ALL.iter().map(|state| state.as_str()).collect();
+                ApiError::invalid(format!("state must be live, {}", words.join(", ")))
+            }),
+        });
+        let extension = self.extension.map(|text| {
+            Extension::parse(&text, None).map_err(|_| ApiError::invalid("extension must be 1 to 10 digits"))
+        });
+        let number = self.number.map(|text| {
+            let plain: String = text
+                .chars()
+                .filter(|c| !matches!(c, ' ' | '(' | ')' | '-'))
+                .collect();
+            PhoneNumber::parse(&plain)
+                .map_err(|_| ApiError::invalid("number must be digits, with or without a +"))
+        });
+        Ok(SearchCalls {
+            integrations,
+            state: state.transpose()?,
+            extension: extension.transpose()?,
+            number: number.transpose()?,
+            external_id: self.external_id,
+            from: self.from,
+            until: self.until,
+            before: self.cursor.map(CallId),
+            limit,
+        })
+    }
+}
+
+/// What became of a call: its state, times, legs, and how it came out.
+#[utoipa::path(
+    tag = "calls",
+    security(("key" = ["calls:read"])),
+    params(("id" = Uuid, Path, description = "The call's id, as its originate told it.")),
+    responses((status = 200, description = "The call.", body = CallResource), LookupErrors),
+)]
+#[get("/v1/calls/{id}")]
+pub(super) async fn get_call(
+    id: web::Path<String>,
+    state: web::Data<AppState>,
+    caller: Caller,
+) -> Result<web::Json<CallResource>, ApiError> {
+    let (call, _) = find(&id, &state, &caller, state.deadline()).await?;
+    Ok(web::Json(CallResource::from(call.as_ref())))
+}
+
+/// Hangs a call up, whether it rings or is talked on, through any gateway that has its Asterisk. It ends a moment after this
+/// reply. Asking again is safe.
 #[utoipa::path(
     tag = "calls",
     security(("key" = ["calls:write"])),
     params(("id" = Uuid, Path, description = "The call's id, as its originate told it.")),
-    responses((status = 204, description = "Asterisk ends it."), HangupErrors),
+    responses((status = 204, description = "Asterisk ends it."), LookupErrors),
 )]
 #[delete("/v1/calls/{id}")]
 pub(super) async fn hang_up(
@@ -30,11 +172,43 @@ pub(super) async fn hang_up(
     state: web::Data<AppState>,
     caller: Caller,
 ) -> Result<HttpResponse, ApiError> {
-    let unknown = || ApiError::not_found("call");
-    let call = Uuid::try_parse(&id).map(CallId).map_err(|_| unknown())?;
-    let mut trunks = state.trunks(&caller);
-    let carrier = trunks.find(|(_, trunk)| trunk.carries(call));
-    let (_, trunk) = carrier.ok_or_else(unknown)?;
-    trunk.hang_up(call, state.deadline()).await?;
+    let deadline = state.deadline();
+    let (call, trunk) = find(&id, &state, &caller, deadline).await?;
+    // Of a PBX that is configured elsewhere only the record is here.
+    let trunk = trunk.ok_or_else(|| ApiError::not_configured("such Asterisk"))?;
+    trunk.hang_up(&call, deadline).await?;
     Ok(HttpResponse::NoContent().finish())
+}
+
+/// Finds a call, with the trunk of its Asterisk: among those that live here, else in the ledger, else, where that knows
+/// nothing or does not answer, on every Asterisk that the caller may see. So what is not found is nowhere.
+async fn find<'a>(
+    id: &str,
+    state: &'a AppState,
+    caller: &'a Caller,
+    deadline: Instant,
+) -> Result<(Arc<Call>, Option<&'a Trunk>), ApiError> {
+    let unknown = || ApiError::not_found("call");
+    let id = Uuid::try_parse(id).map(CallId).map_err(|_| unknown())?;
+    let recorded = match state.live_call(id) {
+        Some(call) => Ok(Some(call)),
+        None => state
+            .ledger()
+            .ask(GetCall(id), deadline)
+            .await
+            .map(|call| call.map(Arc::new)),
+    };
+    let call = match recorded {
+        Ok(Some(call)) => call,
+        without_record => {
+            let trunks = state.trunks(caller).map(|(_, trunk)| trunk);
+            match look_for_call(trunks, id, deadline).await? {
+                Some(call) => Arc::new(call),
+                // Without the ledger nobody can say that there never was such a call.
+                None => return Err(without_record.map_or_else(ApiError::from, |_| unknown())),
+            }
+        }
+    };
+    let trunk = state.trunk(caller.pbx(call.pbx(), "call")?);
+    Ok((call, trunk))
 }

@@ -5,6 +5,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::ari::Originate;
+use crate::call::{CallId, RequestedBy};
 use crate::http::access::Caller;
 use crate::http::body::{Field, Fields};
 use crate::http::document::{BodyErrors, error_responses};
@@ -76,15 +77,27 @@ pub(super) async fn make_call(
     let deadline = state.deadline();
     let trunk = state.default_trunk(&caller).map_err(ApiError::not_placed)?;
     let fields = Fields::read(&request, payload, deadline).await?;
-    let originate = parse(&fields, state.extension_length).map_err(ApiError::invalid_fields)?;
-    let originated = trunk.originate(originate, deadline).await?;
+    let (extension, number) = parse(&fields, state.extension_length).map_err(ApiError::invalid_fields)?;
+    let call_id = CallId::mint();
+    let requested_by = RequestedBy {
+        key: caller.key().map(|key| key.name.clone()),
+        extension: Some(extension.to_string()),
+    };
+    let originate = Originate {
+        call_id,
+        extension,
+        number,
+        requested_by,
+    };
+    let placed = trunk.originate(originate, deadline).await;
+    placed.map_err(|error| ApiError::from(error).of_call(call_id))?;
     Ok(web::Json(Placed {
-        uniqueid: originated.call_id.to_string(),
+        uniqueid: call_id.to_string(),
         status: "successful",
     }))
 }
 
-fn parse(fields: &Fields, extension_length: Option<usize>) -> Result<Originate, Vec<String>> {
+fn parse(fields: &Fields, extension_length: Option<usize>) -> Result<(Extension, PhoneNumber), Vec<String>> {
     let (number, extension) = match (number(fields, NUMBER), number(fields, EXTENSION)) {
         (Ok(number), Ok(extension)) => (number, extension),
         (Err(complaints), Ok(_)) | (Ok(_), Err(complaints)) => return Err(complaints),
@@ -104,7 +117,7 @@ fn parse(fields: &Fields, extension_length: Option<usize>) -> Result<Originate, 
             InvalidExtension::WrongLength(length) => format!("{EXTENSION} must have {length} digits"),
         });
     match (number, extension) {
-        (Ok(number), Ok(extension)) => Ok(Originate { extension, number }),
+        (Ok(number), Ok(extension)) => Ok((extension, number)),
         (number, extension) => Err([number.err(), extension.err()].into_iter().flatten().collect()),
     }
 }

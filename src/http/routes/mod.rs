@@ -47,6 +47,8 @@ pub(super) fn configure(base: &str, config: &mut ServiceConfig<'_>) {
                 .service(last_call_id::last_call_id)
                 .service(cdr::cdr)
                 .service(make_call::make_call)
+                .service(calls::list_calls)
+                .service(calls::get_call)
                 .service(calls::hang_up)
                 .service(media::media)
                 .service(media::media_head)

@@ -10,12 +10,12 @@ use tracing_actix_web::TracingLogger;
 
 use super::support::{Answer, TestApp, send};
 use crate::actor::AskError;
-use crate::ari::AriError;
+use crate::ari::{AriError, OriginateError};
+use crate::call::CallId;
 use crate::database::StoreError;
 use crate::http::error::ApiError;
 use crate::http::observe::{RequestSpan, observe};
 use crate::http::render::render_errors;
-use crate::ledger::CallId;
 
 /// A server whose every route answers with this error.
 fn failing(error: ApiError) -> SocketAddr {
@@ -50,7 +50,7 @@ type Told = (u16, &'static str, &'static str, bool, Option<&'static str>);
 #[actix_web::test]
 async fn a_call_that_was_not_placed_is_never_a_success_and_says_what_is_known() {
     let second = std::time::Duration::from_secs(1);
-    let table: [(AskError<AriError>, Told); 6] = [
+    let table: [(AskError<OriginateError>, Told); 6] = [
         (
             AskError::Saturated { retry_after: second },
             (503, "saturated", "not_placed", true, Some("1")),
@@ -68,11 +68,11 @@ async fn a_call_that_was_not_placed_is_never_a_success_and_says_what_is_known() 
             (502, "originate_outcome_unknown", "unknown", false, None),
         ),
         (
-            AskError::Reply(AriError::NotConnected("connection refused".to_owned())),
+            AskError::Reply(OriginateError::NotConnected("connection refused".to_owned())),
             (503, "not_connected", "not_placed", true, Some("5")),
         ),
         (
-            AskError::Reply(AriError::Unauthorized),
+            AskError::Reply(AriError::Unauthorized.into()),
             (502, "credentials_refused", "not_placed", true, None),
         ),
     ];
@@ -122,7 +122,7 @@ async fn a_call_that_there_may_be_is_named_in_both_shapes() {
     let call = CallId::mint();
     let error = ApiError {
         call_id: Some(call),
-        ..ApiError::from(AskError::<AriError>::Interrupted)
+        ..ApiError::from(AskError::<OriginateError>::Interrupted)
     };
     let address = failing(error);
     let original = send(address, Method::POST, "/pbx-api/make-call", &[], "{}").await;

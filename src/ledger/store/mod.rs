@@ -1,5 +1,6 @@
 //! The ledger's store.
 
+mod calls;
 mod keys;
 mod postgres;
 mod sqlite;
@@ -11,8 +12,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub(super) use self::keys::FORGET;
-use super::call::{Call, CallId};
 use super::key::ApiKey;
+use crate::call::Call;
 use crate::database::{Database, Migrations, Schema, Session, StoreError, params};
 use crate::settings::{StoreSettings, StoreUrl};
 
@@ -44,26 +45,6 @@ impl LedgerStore {
         match &self.database {
             Database::Sqlite(file) => sqlite::save(file, calls).await,
             Database::Postgres(database) => postgres::save(database, calls).await,
-        }
-    }
-
-    /// One call.
-    pub(super) async fn call(&self, id: CallId) -> Result<Option<Call>, StoreError> {
-        match &self.database {
-            Database::Sqlite(file) => sqlite::call(file, id).await,
-            Database::Postgres(database) => postgres::call(database, id).await,
-        }
-    }
-
-    /// The calls of a gateway through an integration that are not closed, oldest first.
-    pub(super) async fn open_calls(
-        &self,
-        integration: &str,
-        instance: &str,
-    ) -> Result<Vec<Call>, StoreError> {
-        match &self.database {
-            Database::Sqlite(file) => sqlite::open_calls(file, integration, instance).await,
-            Database::Postgres(database) => postgres::open_calls(database, integration, instance).await,
         }
     }
 

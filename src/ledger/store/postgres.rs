@@ -3,61 +3,19 @@
 use std::sync::Arc;
 
 use deadpool_postgres::Object;
-use tokio_postgres::Row;
 use tokio_postgres::types::Json;
 
+use crate::call::Call;
 use crate::database::{Postgres, StoreError};
-use crate::ledger::call::{Call, CallId};
 
 pub(super) mod migrations {
     refinery::embed_migrations!("src/ledger/store/migrations/postgres");
 }
 
-/// One JSON object for each call, as [`Call`] is serialised.
-const CALL: &str = "SELECT to_jsonb(c) FROM ledger_call c";
-
 pub(super) async fn save(database: &Postgres, calls: Vec<Arc<Call>>) -> Result<(), StoreError> {
     database
         .bounded(async { save_all(&database.get().await?, &calls).await })
         .await
-}
-
-pub(super) async fn call(database: &Postgres, id: CallId) -> Result<Option<Call>, StoreError> {
-    let read = async {
-        let connection = database.get().await?;
-        let statement = connection
-            .prepare_cached(&format!("{CALL} WHERE c.id = $1"))
-            .await?;
-        connection
-            .query_opt(&statement, &[&id.0])
-            .await?
-            .as_ref()
-            .map(read_call)
-            .transpose()
-    };
-    database.bounded(read).await
-}
-
-pub(super) async fn open_calls(
-    database: &Postgres,
-    integration: &str,
-    instance: &str,
-) -> Result<Vec<Call>, StoreError> {
-    let read = async {
-        let connection = database.get().await?;
-        let statement = connection
-            .prepare_cached(&format!(
-                "{CALL} WHERE c.integration = $1 AND c.instance = $2 AND NOT c.closed ORDER BY c.id"
-            ))
-            .await?;
-        connection
-            .query(&statement, &[&integration, &instance])
-            .await?
-            .iter()
-            .map(read_call)
-            .collect()
-    };
-    database.bounded(read).await
 }
 
 async fn save_all(connection: &Object, calls: &[Arc<Call>]) -> Result<(), StoreError> {
@@ -75,18 +33,11 @@ async fn save_all(connection: &Object, calls: &[Arc<Call>]) -> Result<(), StoreE
     Ok(())
 }
 
-fn read_call(row: &Row) -> Result<Call, StoreError> {
-    let Json(call) = row
-        .try_get::<_, Json<Call>>(0)
-        .map_err(|_| StoreError::Decode("a call".to_owned()))?;
-    Ok(call)
-}
-
 #[cfg(test)]
 #[cfg(feature = "peers")]
 mod tests {
     use refinery::Target;
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     use super::super::tests::{TIMEOUT, bridged, came_along, of_earlier_schema, settings_of};
     use super::super::{LedgerStore, MIGRATIONS};
@@ -104,6 +55,64 @@ mod tests {
         }
         let store = LedgerStore::open(&settings_of(&url)).await.unwrap();
         came_along(&store, calls).await;
+    }
+
+    /// What the gateway of version 4 wrote, as it was there.
+    const SAVE_OF_VERSION_4: &str = "INSERT INTO ledger_call SELECT * FROM jsonb_populate_recordset(NULL::ledger_call, $1) \
+         ON CONFLICT (id) DO UPDATE SET state = excluded.state, closed = excluded.closed, \
+         revision = excluded.revision, ringing_at = excluded.ringing_at, answered_at = excluded.answered_at, \
+         bridged_at = excluded.bridged_at, ended_at = excluded.ended_at, cause = excluded.cause, \
+         error = excluded.error, legs = excluded.legs \
+         WHERE excluded.revision > ledger_call.revision";
+
+    /// A call as version 4 knew it.
+    fn as_of_version_4(call: &Call) -> Value {
+        let mut call = json!(call);
+        let columns = call.as_object_mut().unwrap();
+        for later in [
+            "origin",
+            "direction",
+            "mode",
+            "external_number",
+            "external_name",
+            "requested_by",
+            "external_id",
+            "metadata",
+        ] {
+            columns.remove(later).unwrap();
+        }
+        for leg in columns["legs"].as_array_mut().unwrap() {
+            leg.as_object_mut().unwrap().remove("ringing_at").unwrap();
+        }
+        call
+    }
+
+    #[actix_rt::test]
+    async fn a_gateway_of_an_earlier_version_beside_this_one_goes_on() {
+        let url = crate::database::testing::fresh_database().await;
+        let database = Postgres::new(&url, 1, TIMEOUT).unwrap();
+        let earlier = migrations::migrations::runner().set_target(Target::Version(4));
+        database.migrate(earlier, MIGRATIONS.history).await.unwrap();
+        let connection = database.get().await.unwrap();
+        let save = connection.prepare(SAVE_OF_VERSION_4).await.unwrap();
+        let [mut before, after] = of_earlier_schema();
+        let save = async |call: &Call| {
+            let calls = Json(json!([as_of_version_4(call)]));
+            connection.execute(&save, &[&calls]).await.unwrap();
+        };
+        save(&before).await;
+        let store = LedgerStore::open(&settings_of(&url)).await.unwrap();
+        before.revision += 1;
+        for call in [&before, &after] {
+            save(call).await;
+        }
+        came_along(&store, [before.clone(), after]).await;
+        // It sees of a call of this version what it knows.
+        let select = "SELECT to_jsonb(c) FROM ledger_call c WHERE id = $1";
+        let row = connection.query_one(select, &[&before.id.0]).await.unwrap();
+        let Json(seen) = row.get::<_, Json<Value>>(0);
+        assert_eq!(seen["number"], "79102223311");
+        assert_eq!(seen["sent_at"], "2026-11-22T10:00:00.123456+00:00");
     }
 
     #[actix_rt::test]

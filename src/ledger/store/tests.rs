@@ -1,14 +1,18 @@
 //! The contract's suite, for both stores.
 
 mod keys;
+mod search;
 
 use super::*;
 use crate::actor::Limits;
-use crate::ledger::call::tests::call;
-use crate::ledger::call::{CallState, Leg};
+use crate::call::tests::call;
+use crate::call::{CallId, CallState, Direction, Leg, Mode, Origin, RequestedBy};
 use crate::telephony::HangupCause;
 
 pub(super) const TIMEOUT: Duration = Duration::from_secs(60);
+
+/// A gateway whose calls have the instance that calls in tests have.
+const HOST: &str = "host:0";
 
 pub(super) fn settings_of(url: &str) -> StoreSettings {
     StoreSettings {
@@ -32,15 +36,37 @@ pub(super) fn bridged() -> Call {
     (call.ringing_at, call.answered_at, call.bridged_at) = (at, at, at);
     for (channel, cause) in [("first", None), ("second", Some(HangupCause::BUSY))] {
         call.legs.push(Leg {
-            channel_id: channel.to_owned(),
-            name: format!("PJSIP/3cx-{channel}"),
-            created_at: call.sent_at,
             answered_at: at,
             ended_at: cause.and(at),
             cause,
+            ..Leg::new(
+                channel.to_owned(),
+                format!("PJSIP/3cx-{channel}"),
+                call.created_at,
+            )
         });
     }
     call
+}
+
+/// One with everything that can be known of a call.
+fn full() -> Call {
+    let mut call = bridged();
+    call.legs[0].ringing_at = call.ringing_at;
+    Call {
+        origin: Origin::Observed,
+        direction: Direction::Inbound,
+        mode: Mode::Pac,
+        external_number: Some("+79102223311".to_owned()),
+        external_name: Some("Ivan".to_owned()),
+        requested_by: Some(RequestedBy {
+            key: Some("crm".to_owned()),
+            extension: Some("102".to_owned()),
+        }),
+        external_id: Some("lead-17".to_owned()),
+        metadata: [("campaign".to_owned(), "spring".to_owned())].into(),
+        ..call
+    }
 }
 
 /// Two calls of an earlier schema: one with legs, one without.
@@ -62,7 +88,7 @@ pub(super) async fn came_along(store: &LedgerStore, calls: [Call; 2]) {
 
 async fn keeps_the_contract(store: &LedgerStore) {
     // A call comes back as it was, legs and all.
-    let mut first = bridged();
+    let mut first = full();
     let second = call();
     store
         .save(vec![first.clone().into(), second.clone().into()])
@@ -98,10 +124,26 @@ async fn keeps_the_contract(store: &LedgerStore) {
         .save(vec![elsewhere.into(), of_another_gateway.into()])
         .await
         .unwrap();
+    // And of one gateway, by whichever name it goes.
+    let mut before_its_name_was_known = call();
+    before_its_name_was_known.instance = "p123".to_owned();
+    store
+        .save(vec![before_its_name_was_known.clone().into()])
+        .await
+        .unwrap();
+    let open = async || store.open_calls("asterisk.main", HOST, "p123").await.unwrap();
+    assert_eq!(open().await, [before_its_name_was_known.clone()]);
     assert_eq!(
-        store.open_calls("asterisk.main", "0123abcd").await.unwrap(),
-        [second]
+        store.instance(HOST, "0123abcd".to_owned()).await.unwrap(),
+        "0123abcd"
     );
+    assert_eq!(open().await, [second, before_its_name_was_known]);
+
+    // A call without anything to say of its parties.
+    let mut nobodys = call();
+    (nobodys.extension, nobodys.number) = (None, None);
+    store.save(vec![nobodys.clone().into()]).await.unwrap();
+    assert_eq!(store.call(nobodys.id).await.unwrap(), Some(nobodys));
 
     // The first proposal of an instance stays.
     assert_eq!(store.instance("host:1", "a".to_owned()).await.unwrap(), "a");
@@ -120,8 +162,8 @@ async fn sqlite_keeps_the_contract() {
     // Opened again, it is all still there.
     let store = LedgerStore::open(&settings).await.unwrap();
     assert_eq!(
-        store.open_calls("asterisk.main", "0123abcd").await.unwrap().len(),
-        1
+        store.open_calls("asterisk.main", HOST, "").await.unwrap().len(),
+        2
     );
 }
 
@@ -132,8 +174,8 @@ async fn postgres_keeps_the_contract() {
     keeps_the_contract(&LedgerStore::open(&settings).await.unwrap()).await;
     let store = LedgerStore::open(&settings).await.unwrap();
     assert_eq!(
-        store.open_calls("asterisk.main", "0123abcd").await.unwrap().len(),
-        1
+        store.open_calls("asterisk.main", HOST, "").await.unwrap().len(),
+        2
     );
 }
 

@@ -68,30 +68,6 @@ pub(super) fn caller_id(text: &str) -> (String, String) {
     }
 }
 
-/// A cause's text in Asterisk.
-pub(super) fn cause_text(cause: u16) -> &'static str {
-    match cause {
-        1 => "Unallocated (unassigned) number",
-        3 => "No route to destination",
-        16 => "Normal Clearing",
-        17 => "User busy",
-        18 => "No user responding",
-        19 => "User alerting, no answer",
-        20 => "Subscriber absent",
-        21 => "Call Rejected",
-        26 => "Answered elsewhere",
-        27 => "Destination out of order",
-        28 => "Invalid number format",
-        31 => "Normal, unspecified",
-        34 => "Circuit/channel congestion",
-        38 => "Network out of order",
-        58 => "Bearer capability not available",
-        102 => "Recover on timer expiry",
-        127 => "Interworking, unspecified",
-        _ => "Unknown",
-    }
-}
-
 /// What `Dial` says of a party that did not answer.
 pub(super) fn dial_status(cause: u16) -> &'static str {
     match cause {

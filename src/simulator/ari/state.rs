@@ -5,8 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::{Value, json};
 
 use super::application::{Application, Socket};
-use super::channel::{Channel, cause_text};
+use super::channel::Channel;
 use super::event::Event;
+use crate::telephony::HangupCause;
 
 /// What requests and calls share.
 #[derive(Debug, Default)]
@@ -89,7 +90,7 @@ impl State {
         }
         let mut event = Event::new("ChannelDestroyed")
             .with("cause", cause)
-            .with("cause_txt", cause_text(cause))
+            .with("cause_txt", HangupCause(cause).text())
             .channel("channel", &channel);
         if let Some(status) = sip_status {
             event = event.with("tech_cause", status);

@@ -2,7 +2,7 @@
 
 use awc::Client;
 use mege_gateway::actor::InjectedFault;
-use mege_gateway::ledger::CallState;
+use mege_gateway::call::CallState;
 use mege_gateway::simulator::{AriFault, AriOperation, HowOften, Simulator};
 use mege_gateway::telephony::HangupCause;
 use serde_json::Value;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use mege_gateway::actor::Class;
-use mege_gateway::ledger::{CallId, CallState};
+use mege_gateway::call::{CallId, CallState};
 use mege_gateway::simulator::{AriFault, AriOperation, HowOften, Simulator};
 use mege_gateway::telephony::HangupCause;
 use tokio::time::Instant;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use awc::Client;
-use mege_gateway::ledger::CallState;
+use mege_gateway::call::CallState;
 use mege_gateway::simulator::SimulatorSettings;
 use mege_gateway::telephony::HangupCause;
 use tokio::time::Instant;

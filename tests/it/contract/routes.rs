@@ -1,7 +1,8 @@
 //! `make-call`, errors, paths and origins.
 
 use awc::http::{Method, StatusCode};
-use mege_gateway::ledger::{CallId, CallState, GetCall};
+use mege_gateway::call::{CallId, CallState};
+use mege_gateway::ledger::GetCall;
 use mege_gateway::simulator::Simulator;
 use mege_gateway::telephony::HangupCause;
 use tokio::time::Instant;

@@ -3,12 +3,13 @@
 use std::rc::Rc;
 use std::time::Duration;
 
-use mege_gateway::ari::{AriHandle, Originate};
-use mege_gateway::telephony::{Extension, PhoneNumber};
+use mege_gateway::ari::AriHandle;
+use mege_gateway::call::CallId;
 use tokio::time::Instant;
 
 use super::{NUMBER, ORIGINATE, behind_proxy, others_are_served};
 use crate::support::app::{LIMIT, simulated_as, simulator};
+use crate::support::calls::originate;
 use crate::support::eventually;
 use crate::support::fault_proxy::{EVENTS, Fault};
 
@@ -18,10 +19,7 @@ const CALLS: u64 = 200;
 /// Places calls one after the other. Behind the black hole each would wait for a minute, and fail.
 async fn calls(asterisk: &AriHandle, first: u64) {
     for number in first..first + CALLS {
-        let originate = Originate {
-            extension: Extension::parse("102", None).expect("an extension"),
-            number: PhoneNumber::parse(&number.to_string()).expect("a number"),
-        };
+        let originate = originate(CallId::mint(), 102, number);
         let placed = asterisk.ask(originate, Instant::now() + Duration::from_secs(30));
         placed.await.expect("a call");
     }

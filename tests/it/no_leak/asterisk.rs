@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use awc::http::Method;
 use futures_util::future::join_all;
-use mege_gateway::ledger::{CallId, CallState};
+use mege_gateway::call::{CallId, CallState};
 
 use crate::real_call::through;
 use crate::support::app::{LIMIT, TestApp};

@@ -3,8 +3,11 @@
 use std::collections::BTreeMap;
 
 use awc::http::StatusCode;
-use mege_gateway::ledger::{Call, CallId, CallState, GetCall};
+use mege_gateway::ari::Originate;
+use mege_gateway::call::{Call, CallId, CallState, RequestedBy};
+use mege_gateway::ledger::GetCall;
 use mege_gateway::simulator::Simulator;
+use mege_gateway::telephony::{Extension, PhoneNumber};
 use serde_json::Value;
 use tokio::time::Instant;
 
@@ -21,6 +24,20 @@ pub(crate) fn call_id(reply: &Reply) -> CallId {
 
 pub(crate) fn parse_id(text: &str) -> CallId {
     CallId(text.parse().expect("a call's id"))
+}
+
+/// The request to place a call, for an actor's handle.
+pub(crate) fn originate(call_id: CallId, extension: u64, number: u64) -> Originate {
+    let extension = Extension::parse(&extension.to_string(), None).expect("an extension");
+    Originate {
+        call_id,
+        requested_by: RequestedBy {
+            key: None,
+            extension: Some(extension.to_string()),
+        },
+        extension,
+        number: PhoneNumber::parse(&number.to_string()).expect("a number"),
+    }
 }
 
 /// Places a call that is answered, and waits until it is talked on.

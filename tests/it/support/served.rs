@@ -3,7 +3,7 @@
 use std::net::Ipv4Addr;
 
 use awc::Client;
-use mege_gateway::ledger::CallId;
+use mege_gateway::call::CallId;
 
 use super::app::{LIMIT, Reply, client_at, read};
 use super::program::Program;

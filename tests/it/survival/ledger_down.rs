@@ -1,7 +1,7 @@
 //! Calls do not wait for the ledger's disk, and are in it once it is back.
 
 use awc::http::{Method, StatusCode};
-use mege_gateway::ledger::CallState;
+use mege_gateway::call::CallState;
 use rusqlite::Connection;
 
 use crate::support::app::{LIMIT, TestApp, simulated, simulator};

@@ -2,6 +2,7 @@ use metrics_exporter_prometheus::PrometheusBuilder;
 use serde_json::json;
 
 use super::*;
+use crate::call::tests::call;
 
 fn settings(trunk: &str, max_live_calls: usize, trunk_limit: Option<usize>) -> AsteriskSettings {
     let settings = json!({
@@ -11,25 +12,45 @@ fn settings(trunk: &str, max_live_calls: usize, trunk_limit: Option<usize>) -> A
     serde_json::from_value(settings).unwrap()
 }
 
+/// The only Asterisk's calls.
+fn alone(max_live_calls: usize) -> LiveCalls {
+    Registry::default().join("asterisk.main", &settings("3cx", max_live_calls, None))
+}
+
 fn taken(calls: &LiveCalls) -> CallId {
-    let id = CallId::mint();
-    calls.take(id).unwrap();
-    id
+    let call = call();
+    calls.begin(call.clone().into()).unwrap();
+    call.id
 }
 
 fn refused(calls: &LiveCalls) -> Full {
-    calls.take(CallId::mint()).unwrap_err()
+    calls.begin(call().into()).unwrap_err()
+}
+
+fn holds(calls: &LiveCalls, id: CallId) -> bool {
+    calls.registry.lock()[calls.place].calls.contains_key(&id)
+}
+
+/// The call is over. It may be told again.
+fn end(calls: &LiveCalls, id: CallId) {
+    calls.record(Arc::new(Call {
+        id,
+        state: CallState::Ended,
+        closed: true,
+        revision: 2,
+        ..call()
+    }));
 }
 
 #[test]
 fn a_call_has_a_slot_from_its_request_to_its_end() {
-    let calls = NodeCalls::default().join("asterisk.main", &settings("3cx", 2, None));
+    let calls = alone(2);
     let (first, second) = (taken(&calls), taken(&calls));
     assert_eq!(refused(&calls), Full::Node);
-    assert!(calls.holds(first) && calls.holds(second));
-    calls.release(first);
-    calls.release(first);
-    assert!(!calls.holds(first));
+    assert!(holds(&calls, first) && holds(&calls, second));
+    end(&calls, first);
+    end(&calls, first);
+    assert!(!holds(&calls, first));
     assert_eq!(calls.own(), 1);
     taken(&calls);
     assert_eq!(refused(&calls), Full::Node);
@@ -37,7 +58,7 @@ fn a_call_has_a_slot_from_its_request_to_its_end() {
 
 #[test]
 fn actors_of_one_node_share_it_and_those_of_one_trunk_share_that() {
-    let node = NodeCalls::default();
+    let node = Registry::default();
     let main = node.join("asterisk.main", &settings("3cx", 4, Some(2)));
     let branch = node.join("asterisk.branch", &settings("3cx", 4, Some(2)));
     let carrier = node.join("asterisk.carrier", &settings("carrier", 4, None));
@@ -54,14 +75,20 @@ fn actors_of_one_node_share_it_and_those_of_one_trunk_share_that() {
         json!({ "node": 4, "node_limit": 4, "trunk": 2, "trunk_limit": 2 })
     );
     // Each lets go of its own only.
-    branch.release(ours);
-    assert!(main.holds(ours) && !branch.holds(ours));
+    end(&branch, ours);
+    assert!(holds(&main, ours) && !holds(&branch, ours));
     let later = Instant::now() + Duration::from_secs(3600);
     assert_eq!(main.keep(later, |_| false), 1);
-    assert!(branch.holds(theirs));
+    assert!(holds(&branch, theirs));
     // Another node has slots of its own.
-    let elsewhere = NodeCalls::default().join("asterisk.elsewhere", &settings("3cx", 1, None));
+    let elsewhere = AsteriskSettings {
+        host: "elsewhere".to_owned(),
+        ..settings("3cx", 1, None)
+    };
+    let elsewhere = node.join("asterisk.elsewhere", &elsewhere);
     taken(&elsewhere);
+    assert_eq!(refused(&elsewhere), Full::Node);
+    assert_eq!(serde_json::to_value(main.count()).unwrap()["node"], 3);
 }
 
 #[test]
@@ -75,13 +102,13 @@ fn the_limit_that_is_shown_is_what_the_others_leave() {
         }
     };
     metrics::with_local_recorder(&recorder, || {
-        let node = NodeCalls::default();
+        let node = Registry::default();
         let main = node.join("main", &settings("3cx", 5, Some(3)));
         let branch = node.join("branch", &settings("3cx", 5, Some(3)));
         let carrier = node.join("carrier", &settings("carrier", 5, None));
         shown(0, 3, "main");
         shown(0, 5, "carrier");
-        let call = taken(&main);
+        let id = taken(&main);
         taken(&main);
         shown(2, 3, "main");
         shown(0, 1, "branch");
@@ -93,9 +120,9 @@ fn the_limit_that_is_shown_is_what_the_others_leave() {
         shown(2, 2, "main");
         shown(0, 0, "branch");
         shown(3, 3, "carrier");
-        branch.adopt(CallId::mint());
+        branch.recover([call().into()]);
         shown(1, 1, "branch");
-        main.release(call);
+        end(&main, id);
         shown(1, 1, "main");
         branch.keep(Instant::now() + Duration::from_secs(3600), |_| false);
         shown(1, 2, "main");
@@ -105,22 +132,23 @@ fn the_limit_that_is_shown_is_what_the_others_leave() {
 
 #[test]
 fn calls_that_live_already_count_be_there_room_or_not() {
-    let calls = NodeCalls::default().join("asterisk.main", &settings("3cx", 1, None));
-    let adopted = [CallId::mint(), CallId::mint()];
-    for id in adopted {
-        calls.adopt(id);
-        calls.adopt(id);
+    let calls = alone(1);
+    assert!(!calls.has_recovered());
+    let recovered = [call(), call()];
+    for _ in 0..2 {
+        calls.recover(recovered.iter().cloned().map(Arc::new));
     }
+    assert!(calls.has_recovered());
     assert_eq!(calls.own(), 2);
-    calls.release(adopted[0]);
+    end(&calls, recovered[0].id);
     assert_eq!(refused(&calls), Full::Node);
-    calls.release(adopted[1]);
+    end(&calls, recovered[1].id);
     taken(&calls);
 }
 
 #[test]
 fn a_look_at_asterisk_says_nothing_of_a_request_that_may_still_arrive() {
-    let calls = NodeCalls::default().join("asterisk.main", &settings("3cx", 2, None));
+    let calls = alone(2);
     let (lost, found) = (taken(&calls), taken(&calls));
     let now = Instant::now();
     assert_eq!(calls.keep(now, |_| false), 0);
@@ -128,5 +156,50 @@ fn a_look_at_asterisk_says_nothing_of_a_request_that_may_still_arrive() {
     assert_eq!(calls.keep(now + Duration::from_secs(64), |_| false), 0);
     let later = now + Duration::from_secs(66);
     assert_eq!(calls.keep(later, |id| id == found), 1);
-    assert!(calls.holds(found) && !calls.holds(lost));
+    assert!(holds(&calls, found) && !holds(&calls, lost));
+}
+
+#[test]
+fn a_call_is_found_in_its_newest_state_until_it_is_over() {
+    let registry = Registry::default();
+    let (main, branch) = (
+        registry.join("asterisk.main", &settings("3cx", 2, None)),
+        registry.join("asterisk.branch", &settings("3cx", 2, None)),
+    );
+    let (ours, theirs) = (taken(&main), taken(&branch));
+    let state = |id: CallId| registry.get(id).map(|call| call.state);
+    assert_eq!(state(ours), Some(CallState::Sent));
+    let as_of = |revision: u32, state: CallState| {
+        main.record(Arc::new(Call {
+            id: ours,
+            revision,
+            state,
+            closed: state == CallState::Unknown,
+            ..call()
+        }));
+    };
+    as_of(3, CallState::Answered);
+    // A thread that had hung comes back.
+    as_of(2, CallState::Ringing);
+    assert_eq!(state(ours), Some(CallState::Answered));
+    assert_eq!(state(theirs), Some(CallState::Sent));
+    // What stayed unknown may live all the same, and nothing more becomes known of it.
+    as_of(4, CallState::Unknown);
+    assert_eq!(state(ours), Some(CallState::Unknown));
+    assert!(main.open().is_empty() && branch.open().len() == 1);
+    end(&branch, theirs);
+    assert_eq!(state(theirs), None);
+    // Late news of what is over bring it back nowhere.
+    branch.record(Arc::new(Call { id: theirs, ..call() }));
+    assert_eq!(state(theirs), None);
+}
+
+#[test]
+fn what_is_recorded_reaches_the_journal() {
+    let journal = Journal::default();
+    let calls = Registry::new(journal.clone()).join("asterisk.main", &settings("3cx", 2, None));
+    let id = taken(&calls);
+    assert_eq!(journal.get(id).unwrap().state, CallState::Sent);
+    end(&calls, id);
+    assert_eq!(journal.get(id).unwrap().state, CallState::Ended);
 }

@@ -10,14 +10,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
 
-use super::call::{Call, CallId};
-
+use super::id::CallId;
+use super::record::Call;
 use crate::metric;
 
 /// Calls that wait to be written, at most. With the ledger down the oldest are given up beyond it.
 const CAPACITY: usize = 100_000;
 
-/// The newest state of each call that is not on disk. Cloning it gives another door to the same journal.
+/// The newest state of each call that is not on disk. Cloning it gives another handle to the same journal.
 #[derive(Debug, Clone, Default)]
 pub struct Journal(Arc<Inner>);
 
@@ -61,17 +61,18 @@ impl Journal {
     }
 
     /// What the journal itself knows of a call, where that is newer than the disk.
-    pub(super) fn get(&self, id: CallId) -> Option<Arc<Call>> {
+    pub(crate) fn get(&self, id: CallId) -> Option<Arc<Call>> {
         let calls = self.calls();
         calls.waiting.get(&id).or_else(|| calls.writing.get(&id)).cloned()
     }
 
-    /// What it knows of an integration's calls, the newest state of each last.
-    pub(crate) fn of_integration(&self, integration: &str) -> Vec<Call> {
+    /// The newest state that it knows of each of the calls that are `wanted`.
+    pub(crate) fn known(&self, wanted: impl Fn(&Call) -> bool) -> BTreeMap<CallId, Arc<Call>> {
         let calls = self.calls();
+        // Of two states the one that waits is the newer, and comes last.
         let all = calls.writing.values().chain(calls.waiting.values());
-        all.filter(|call| call.integration == integration)
-            .map(|call| Call::clone(call))
+        all.filter(|call| wanted(call))
+            .map(|call| (call.id, Arc::clone(call)))
             .collect()
     }
 
@@ -79,7 +80,7 @@ impl Journal {
     ///
     /// # Cancel safety
     /// Safe: the news stay.
-    pub(super) async fn news(&self) {
+    pub(crate) async fn news(&self) {
         loop {
             // What a writer that died had taken, too.
             if self.len() > 0 {
@@ -91,7 +92,7 @@ impl Journal {
 
     /// Takes at most `limit` calls to write; they stay visible until [`written`](Self::written) or
     /// [`put_back`](Self::put_back).
-    pub(super) fn take(&self, limit: usize) -> Vec<Arc<Call>> {
+    pub(crate) fn take(&self, limit: usize) -> Vec<Arc<Call>> {
         let mut calls = self.calls();
         // What an earlier taker left behind when it died.
         Self::requeue(&mut calls);
@@ -105,7 +106,7 @@ impl Journal {
     }
 
     /// These are on disk. What else was taken has another writer: of two the one hung, and comes back.
-    pub(super) fn written(&self, saved: &[Arc<Call>]) {
+    pub(crate) fn written(&self, saved: &[Arc<Call>]) {
         let mut calls = self.calls();
         for call in saved {
             let known = calls.writing.get(&call.id);
@@ -121,7 +122,7 @@ impl Journal {
     ///
     /// # Cancel safety
     /// Safe: nothing but waiting.
-    pub(super) async fn drained(&self) {
+    pub(crate) async fn drained(&self) {
         loop {
             let written = self.0.empty.notified();
             tokio::pin!(written);
@@ -135,12 +136,12 @@ impl Journal {
     }
 
     /// What was taken is not on disk: it waits again, unless something newer does.
-    pub(super) fn put_back(&self) {
+    pub(crate) fn put_back(&self) {
         Self::requeue(&mut self.calls());
     }
 
     /// How many calls are not on disk.
-    pub(super) fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         let calls = self.calls();
         calls.waiting.len() + calls.writing.len()
     }
@@ -154,17 +155,17 @@ impl Journal {
 
 /// Puts what the journal knew, before the disk was read, over what was read: a call that was written in between is in
 /// one of the two.
-pub(super) fn overlay(stored: Vec<Call>, known: Vec<Call>) -> Vec<Call> {
-    let mut merged: BTreeMap<CallId, Call> = BTreeMap::new();
-    for call in stored.into_iter().chain(known) {
-        let newer = merged
-            .get(&call.id)
-            .is_none_or(|other| other.revision <= call.revision);
-        if newer {
-            merged.insert(call.id, call);
+pub(crate) fn overlay(stored: Vec<Call>, known: BTreeMap<CallId, Arc<Call>>) -> BTreeMap<CallId, Call> {
+    let mut newest: BTreeMap<CallId, Call> = stored.into_iter().map(|call| (call.id, call)).collect();
+    for (id, call) in known {
+        if newest
+            .get(&id)
+            .is_none_or(|stored| stored.revision <= call.revision)
+        {
+            newest.insert(id, Arc::unwrap_or_clone(call));
         }
     }
-    merged.into_values().filter(|call| !call.closed).collect()
+    newest
 }
 
 #[cfg(test)]
@@ -174,7 +175,7 @@ mod tests {
     use tokio::time::timeout;
 
     use super::*;
-    use crate::ledger::call::tests::call;
+    use crate::call::tests::call;
 
     #[test]
     fn keeps_the_newest_state_of_a_call() {
@@ -249,21 +250,30 @@ mod tests {
     }
 
     #[test]
-    fn open_calls_are_those_of_the_disk_with_the_journal_over_them() {
+    fn what_it_knows_lies_over_what_is_stored_by_revision() {
         let journal = Journal::default();
-        let (open, mut closed) = (call(), call());
-        closed.closed = true;
-        journal.record(closed.clone().into());
-        let mut stored = closed.clone();
-        stored.closed = false;
-        let calls = overlay(
-            vec![open.clone(), stored],
-            journal.of_integration(&open.integration),
-        );
-        assert_eq!(calls, [open]);
+        let (only_stored, only_known) = (call(), call());
+        let (mut newer_here, mut newer_there) = (call(), call());
+        let stored = vec![only_stored.clone(), newer_here.clone(), {
+            newer_there.revision = 2;
+            newer_there.clone()
+        }];
+        journal.record(Arc::new(Call {
+            revision: 1,
+            ..newer_there.clone()
+        }));
+        journal.record(only_known.clone().into());
+        assert_eq!(journal.take(10).len(), 2);
+        newer_here.revision = 2;
+        journal.record(newer_here.clone().into());
         let mut elsewhere = call();
         elsewhere.integration = "asterisk.other".to_owned();
         journal.record(elsewhere.into());
-        assert!(journal.of_integration("asterisk.none").is_empty());
+        let known = journal.known(|call| call.integration == only_known.integration);
+        let newest: Vec<Call> = overlay(stored, known).into_values().collect();
+        let mut expected = vec![only_stored, only_known, newer_here, newer_there];
+        expected.sort_by_key(|call| call.id);
+        assert_eq!(newest, expected);
+        assert!(journal.known(|_| false).is_empty());
     }
 }

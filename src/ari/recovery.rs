@@ -6,8 +6,9 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep};
 
 use crate::actor::{AskError, Backoff};
+use crate::call::Call;
 use crate::database::StoreError;
-use crate::ledger::{Call, GetInstance, LedgerHandle, ListOpenCalls};
+use crate::ledger::{GetInstance, LedgerHandle, ListOpenCalls};
 
 /// How long one question may take.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -17,8 +18,8 @@ const INSTANCE_PATIENCE: Duration = Duration::from_secs(5);
 
 const RETRY: Backoff = Backoff::constant(Duration::from_millis(20), Duration::from_secs(5));
 
-/// Which gateway this is. Without the ledger the name for such a time does: calls must not wait for a disk.
-pub(super) async fn instance(ledger: LedgerHandle, passing: String) -> String {
+/// Which gateway this is. Without the ledger the provisional name does: calls must not wait for a disk.
+pub(super) async fn instance(ledger: LedgerHandle, provisional: String) -> String {
     let give_up = Instant::now() + INSTANCE_PATIENCE;
     let mut attempt = 0;
     while Instant::now() < give_up {
@@ -30,19 +31,18 @@ pub(super) async fn instance(ledger: LedgerHandle, passing: String) -> String {
         attempt += 1;
     }
     tracing::warn!(
-        instance = passing,
-        "the ledger is not usable: this gateway goes by a passing name"
+        instance = provisional,
+        "the ledger is not usable: this gateway goes by a provisional name"
     );
-    passing
+    provisional
 }
 
-/// The calls of this gateway that were not over when it, or the actor, last ended.
-pub(super) async fn open_calls(ledger: LedgerHandle, integration: String, instance: String) -> Vec<Call> {
+/// The calls of this gateway that were not over when its process last ended, by whichever name it had placed them.
+pub(super) async fn open_calls(ledger: LedgerHandle, integration: String) -> Vec<Call> {
     let mut attempt = 0;
     loop {
         let question = ListOpenCalls {
             integration: integration.clone(),
-            instance: instance.clone(),
         };
         match ledger.control(question, Instant::now() + PATIENCE).await {
             Ok(calls) => return calls,
