@@ -38,7 +38,7 @@ pub use code::Code;
 pub use error::{Failure, Outcome};
 pub use lifecycle::{Lifecycle, Phase};
 pub use server::serve;
-pub use tls::{PairError, Tls};
+pub use tls::{CertificateError, Tls};
 
 use document::Documents;
 use recording_links::RecordingLinks;

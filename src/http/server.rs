@@ -17,7 +17,8 @@ use utoipa_actix_web::AppExt as _;
 
 use super::access::{KEY_HEADER, enforce};
 use super::connection::{
-    HEAD_TIMEOUT, KEEP_ALIVE, Socket, Watches, connections_per_worker, count_malformed, count_requests, open,
+    Connections, HEAD_TIMEOUT, KEEP_ALIVE_TIMEOUT, Socket, accept, connections_per_worker, count_malformed,
+    track_requests,
 };
 use super::observe::{RequestSpan, observe};
 use super::security_headers::security_headers;
@@ -29,7 +30,7 @@ use crate::telemetry;
 /// How long a browser may keep an answer about origins, in seconds: as the original.
 const CORS_MAX_AGE: usize = 3_600;
 
-/// Starts the server on `listener`, with TLS where there is a pair for it. It handles no signals: whoever started it stops it, through its handle.
+/// Starts the server on `listener`, with TLS if configured. It handles no signals: whoever started it stops it, through its handle.
 ///
 /// # Errors
 /// When the listener cannot be used.
@@ -52,8 +53,8 @@ pub fn serve(
         .shutdown_timeout(u64::try_from(shutdown_s).unwrap_or(u64::MAX))
         // Once for each worker.
         .listen("http", listener, move || {
-            let watches = Rc::<Watches>::default();
-            actix_web::rt::spawn(Rc::clone(&watches).look_after(lifecycle.clone()));
+            let connections = Rc::<Connections>::default();
+            actix_web::rt::spawn(Rc::clone(&connections).check_timeouts(lifecycle.clone()));
             let acceptor = acceptor.clone();
             let (state, base) = (state.clone(), base.clone());
             let app = App::new()
@@ -67,23 +68,23 @@ pub fn serve(
                 .wrap(from_fn(observe))
                 // Everything within has the request's id.
                 .wrap(TracingLogger::<RequestSpan>::new())
-                // The last is the outermost: a request ends with its answer's last byte.
-                .wrap(from_fn(count_requests))
+                // The last is the outermost: a request ends with the last byte of its response.
+                .wrap(from_fn(track_requests))
                 .into_factory()
                 .map_err(|error| error.error_response());
             let http = HttpService::build()
-                .keep_alive(KEEP_ALIVE)
+                .keep_alive(KEEP_ALIVE_TIMEOUT)
                 .client_request_timeout(HEAD_TIMEOUT)
                 .client_disconnect_timeout(Duration::from_secs(1))
                 .on_connect_ext(Socket::attach)
-                // Scheme and host of the server, which only matter to who makes links from a request: nobody here.
+                // `AppConfig` has the server's scheme and host, which nothing here makes links from.
                 .h1(map_config(app, |()| AppConfig::default()))
                 .map_err(count_malformed);
-            fn_service(move |tcp| open(tcp, acceptor.clone(), Rc::clone(&watches))).and_then(http)
+            fn_service(move |tcp| accept(tcp, acceptor.clone(), Rc::clone(&connections))).and_then(http)
         })?
         .run();
     if let Some(tls) = tls {
-        actix_web::rt::spawn(tls.keep_up());
+        actix_web::rt::spawn(tls.reload_on_change());
     }
     Ok(server)
 }

@@ -14,7 +14,7 @@ pub use application::Application;
 pub use integrations::Integrations;
 pub use stores::{Stores, cdr_store, ledger_settings};
 
-use crate::http::PairError;
+use crate::http::CertificateError;
 use crate::pac::InvalidPacAddress;
 use crate::telemetry::TelemetryError;
 
@@ -37,7 +37,7 @@ pub enum StartError {
     },
     /// The certificate or its key cannot be used.
     #[error(transparent)]
-    Tls(#[from] PairError),
+    Tls(#[from] CertificateError),
     /// Anybody could reach it, and nobody could be told apart.
     #[error(
         "http.address is {0}, which others reach, and nobody could use the gateway: make a key (mege-gateway keys create), \
