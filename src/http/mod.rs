@@ -22,7 +22,7 @@ mod tls;
 pub use error::ErrorCode;
 pub use lifecycle::{Lifecycle, Phase};
 pub use server::serve;
-pub use tls::{PairError, Tls};
+pub use tls::{CertificateError, Tls};
 
 /// The OpenAPI document of all routes, as indented JSON; `base` is what the API's paths begin with, empty or `/…`.
 #[must_use]

@@ -19,7 +19,8 @@ use utoipa_actix_web::AppExt as _;
 
 use super::access::{AccessControl, KEY_HEADER, enforce};
 use super::connection::{
-    HEAD_TIMEOUT, KEEP_ALIVE, Socket, Watches, connections_per_worker, count_malformed, count_requests, open,
+    Connections, HEAD_TIMEOUT, KEEP_ALIVE_TIMEOUT, Socket, accept, connections_per_worker, count_malformed,
+    track_requests,
 };
 use super::document::Documents;
 use super::lifecycle::Lifecycle;
@@ -67,8 +68,8 @@ pub fn serve(
         .shutdown_timeout(u64::try_from(shutdown_s).unwrap_or(u64::MAX))
         // Once for each worker.
         .listen("http", listener, move || {
-            let watches = Rc::<Watches>::default();
-            actix_web::rt::spawn(Rc::clone(&watches).look_after(lifecycle.clone()));
+            let connections = Rc::<Connections>::default();
+            actix_web::rt::spawn(Rc::clone(&connections).check_timeouts(lifecycle.clone()));
             let acceptor = acceptor.clone();
             let access = access.clone();
             let own_api: Rc<str> = format!("{base}/v1/").into();
@@ -88,23 +89,23 @@ pub fn serve(
                 .wrap(from_fn(observe))
                 // Everything within has the request's id.
                 .wrap(TracingLogger::<RequestSpan>::new())
-                // The last is the outermost: a request ends with its answer's last byte.
-                .wrap(from_fn(count_requests))
+                // The last is the outermost: a request ends with the last byte of its response.
+                .wrap(from_fn(track_requests))
                 .into_factory()
                 .map_err(|error| error.error_response());
             let http = HttpService::build()
-                .keep_alive(KEEP_ALIVE)
+                .keep_alive(KEEP_ALIVE_TIMEOUT)
                 .client_request_timeout(HEAD_TIMEOUT)
                 .client_disconnect_timeout(Duration::from_secs(1))
                 .on_connect_ext(Socket::attach)
-                // Scheme and host of the server, which only matter to who makes links from a request: nobody here.
+                // `AppConfig` has the server's scheme and host, which nothing here makes links from.
                 .h1(map_config(app, |()| AppConfig::default()))
                 .map_err(count_malformed);
-            fn_service(move |tcp| open(tcp, acceptor.clone(), Rc::clone(&watches))).and_then(http)
+            fn_service(move |tcp| accept(tcp, acceptor.clone(), Rc::clone(&connections))).and_then(http)
         })?
         .run();
     if let Some(tls) = tls {
-        actix_web::rt::spawn(tls.keep_up());
+        actix_web::rt::spawn(tls.reload_on_change());
     }
     Ok(server)
 }

@@ -8,7 +8,7 @@ use std::net::IpAddr;
 
 pub use application::Application;
 
-use crate::http::PairError;
+use crate::http::CertificateError;
 use crate::pac::InvalidPacAddress;
 use crate::telemetry::TelemetryError;
 
@@ -28,7 +28,7 @@ pub enum StartError {
     },
     /// The certificate or its key cannot be used.
     #[error(transparent)]
-    Tls(#[from] PairError),
+    Tls(#[from] CertificateError),
     /// Anybody could reach it, and nobody could be told apart.
     #[error(
         "http.address is {0}, which others reach, and nobody could use the gateway: make a key (mege-gateway keys create), \

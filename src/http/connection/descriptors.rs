@@ -1,4 +1,4 @@
-//! How many connections there may be: as many as there are descriptors for, so that they never run out.
+//! How many connections there may be: as many as there are file descriptors for, so that these never run out.
 
 use std::thread::available_parallelism;
 
@@ -7,9 +7,9 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 /// The most connections in all.
 const MAX_CONNECTIONS: u64 = 8_192;
 
-/// Descriptors that connections leave to everything else: the stores' and the integrations' connections, files, the
+/// File descriptors that are kept for everything else: the stores' and the integrations' connections, files, the
 /// runtimes.
-const RESERVED: u64 = 64;
+const RESERVED_DESCRIPTORS: u64 = 64;
 
 /// How many connections each of the server's workers may have; further ones wait to be accepted. The limit of open
 /// files is raised as far as this process may, as every program does that does not call `select`.
@@ -31,7 +31,7 @@ pub(in crate::http) fn connections_per_worker() -> usize {
 
 /// Each worker's share; no limit is none.
 fn share(descriptors: Option<u64>, workers: u64) -> usize {
-    let left = descriptors.map_or(MAX_CONNECTIONS, |all| all.saturating_sub(RESERVED));
+    let left = descriptors.map_or(MAX_CONNECTIONS, |all| all.saturating_sub(RESERVED_DESCRIPTORS));
     let share = left.min(MAX_CONNECTIONS) / workers;
     usize::try_from(share).unwrap_or(usize::MAX).max(1)
 }

@@ -1,12 +1,12 @@
-//! Connections: taken within bounds, with TLS or without, and ended when they are of no use.
+//! Connections: accepted within limits, with TLS or without, and closed on timeouts.
 //!
-//! The server that actix-web puts together by itself has no bound for most of what a client can do to hold a
-//! connection, and no way to end one; so [`serve`](super::serve) puts its parts together around a socket of our own.
+//! actix-web's own server has no timeout for most of what a client can do to hold a connection, and no way to close one;
+//! so [`serve`](super::serve) builds it from its parts, around a socket of our own.
 
 mod descriptors;
 mod requests;
 mod socket;
-mod watch;
+mod state;
 
 use std::io;
 use std::net::SocketAddr;
@@ -21,38 +21,38 @@ use tokio_rustls::TlsAcceptor;
 use tokio_util::either::Either;
 
 pub(super) use descriptors::connections_per_worker;
-pub(super) use requests::count_requests;
+pub(super) use requests::track_requests;
 pub(super) use socket::Socket;
-pub(super) use watch::Watches;
+pub(super) use state::Connections;
 
 use crate::metric;
 
-/// How long a request's head may take to come, a TLS handshake likewise, and how long a connection may lie idle.
+/// How long a request's head may take, and a TLS handshake; and how long a connection may be idle between requests.
 pub(super) const HEAD_TIMEOUT: Duration = Duration::from_secs(5);
-pub(super) const KEEP_ALIVE: Duration = Duration::from_secs(75);
+pub(super) const KEEP_ALIVE_TIMEOUT: Duration = Duration::from_secs(75);
 
-/// How long the kernel keeps what a client does not take, also of a connection that is closed: longer than ours of one
-/// that is open.
-const USER_TIMEOUT_MS: u32 = 45_000;
+/// How long the kernel retries to send what a client does not accept, also after a connection was closed: longer than our own
+/// timeout for an open one.
+const TCP_USER_TIMEOUT_MS: u32 = 45_000;
 
-/// What the kernel keeps of an answer that it cannot send yet. Left to itself that is 4 MB, and it takes no more before a
-/// third of them is gone: of a client that reads as fast as a recording plays, 16 kB/s, it would seem for over a minute
-/// that it reads nothing.
-const UNSENT: u32 = 128 * 1024;
+/// How many bytes of a response the kernel buffers that it cannot send yet. By default that is 4 MB, and it accepts more only
+/// once a third was sent: a client that reads as fast as a recording plays, 16 kB/s, would seem to read nothing for
+/// over a minute.
+const MAX_UNSENT: u32 = 128 * 1024;
 
 /// A client's stream, in clear or with TLS.
 type Stream = Either<TcpStream, tokio_rustls::server::TlsStream<TcpStream>>;
 
-/// Makes a socket of an accepted connection, with a handshake where there is TLS; and says whose it is.
-pub(super) async fn open(
+/// Makes a socket of an accepted connection, with the handshake where there is TLS; with the client's address.
+pub(super) async fn accept(
     tcp: TcpStream,
     acceptor: Option<TlsAcceptor>,
-    watches: Rc<Watches>,
+    connections: Rc<Connections>,
 ) -> Result<(Socket<Stream>, Option<SocketAddr>), DispatchError> {
     let peer = tcp.peer_addr().ok();
     tcp.set_nodelay(true)?;
-    SockRef::from(&tcp).set_tcp_notsent_lowat(UNSENT)?;
-    rustix::net::sockopt::set_tcp_user_timeout(&tcp, USER_TIMEOUT_MS).map_err(io::Error::from)?;
+    SockRef::from(&tcp).set_tcp_notsent_lowat(MAX_UNSENT)?;
+    rustix::net::sockopt::set_tcp_user_timeout(&tcp, TCP_USER_TIMEOUT_MS).map_err(io::Error::from)?;
     let stream = match acceptor {
         None => Either::Left(tcp),
         Some(acceptor) => {
@@ -64,10 +64,10 @@ pub(super) async fn open(
             Either::Right(stream)
         }
     };
-    Ok((Socket::new(stream, watches.add()), peer))
+    Ok((Socket::new(stream, connections.add()), peer))
 }
 
-/// Counts what was refused before it was a request: it is in none of the counts by route.
+/// Counts requests that cannot be parsed: they are in none of the counts by route.
 pub(super) fn count_malformed(error: DispatchError) -> DispatchError {
     if matches!(error, DispatchError::Parse(_)) {
         metric::http_malformed().increment(1);

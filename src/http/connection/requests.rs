@@ -1,4 +1,4 @@
-//! The requests of a connection, from their heads to the last bytes of their answers.
+//! The requests of a connection, each from its head to the last byte of its response.
 
 use std::pin::Pin;
 use std::rc::Rc;
@@ -14,23 +14,23 @@ use futures_util::{StreamExt as _, stream};
 
 use super::super::lifecycle::{Lifecycle, OpenRequest, Phase};
 use super::super::state::AppState;
-use super::watch::{InFlight, Watch};
+use super::state::{Connection, InFlightRequest};
 
-/// The middleware; it must be the outermost.
-pub(in crate::http) async fn count_requests(
+/// The middleware that tracks requests in flight; it must be the outermost.
+pub(in crate::http) async fn track_requests(
     mut request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
-) -> Result<ServiceResponse<Answer>, Error> {
-    let watch = request.conn_data::<Rc<Watch>>().cloned();
-    let in_flight = watch.map(|watch| {
-        let in_flight = InFlight::begin(&watch);
+) -> Result<ServiceResponse<ResponseBody>, Error> {
+    let connection = request.conn_data::<Rc<Connection>>().cloned();
+    let in_flight = connection.map(|connection| {
+        let in_flight = InFlightRequest::begin(&connection);
         let body = request.take_payload();
         if matches!(body, Payload::None) {
-            watch.body_ended();
+            connection.body_received();
             return in_flight;
         }
         let end = stream::poll_fn(move |_| {
-            watch.body_ended();
+            connection.body_received();
             Poll::Ready(None)
         });
         request.set_payload(Payload::Stream {
@@ -47,22 +47,22 @@ pub(in crate::http) async fn count_requests(
         let head = response.response_mut().head_mut();
         head.set_connection_type(ConnectionType::Close);
     }
-    Ok(response.map_body(|_, body| Answer {
+    Ok(response.map_body(|_, body| ResponseBody {
         body: BoxBody::new(body),
         _in_flight: in_flight,
         _open: open,
     }))
 }
 
-/// The body of an answer; the request is under way as long as there is it.
+/// A response's body; the request is in flight until it is dropped.
 #[derive(Debug)]
-pub(in crate::http) struct Answer {
+pub(in crate::http) struct ResponseBody {
     body: BoxBody,
-    _in_flight: Option<InFlight>,
+    _in_flight: Option<InFlightRequest>,
     _open: Option<OpenRequest>,
 }
 
-impl MessageBody for Answer {
+impl MessageBody for ResponseBody {
     type Error = <BoxBody as MessageBody>::Error;
 
     fn size(&self) -> BodySize {

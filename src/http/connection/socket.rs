@@ -1,4 +1,4 @@
-//! A client's socket, in clear or with TLS, that tells its [`Watch`] what happens on it and ends when that says so.
+//! A client's socket, in clear or with TLS: it reports to its [`Connection`], and fails once that is to be closed.
 
 use std::io;
 use std::pin::Pin;
@@ -8,37 +8,41 @@ use std::task::{Context, Poll};
 use actix_web::dev::Extensions;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use super::watch::Watch;
+use super::state::Connection;
 
-/// The most that is read in one turn of the task that serves the connection, in bytes. It takes all requests that it
-/// can read before it works on the first: some 100, when they are as small as can be, of some 4 KiB of memory each.
-const TURN: usize = 2 * 1024;
+/// The most that is read in one poll of the connection's task, in bytes. actix-http parses all requests that it can read
+/// before it handles the first: some 100, when they are as small as can be, of some 4 KiB of memory each.
+const MAX_READ_PER_POLL: usize = 2 * 1024;
 
 /// The socket.
 #[derive(Debug)]
 pub(in crate::http) struct Socket<T> {
     io: T,
-    watch: Rc<Watch>,
-    /// Bytes that were read in this turn.
-    read: usize,
+    connection: Rc<Connection>,
+    /// Bytes that were read in this poll.
+    read_in_poll: usize,
 }
 
 impl<T> Socket<T> {
-    pub(super) fn new(io: T, watch: Rc<Watch>) -> Self {
-        Self { io, watch, read: 0 }
+    pub(super) fn new(io: T, connection: Rc<Connection>) -> Self {
+        Self {
+            io,
+            connection,
+            read_in_poll: 0,
+        }
     }
 
-    /// Lets the connection's requests know of its watch.
+    /// Attaches the connection to its requests.
     pub(in crate::http) fn attach(&self, data: &mut Extensions) {
-        data.insert(Rc::clone(&self.watch));
+        data.insert(Rc::clone(&self.connection));
     }
 
-    /// Keeps in mind whether the socket takes what is written.
-    fn note<R>(&self, poll: Poll<R>) -> Poll<R> {
+    /// Reports whether the client accepts what is written.
+    fn track_write<R>(&self, poll: Poll<R>) -> Poll<R> {
         if poll.is_pending() {
-            self.watch.blocked();
+            self.connection.write_blocked();
         } else {
-            self.watch.wrote();
+            self.connection.write_progressed();
         }
         poll
     }
@@ -50,24 +54,28 @@ impl<T: AsyncRead + Unpin> AsyncRead for Socket<T> {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        self.watch.alive()?;
-        self.watch.polled(context);
-        if !self.watch.may_read() {
+        self.connection.check_open()?;
+        self.connection.register_waker(context);
+        if !self.connection.may_read() {
             return Poll::Pending;
         }
-        let room = buffer.remaining().min(TURN - self.read);
+        let room = buffer.remaining().min(MAX_READ_PER_POLL - self.read_in_poll);
         if room == 0 {
-            self.read = 0;
+            self.read_in_poll = 0;
             context.waker().wake_by_ref();
             return Poll::Pending;
         }
-        let mut piece = ReadBuf::new(buffer.initialize_unfilled_to(room));
-        let poll = Pin::new(&mut self.io).poll_read(context, &mut piece);
-        let count = piece.filled().len();
+        let mut chunk = ReadBuf::new(buffer.initialize_unfilled_to(room));
+        let poll = Pin::new(&mut self.io).poll_read(context, &mut chunk);
+        let count = chunk.filled().len();
         buffer.advance(count);
-        self.read = if poll.is_pending() { 0 } else { self.read + count };
+        self.read_in_poll = if poll.is_pending() {
+            0
+        } else {
+            self.read_in_poll + count
+        };
         if count > 0 {
-            self.watch.heard();
+            self.connection.received();
         }
         poll
     }
@@ -79,21 +87,21 @@ impl<T: AsyncWrite + Unpin> AsyncWrite for Socket<T> {
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        self.watch.alive()?;
+        self.connection.check_open()?;
         let poll = Pin::new(&mut self.io).poll_write(context, bytes);
-        self.note(poll)
+        self.track_write(poll)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.watch.alive()?;
+        self.connection.check_open()?;
         let poll = Pin::new(&mut self.io).poll_flush(context);
-        self.note(poll)
+        self.track_write(poll)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.watch.alive()?;
+        self.connection.check_open()?;
         let poll = Pin::new(&mut self.io).poll_shutdown(context);
-        self.note(poll)
+        self.track_write(poll)
     }
 }
 
@@ -105,21 +113,21 @@ mod tests {
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, duplex, split};
     use tokio::time::timeout;
 
-    use super::super::watch::{Cut, InFlight, Watches};
+    use super::super::state::{CloseReason, Connections, InFlightRequest};
     use super::*;
 
     const SOON: Duration = Duration::from_secs(1);
 
     #[tokio::test(start_paused = true)]
-    async fn a_turn_has_an_end_however_much_there_is() {
-        let (mut client, server) = duplex(TURN * 4);
-        let mut socket = Socket::new(server, Watches::default().add());
-        client.write_all(&[0; TURN * 3]).await.unwrap();
+    async fn one_poll_reads_so_much_however_much_there_is() {
+        let (mut client, server) = duplex(MAX_READ_PER_POLL * 4);
+        let mut socket = Socket::new(server, Connections::default().add());
+        client.write_all(&[0; MAX_READ_PER_POLL * 3]).await.unwrap();
         for _ in 0..3 {
-            let mut turn = [0; TURN * 3];
-            let read = socket.read(&mut turn).await.unwrap();
-            assert_eq!(read, TURN);
-            let mut more = ReadBuf::new(&mut turn);
+            let mut bytes = [0; MAX_READ_PER_POLL * 3];
+            let read = socket.read(&mut bytes).await.unwrap();
+            assert_eq!(read, MAX_READ_PER_POLL);
+            let mut more = ReadBuf::new(&mut bytes);
             let again =
                 poll_fn(|context| Poll::Ready(Pin::new(&mut socket).poll_read(context, &mut more))).await;
             assert!(again.is_pending());
@@ -127,16 +135,16 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn nothing_is_read_behind_a_request_until_it_is_answered() {
+    async fn no_pipelined_request_is_read_before_the_response() {
         let (mut client, server) = duplex(64);
-        let watch = Watches::default().add();
-        let mut socket = Socket::new(server, Rc::clone(&watch));
+        let connection = Connections::default().add();
+        let mut socket = Socket::new(server, Rc::clone(&connection));
         client.write_all(b"abc").await.unwrap();
         assert_eq!(socket.read_u8().await.unwrap(), b'a');
-        let request = InFlight::begin(&watch);
+        let request = InFlightRequest::begin(&connection);
         assert_eq!(socket.read_u8().await.unwrap(), b'b', "its body");
-        watch.body_ended();
-        let answering = async {
+        connection.body_received();
+        let responding = async {
             tokio::time::sleep(SOON * 2).await;
             drop(request);
         };
@@ -144,15 +152,15 @@ mod tests {
             assert!(timeout(SOON, socket.read_u8()).await.is_err());
             assert_eq!(socket.read_u8().await.unwrap(), b'c');
         };
-        timeout(SOON * 3, async { tokio::join!(answering, reading) })
+        timeout(SOON * 3, async { tokio::join!(responding, reading) })
             .await
             .unwrap();
     }
 
     #[tokio::test(start_paused = true)]
-    async fn who_does_not_read_is_not_read_from() {
+    async fn nothing_is_read_while_the_client_reads_nothing() {
         let (mut client, server) = duplex(64);
-        let socket = Socket::new(server, Watches::default().add());
+        let socket = Socket::new(server, Connections::default().add());
         let (mut read, mut write) = split(socket);
         client.write_all(b"a request").await.unwrap();
         let writing = async { write.write_all(&[0; 100]).await.unwrap() };
@@ -166,13 +174,13 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_verdict_ends_what_waits() {
+    async fn closing_ends_pending_reads_and_writes() {
         let (_client, server) = duplex(64);
-        let watch = Watches::default().add();
-        let (mut read, mut write) = split(Socket::new(server, Rc::clone(&watch)));
+        let connection = Connections::default().add();
+        let (mut read, mut write) = split(Socket::new(server, Rc::clone(&connection)));
         let (got, sent, ()) = tokio::join!(read.read_u8(), write.write_all(&[0; 100]), async {
             tokio::time::sleep(SOON).await;
-            watch.end(Cut::AnswerNotRead);
+            connection.close(CloseReason::ResponseNotRead);
         });
         assert_eq!(got.unwrap_err().kind(), io::ErrorKind::ConnectionAborted);
         assert_eq!(sent.unwrap_err().kind(), io::ErrorKind::ConnectionAborted);

@@ -1,4 +1,4 @@
-//! The two PEM files of a pair.
+//! The certificate chain and the private key, in two PEM files.
 
 use std::fs::File;
 use std::io::{self, Read as _};
@@ -10,12 +10,12 @@ use rustls::sign::CertifiedKey;
 use rustls_pki_types::pem::PemObject as _;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 
-/// The most that is read of either; a chain of certificates has some ten kilobytes.
-const MAX_FILE: u64 = 1024 * 1024;
+/// The most that is read of either, in bytes; a certificate chain has some ten kilobytes.
+const MAX_FILE_SIZE: u64 = 1024 * 1024;
 
-/// Why a pair cannot be used, by the settings' key. What the files hold is never part of it.
+/// Why a certificate or its key cannot be used, by the settings' key. The files' contents are never part of it.
 #[derive(Debug, thiserror::Error)]
-pub enum PairError {
+pub enum CertificateError {
     /// A file cannot be read.
     #[error("{key} ({path}): cannot be read: {error}")]
     Read {
@@ -26,45 +26,45 @@ pub enum PairError {
         /// Why not.
         error: io::Error,
     },
-    /// A file has nothing of what it is for.
-    #[error("{key} ({path}): {complaint}")]
+    /// A file does not hold what it must.
+    #[error("{key} ({path}): {problem}")]
     Content {
         /// The settings' key.
         key: &'static str,
         /// The file.
         path: PathBuf,
         /// What is wrong with it.
-        complaint: &'static str,
+        problem: &'static str,
     },
-    /// The key is of another certificate, or of a kind that TLS does not use here.
+    /// The key belongs to another certificate, or is of a kind that is not supported.
     #[error("http.tls_certificate and http.tls_key cannot be used together: {0}")]
     Unusable(rustls::Error),
 }
 
-/// Where a pair is read from.
+/// The paths of the two files.
 #[derive(Debug, Clone)]
-pub(super) struct PairFiles {
+pub(super) struct CertificateFiles {
     certificate: PathBuf,
     key: PathBuf,
 }
 
-/// What tells one state of the two files from another. Through a symbolic link it is that of the file it leads to.
+/// The version of the two files: identity, size and modification time of each. Symbolic links are followed.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Print([Option<[i64; 4]>; 2]);
+pub(super) struct FileVersions([Option<[i64; 4]>; 2]);
 
-impl PairFiles {
+impl CertificateFiles {
     pub(super) fn new(certificate: PathBuf, key: PathBuf) -> Self {
         Self { certificate, key }
     }
 
-    /// Reads the certificate chain and the key, and sees whether they belong together.
-    pub(super) fn read(&self) -> Result<CertifiedKey, PairError> {
+    /// Reads the certificate chain and the key, and checks that they belong together.
+    pub(super) fn read(&self) -> Result<CertifiedKey, CertificateError> {
         const CERTIFICATE: &str = "http.tls_certificate";
         const KEY: &str = "http.tls_key";
-        let content = |key, path: &Path, complaint| PairError::Content {
+        let content = |key, path: &Path, problem| CertificateError::Content {
             key,
             path: path.to_owned(),
-            complaint,
+            problem,
         };
         let chain = CertificateDer::pem_slice_iter(&read(CERTIFICATE, &self.certificate)?)
             .collect::<Result<Vec<_>, _>>()
@@ -74,11 +74,11 @@ impl PairFiles {
         }
         let key = PrivateKeyDer::from_pem_slice(&read(KEY, &self.key)?)
             .map_err(|_| content(KEY, &self.key, "holds no private key in PEM"))?;
-        CertifiedKey::from_der(chain, key, &ring::default_provider()).map_err(PairError::Unusable)
+        CertifiedKey::from_der(chain, key, &ring::default_provider()).map_err(CertificateError::Unusable)
     }
 
-    /// The files' state.
-    pub(super) fn print(&self) -> Print {
+    /// The files' version now.
+    pub(super) fn versions(&self) -> FileVersions {
         let of = |path: &Path| {
             let file = std::fs::metadata(path).ok()?;
             let identity = file.dev().wrapping_add(file.ino()).cast_signed();
@@ -89,18 +89,18 @@ impl PairFiles {
                 file.mtime_nsec(),
             ])
         };
-        Print([of(&self.certificate), of(&self.key)])
+        FileVersions([of(&self.certificate), of(&self.key)])
     }
 }
 
-fn read(key: &'static str, path: &Path) -> Result<Vec<u8>, PairError> {
-    let failed = |error| PairError::Read {
+fn read(key: &'static str, path: &Path) -> Result<Vec<u8>, CertificateError> {
+    let failed = |error| CertificateError::Read {
         key,
         path: path.to_owned(),
         error,
     };
     let file = File::open(path).map_err(failed)?;
     let mut bytes = Vec::new();
-    file.take(MAX_FILE).read_to_end(&mut bytes).map_err(failed)?;
+    file.take(MAX_FILE_SIZE).read_to_end(&mut bytes).map_err(failed)?;
     Ok(bytes)
 }

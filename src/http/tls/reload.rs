@@ -1,40 +1,40 @@
-//! Taking a renewed pair without a restart.
+//! Reloads a renewed certificate without a restart.
 
 use std::time::Duration;
 
 use tokio::time::{MissedTickBehavior, interval};
 
 use super::Tls;
-use super::files::Print;
+use super::files::FileVersions;
 use crate::metric;
 
-/// Between two looks at the files. Polling, as notices of changes say nothing of a symbolic link's target that is
-/// exchanged two folders above, and are not sent by network file systems.
-const LOOK: Duration = Duration::from_secs(1);
+/// How often the files are checked. Polling, as inotify does not see a symbolic link that is replaced two directories above,
+/// nor changes on network file systems.
+const POLL_INTERVAL: Duration = Duration::from_secs(1);
 
 impl Tls {
-    /// Looks at the files again and again, and takes what can be used; until the runtime ends.
-    pub(in crate::http) async fn keep_up(self) {
-        let mut looks = interval(LOOK);
-        looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    /// Checks the files and reloads what can be used, until the runtime ends.
+    pub(in crate::http) async fn reload_on_change(self) {
+        let mut ticks = interval(POLL_INTERVAL);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         metric::tls_refused().set(0.0);
-        // Whatever was there at the start is read once more: it may have changed since.
-        let mut tried: Option<Print> = None;
-        let mut seen: Option<Print> = None;
+        // The files are read once more after the start: they may have changed since.
+        let mut last_tried: Option<FileVersions> = None;
+        let mut seen: Option<FileVersions> = None;
         loop {
-            looks.tick().await;
-            let print = self.blocking(|tls| tls.files.print()).await;
-            // What has just changed may be half of a change: it must stay for the time between two looks.
-            let settled = print == seen;
-            seen = print;
-            if !settled || seen == tried {
+            ticks.tick().await;
+            let versions = self.blocking(|tls| tls.files.versions()).await;
+            // What has just changed may be half written: it must stay the same for one interval.
+            let settled = versions == seen;
+            seen = versions;
+            if !settled || seen == last_tried {
                 continue;
             }
-            let first = tried.is_none();
-            tried.clone_from(&seen);
+            let first = last_tried.is_none();
+            last_tried.clone_from(&seen);
             match self.blocking(|tls| tls.files.read()).await {
-                Some(Ok(pair)) => {
-                    self.pair.replace(pair);
+                Some(Ok(certificate)) => {
+                    self.resolver.replace(certificate);
                     metric::tls_refused().set(0.0);
                     if !first {
                         tracing::info!("the certificate changed and is served from here on");
@@ -49,7 +49,7 @@ impl Tls {
         }
     }
 
-    /// Works with the files beside the runtime: a network file system that hangs holds up nothing but the reload.
+    /// Accesses the files on a thread that may block: a network file system that hangs delays nothing but the reload.
     async fn blocking<T: Send + 'static>(&self, work: impl FnOnce(Self) -> T + Send + 'static) -> Option<T> {
         let tls = self.clone();
         tokio::task::spawn_blocking(move || work(tls)).await.ok()
