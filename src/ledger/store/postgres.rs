@@ -85,12 +85,16 @@ fn read_call(row: &Row) -> Result<Call, StoreError> {
 #[cfg(test)]
 #[cfg(feature = "peers")]
 mod tests {
+    use std::time::Duration;
+
     use refinery::Target;
     use serde_json::json;
 
-    use super::super::tests::{TIMEOUT, bridged, came_along, of_earlier_schema, settings_of};
+    use super::super::tests::{bridged, came_along, of_earlier_schema, settings_of};
     use super::super::{LedgerStore, MIGRATIONS};
     use super::*;
+
+    const TIMEOUT: Duration = Duration::from_secs(20);
 
     #[actix_rt::test]
     async fn calls_of_an_earlier_schema_come_along_with_their_legs() {

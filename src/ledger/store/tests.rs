@@ -8,13 +8,11 @@ use crate::ledger::call::tests::call;
 use crate::ledger::call::{CallState, Leg};
 use crate::telephony::HangupCause;
 
-pub(super) const TIMEOUT: Duration = Duration::from_secs(5);
-
 pub(super) fn settings_of(url: &str) -> StoreSettings {
     StoreSettings {
         url: url.to_owned().try_into().unwrap(),
-        connections: 2,
-        timeout_ms: 5_000,
+        connections: 4,
+        timeout_ms: 20_000,
         limits: Limits::default(),
     }
 }
