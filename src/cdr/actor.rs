@@ -44,7 +44,7 @@ pub struct CdrActor {
     /// neither the collector nor short answers out.
     long_answers: Arc<Semaphore>,
     /// The store, or why there is none yet.
-    store: Result<Arc<dyn CdrStore>, StoreError>,
+    store: Result<Arc<CdrStore>, StoreError>,
 }
 
 /// What `/status` shows of the store.
@@ -81,7 +81,7 @@ impl CdrActor {
         }
     }
 
-    fn store(&self) -> Result<Arc<dyn CdrStore>, StoreError> {
+    fn store(&self) -> Result<Arc<CdrStore>, StoreError> {
         self.store.clone()
     }
 
@@ -108,7 +108,7 @@ impl CdrActor {
     }
 
     /// Keeps and publishes what was found. A store that is open stays so: its pool connects again by itself.
-    fn publish(&mut self, found: Result<(Arc<dyn CdrStore>, i64), StoreError>) -> Result<(), StoreError> {
+    fn publish(&mut self, found: Result<(Arc<CdrStore>, i64), StoreError>) -> Result<(), StoreError> {
         // Busy is not down.
         if matches!((&self.store, &found), (Ok(_), Err(StoreError::PoolTimeout))) {
             return Ok(());

@@ -28,7 +28,7 @@ type Page = Result<Vec<LegacyRow>, StoreError>;
 /// # Cancel safety
 /// Dropping the future ends everything and gives the permit back.
 pub(super) async fn search(
-    store: Arc<dyn CdrStore>,
+    store: Arc<CdrStore>,
     request: SearchAfterCallId,
     permit: Option<Permit>,
     long_answers: Arc<Semaphore>,

@@ -32,7 +32,7 @@ impl Sizes {
 
 /// One reply, as far as it was read.
 pub(super) struct Reading {
-    store: Arc<dyn CdrStore>,
+    store: Arc<CdrStore>,
     request: SearchAfterCallId,
     sizes: Sizes,
     resumed: Resumed,
@@ -48,7 +48,7 @@ pub(super) struct Reading {
 impl Reading {
     /// Finds out what to read.
     pub(super) async fn begin(
-        store: Arc<dyn CdrStore>,
+        store: Arc<CdrStore>,
         request: SearchAfterCallId,
         sizes: Sizes,
     ) -> Result<Self, StoreError> {

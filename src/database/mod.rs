@@ -36,6 +36,7 @@
 //!   condition out, or compare with what lies beyond every value.
 //! * **Filters** are put together with their values: push the value, then write its number, which is
 //!   the values' length.
+//! * **Lists** of texts are one parameter, JSON, and their condition is the [`Dialect`]'s [`any`](Dialect::any).
 //! * **Pages** go by key: `WHERE id < $1 ORDER BY id DESC LIMIT $2`, with an index that has that order and, for the first
 //!   page, a key beyond all others. A page is right whatever is written between two; `OFFSET` is not.
 //! * **Long answers** are pages too, each a read of its own: no transaction and no connection waits for a reader.
@@ -53,6 +54,7 @@ pub(crate) mod testing;
 #[cfg(test)]
 mod tests;
 mod value;
+mod work;
 
 use std::time::Duration;
 
@@ -62,7 +64,7 @@ use refinery::Runner;
 pub(crate) use row::{FromRow, Row};
 pub use schema::Schema;
 pub(crate) use session::Session;
-pub(crate) use sqlite::{Connections, Sqlite};
+pub(crate) use sqlite::Sqlite;
 pub(crate) use value::{Json, Value};
 
 use crate::settings::StoreUrl;
@@ -89,6 +91,25 @@ pub(crate) struct Migrations {
     pub(crate) sqlite: fn() -> Runner,
     pub(crate) postgres: fn() -> Runner,
     pub(crate) history: &'static str,
+}
+
+/// Where a statement must differ.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Dialect {
+    /// SQLite's.
+    Sqlite,
+    /// PostgreSQL's.
+    Postgres,
+}
+
+impl Dialect {
+    /// The condition that a text is in the list of the parameter of that number: `WHERE id {any}`.
+    pub(crate) fn any(self, parameter: usize) -> String {
+        match self {
+            Self::Sqlite => format!("IN (SELECT value FROM json_each(${parameter}))"),
+            Self::Postgres => format!("= ANY(${parameter})"),
+        }
+    }
 }
 
 /// A store's database.
@@ -128,118 +149,11 @@ impl Database {
         }
     }
 
-    /// Does work that only reads, within the store's time-out: waiting for a connection is part of it. Each statement sees
-    /// what was committed when it began.
-    ///
-    /// On SQLite all of the work is done on the connection's thread, so it owns what it uses, and may await nothing but
-    /// its session.
-    ///
-    /// # Errors
-    /// [`StoreError::PoolTimeout`] where no connection becomes free; [`StoreError::Unavailable`] where the database does not
-    /// answer in time; and what the work returns.
-    ///
-    /// # Cancel safety
-    /// May be dropped. The connection is busy until its statement ends, which the same deadline sees to.
-    pub(crate) async fn read<T, F>(&self, work: F) -> Result<T, StoreError>
-    where
-        T: Send + 'static,
-        F: AsyncFnOnce(&Session<'_>) -> Result<T, StoreError> + Send + 'static,
-    {
+    /// Which of the two it is, for statements that must differ.
+    pub(crate) fn dialect(&self) -> Dialect {
         match self {
-            Self::Sqlite(sqlite) => sqlite.read(work).await,
-            Self::Postgres(postgres) => postgres.read(work).await,
-        }
-    }
-
-    /// Does work in a transaction, as [`read`](Self::read) does, and commits it; an error of the work rolls it back. What
-    /// was written is on the disk once this returns.
-    ///
-    /// On SQLite there is one writer at a time from the beginning of the work. On PostgreSQL there are many, each of
-    /// whose statements sees what others committed meanwhile: where the work decides by what it read, it locks that first
-    /// by an update of a row.
-    ///
-    /// # Errors
-    /// As [`read`](Self::read). After [`StoreError::Unavailable`] it may have been done all the same.
-    ///
-    /// # Cancel safety
-    /// May be dropped: the work is then done as a whole or not at all.
-    pub(crate) async fn write<T, E, F>(&self, work: F) -> Result<T, E>
-    where
-        T: Send + 'static,
-        E: From<StoreError> + Send + 'static,
-        F: AsyncFnOnce(&Session<'_>) -> Result<T, E> + Send + 'static,
-    {
-        match self {
-            Self::Sqlite(sqlite) => sqlite.write(work).await,
-            Self::Postgres(postgres) => postgres.write(work).await,
-        }
-    }
-
-    /// One statement that only reads, see [`Session::query`].
-    ///
-    /// # Errors
-    /// As [`read`](Self::read).
-    ///
-    /// # Cancel safety
-    /// As [`read`](Self::read).
-    pub(crate) async fn query<T>(
-        &self,
-        sql: impl AsRef<str> + Send + 'static,
-        values: Vec<Value>,
-    ) -> Result<Vec<T>, StoreError>
-    where
-        T: FromRow + Send + 'static,
-    {
-        self.read(async move |session: &Session<'_>| session.query(sql.as_ref(), values).await)
-            .await
-    }
-
-    /// One statement that only reads and has one row, see [`Session::query_one`].
-    ///
-    /// # Errors
-    /// As [`read`](Self::read).
-    ///
-    /// # Cancel safety
-    /// As [`read`](Self::read).
-    pub(crate) async fn query_one<T>(&self, sql: &'static str, values: Vec<Value>) -> Result<T, StoreError>
-    where
-        T: FromRow + Send + 'static,
-    {
-        self.read(async move |session: &Session<'_>| session.query_one(sql, values).await)
-            .await
-    }
-
-    /// One statement that writes, see [`Session::execute`].
-    ///
-    /// # Errors
-    /// As [`write`](Self::write).
-    ///
-    /// # Cancel safety
-    /// As [`write`](Self::write).
-    pub(crate) async fn execute(&self, sql: &'static str, values: Vec<Value>) -> Result<u64, StoreError> {
-        self.write(async move |session: &Session<'_>| session.execute(sql, values).await)
-            .await
-    }
-
-    /// Asks for an answer and nothing else: on SQLite the connection that writes.
-    ///
-    /// # Errors
-    /// As [`read`](Self::read).
-    ///
-    /// # Cancel safety
-    /// Only reads.
-    pub(crate) async fn ping(&self) -> Result<(), StoreError> {
-        match self {
-            Self::Sqlite(sqlite) => {
-                let ask = |connection: &mut rusqlite::Connection| {
-                    Ok(connection.query_row("SELECT 1", [], |_| Ok(()))?)
-                };
-                sqlite.writer.with(ask).await
-            }
-            Self::Postgres(postgres) => {
-                let ask = async { Ok(postgres.get().await?.batch_execute("SELECT 1").await?) };
-                postgres.bounded(ask).await
-            }
+            Self::Sqlite(_) => Dialect::Sqlite,
+            Self::Postgres(_) => Dialect::Postgres,
         }
     }
 }

@@ -18,7 +18,7 @@ impl Row<'_> {
     /// [`StoreError::Decode`] with the column's name where it holds something else than that type, or is missing.
     pub(crate) fn get<T: Column>(&self, column: usize) -> Result<T, StoreError> {
         let cell = match self {
-            Self::Sqlite(row) => row.get_ref(column).ok().and_then(Cell::of_sqlite),
+            Self::Sqlite(row) => row.get_ref(column).map(Cell).ok(),
             Self::Postgres(row) => row.try_get(column).ok(),
         };
         cell.and_then(T::read)

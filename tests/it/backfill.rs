@@ -99,7 +99,7 @@ impl Office {
         Killed(command.spawn().expect("a child process"))
     }
 
-    async fn open_store(&self) -> Arc<dyn CdrStore> {
+    async fn open_store(&self) -> Arc<CdrStore> {
         open_store(&store_settings(&self.store)).await.expect("the store")
     }
 

@@ -21,7 +21,7 @@ use crate::support::source::Rows;
 const MAIN: &str = "main";
 
 /// A gateway on a simulator whose collector reaches back over a morning, and its store.
-async fn gateway(simulator: &Simulator, folder: &Path) -> (TestApp, Arc<dyn CdrStore>) {
+async fn gateway(simulator: &Simulator, folder: &Path) -> (TestApp, Arc<CdrStore>) {
     let store = sqlite_in(folder);
     let mut variables = simulated(simulator);
     let key = |key: &str| -> &'static str { format!("MEGE__PAC__MAIN__{key}").leak() };
@@ -55,7 +55,7 @@ fn rows_before(simulator: &Simulator, moment: Timestamp) -> Rows {
 }
 
 /// Waits until the store has all of these, and each once.
-async fn stored(store: &Arc<dyn CdrStore>, rows: &Rows) {
+async fn stored(store: &Arc<CdrStore>, rows: &Rows) {
     eventually("all rows are stored", LIMIT, async || {
         (rows.missing_in(&Rows::stored_of(MAIN, store).await) == 0).then_some(())
     })

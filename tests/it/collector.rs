@@ -25,7 +25,7 @@ struct Office {
     source: Rows,
     now: Timestamp,
     folder: TempDir,
-    store: Arc<dyn CdrStore>,
+    store: Arc<CdrStore>,
 }
 
 impl Office {

@@ -64,7 +64,7 @@ impl Client {
 struct World {
     rng: Rng,
     database: Database,
-    store: Arc<dyn CdrStore>,
+    store: Arc<CdrStore>,
     to_come: Vec<(i64, i64)>,
     /// With their calls' ids.
     stored: BTreeMap<Uuid, String>,

@@ -1,7 +1,9 @@
-//! The store's contract, kept by SQLite and PostgreSQL alike and tested by one suite.
+//! The store of CDRs, in SQLite or PostgreSQL: tested on both by one suite.
 
+mod cursor;
 mod plan;
 mod postgres;
+mod read;
 mod row;
 mod sql;
 mod sqlite;
@@ -11,17 +13,18 @@ mod tombstone;
 
 use std::ops::AddAssign;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU32;
 use std::time::Duration;
 
-use async_trait::async_trait;
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
+use rusqlite::Connection;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::cursor::{self, ClientId, HandedOut, Resumed, Since};
+use self::tombstone::TombstoneKey;
 use super::record::{Cdr, Recording, Sourced};
-use crate::database::{Migrations, Schema, StoreError};
-use crate::settings::{StoreSettings, StoreUrl};
+use crate::database::{Database, Migrations, Schema, StoreError, params};
+use crate::settings::StoreSettings;
 
 /// How far a collector, or a backfill of a range, has come with one 3CX. All moments are by the source's clock.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -129,89 +132,46 @@ pub struct RecordingFile {
 ///
 /// # Cancel safety
 /// Every method may be dropped: a write is then either done or rolled back as a whole.
-#[async_trait]
-pub trait CdrStore: Send + Sync {
+#[derive(Debug)]
+pub struct CdrStore {
+    database: Database,
+    tombstone_key: Arc<TombstoneKey>,
+    /// Replies whose ids were written.
+    handed_out: AtomicU32,
+}
+
+impl CdrStore {
     /// Writes a batch of `pbx` in one transaction: rows whose digest is new or differs, with `seq` and `revision`,
     /// and the position. Erased rows stay out. Of rows with one key the last counts. A new or changed recording gives
     /// its stored leg a new `seq` and `revision` too. The order of commits is the order of `seq`, without gaps.
-    async fn apply(&self, pbx: &str, batch: Batch) -> Result<Changes, StoreError>;
-
-    /// The position that was kept under this name: a 3CX's is its collector's. The default where there is none.
-    async fn position(&self, name: &str) -> Result<Position, StoreError>;
+    ///
+    /// # Errors
+    /// As every method of the store.
+    pub async fn apply(&self, pbx: &str, batch: Batch) -> Result<Changes, StoreError> {
+        match &self.database {
+            Database::Sqlite(file) => {
+                let (pbx, key) = (pbx.to_owned(), Arc::clone(&self.tombstone_key));
+                let work = move |connection: &mut Connection| sqlite::apply(connection, &pbx, batch, &key);
+                file.writer.with(work).await
+            }
+            Database::Postgres(database) => {
+                let work = async {
+                    let mut client = database.get().await?;
+                    postgres::apply(&mut client, pbx, batch, &self.tombstone_key).await
+                };
+                database.bounded(work).await
+            }
+        }
+    }
 
     /// Removes the position that was kept under this name, if there is one.
-    async fn remove_position(&self, name: &str) -> Result<(), StoreError>;
-
-    /// Keys and digests of the stored rows in `range`, in the keys' order: `(cdr_id or id_recording as text, digest)`.
     ///
-    /// A range lists what is stored: of an erased row only a keyed hash is left, which lies in no range.
-    /// [`CdrRange::CdrIds`] lists the erased among those ids too, with the digest that they last had: so a sweep asks
-    /// for the legs that it misses before it reads them again.
-    async fn digests(&self, pbx: &str, range: CdrRange) -> Result<Vec<(String, String)>, StoreError>;
-
-    /// The greatest `call_history_id` of `pbx`, and the [`head`](Self::head) at that moment.
-    async fn last_call_id(&self, pbx: &str) -> Result<(Option<Uuid>, i64), StoreError>;
-
-    /// At most `limit` legs of `pbx` whose `call_history_id`, as text, is greater than `call_id`, and whose `cdr_id`
-    /// is greater than `after`; by `cdr_id`.
-    async fn after_call_id(
-        &self,
-        pbx: &str,
-        call_id: &str,
-        after: Option<Uuid>,
-        limit: usize,
-    ) -> Result<Vec<LegacyRow>, StoreError>;
-
-    /// What to answer a client that polls `pbx` with a call id: see the old cursor. A reply has at most
-    /// `late` legs whose `call_history_id`, as text, is not greater.
-    async fn resume(
-        &self,
-        pbx: &str,
-        client: &ClientId,
-        call_id: &str,
-        late: usize,
-    ) -> Result<Resumed, StoreError>;
-
-    /// Remembers what a reply hands out, durably once this returns. Nothing is written that is known already.
-    async fn hand_out(&self, pbx: &str, client: &ClientId, handed_out: HandedOut) -> Result<(), StoreError>;
-
-    /// The ids of at most `limit` legs of `pbx` that were stored since and up to `until`, and of those with a greater
-    /// `call_history_id` than `call_id`, as text, also beyond it; by `cdr_id`, after `after`.
-    async fn legs_since(
-        &self,
-        pbx: &str,
-        since: Since,
-        until: i64,
-        call_id: &str,
-        after: Option<Uuid>,
-        limit: usize,
-    ) -> Result<Vec<Uuid>, StoreError>;
-
-    /// These legs of `pbx`, those of them that are stored; by `cdr_id`.
-    async fn legs(&self, pbx: &str, ids: &[Uuid]) -> Result<Vec<LegacyRow>, StoreError>;
-
-    /// The file of one recording of `pbx`; none where no such recording is stored.
-    async fn recording_file(&self, pbx: &str, id_recording: i64)
-    -> Result<Option<RecordingFile>, StoreError>;
-
-    /// The `seq` of the latest change; 0 in a new store. It also shows that the store answers.
-    async fn head(&self) -> Result<i64, StoreError>;
-
-    /// The stored legs themselves, for checks: of `pbx` after `after`, at most `limit`, by `cdr_id`.
-    async fn rows(
-        &self,
-        pbx: &str,
-        after: Option<Uuid>,
-        limit: usize,
-    ) -> Result<Vec<Sourced<Cdr>>, StoreError>;
-
-    /// The stored recordings themselves, for checks: of `pbx` after `after`, at most `limit`, by `id_recording`.
-    async fn recordings(
-        &self,
-        pbx: &str,
-        after: Option<i64>,
-        limit: usize,
-    ) -> Result<Vec<Sourced<Recording>>, StoreError>;
+    /// # Errors
+    /// As every method of the store.
+    pub async fn remove_position(&self, name: &str) -> Result<(), StoreError> {
+        let remove = "DELETE FROM collector_position WHERE pbx = $1";
+        self.database.execute(remove, params![name]).await.map(drop)
+    }
 }
 
 /// Opens the store that the settings name and brings its schema up to date.
@@ -221,16 +181,15 @@ pub trait CdrStore: Send + Sync {
 ///
 /// # Cancel safety
 /// May be dropped: each migration is applied as a whole or not at all.
-pub async fn open_store(settings: &StoreSettings) -> Result<Arc<dyn CdrStore>, StoreError> {
+pub async fn open_store(settings: &StoreSettings) -> Result<Arc<CdrStore>, StoreError> {
     let timeout = Duration::from_millis(settings.timeout_ms);
-    match &settings.url {
-        StoreUrl::Sqlite(file) => Ok(Arc::new(
-            sqlite::SqliteCdrs::open(file, settings.connections, timeout).await?,
-        )),
-        StoreUrl::Postgres(url) => Ok(Arc::new(
-            postgres::PostgresCdrs::open(url, settings.connections, timeout).await?,
-        )),
-    }
+    let database = Database::open(&settings.url, settings.connections, timeout, &MIGRATIONS).await?;
+    let tombstone_key: [u8; 32] = database.query_one(sql::TOMBSTONE_KEY, params![]).await?;
+    Ok(Arc::new(CdrStore {
+        database,
+        tombstone_key: Arc::new(TombstoneKey::new(&tombstone_key)?),
+        handed_out: AtomicU32::new(0),
+    }))
 }
 
 /// Looks how far the schema of the store that the settings name has come, and changes nothing.
@@ -246,8 +205,8 @@ pub async fn store_schema(settings: &StoreSettings) -> Result<Schema, StoreError
 }
 
 const MIGRATIONS: Migrations = Migrations {
-    sqlite: sqlite::embedded::migrations::runner,
-    postgres: postgres::embedded::migrations::runner,
+    sqlite: sqlite::migrations::migrations::runner,
+    postgres: postgres::migrations::migrations::runner,
     history: "cdr_schema_history",
 };
 
@@ -262,54 +221,9 @@ fn limit(rows: usize) -> i64 {
     i64::try_from(rows).unwrap_or(i64::MAX)
 }
 
-/// Before when ids that clients were handed out are forgotten, and since when they need not be remembered again: a
-/// client that gets the same id all day is no reason to write all day.
-fn remembered_since() -> (Timestamp, Timestamp) {
-    const DAY: SignedDuration = SignedDuration::from_hours(24);
-    let now = Timestamp::now();
-    (now - DAY * cursor::REMEMBERED_DAYS, now - DAY)
-}
-
-/// The ids to remember, each once, with what they stand for.
-fn to_remember(handed_out: HandedOut) -> Vec<(String, Since)> {
-    let HandedOut {
-        greatest,
-        last,
-        asked,
-        from,
-        until,
-    } = handed_out;
-    let since = |greater| Since { seq: until, greater };
-    let greatest = greatest.map(|id| (id, since(until)));
-    let last = last.map(|id| (id, since(from.min(until))));
-    let asked = asked.map(|id| (id, since(0)));
-    let mut ids: Vec<(String, Since)> = Vec::new();
-    for (id, since) in [greatest, last, asked].into_iter().flatten() {
-        let id = id.to_string();
-        if ids.iter().all(|(known, _)| *known != id) {
-            ids.push((id, since));
-        }
-    }
-    ids
-}
-
-/// Whether an id need not be written again; `seq` is that of an id that was handed out lately.
-fn is_known(wanted: Since, seq: Option<i64>, greater: i64) -> bool {
-    seq.is_some_and(|seq| seq <= wanted.seq) && greater <= wanted.greater
-}
-
 /// An id that was stored as text.
 fn uuid(text: &str) -> Result<Uuid, StoreError> {
     Uuid::try_parse(text).map_err(|_| StoreError::Decode("an id is no uuid".to_owned()))
-}
-
-/// A position that was stored as JSON; none is the default.
-fn position(json: Option<&str>) -> Result<Position, StoreError> {
-    match json {
-        None => Ok(Position::default()),
-        Some(json) => serde_json::from_str(json)
-            .map_err(|_| StoreError::Decode("a collector's position is no position".to_owned())),
-    }
 }
 
 /// A position as it is stored.

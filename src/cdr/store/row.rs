@@ -2,10 +2,12 @@
 
 use std::hash::Hash;
 
+use jiff::Timestamp;
 use uuid::Uuid;
 
 use crate::cdr::record::{Cdr, Column, InvalidRow, Recording, Sourced};
-use crate::database::StoreError;
+use crate::cdr::value::{Kind, Value as _};
+use crate::database::{self, FromRow, StoreError};
 
 /// A row type with a table of its own. The first column is the key within one 3CX.
 pub(super) trait Row: Sized + Send + Sync + 'static {
@@ -79,13 +81,24 @@ pub(super) fn select<R: Row>() -> String {
     )
 }
 
-/// A row from its columns and its digest.
-pub(super) fn stored<R: Row>(
-    texts: Vec<Option<String>>,
-    source_digest: String,
-) -> Result<Sourced<R>, StoreError> {
-    match R::from_texts(texts) {
-        Ok(row) => Ok(Sourced { row, source_digest }),
-        Err(error) => Err(StoreError::Decode(error.to_string())),
+/// A row from its columns, as the source's texts, and its digest.
+impl<R: Row> FromRow for Sourced<R> {
+    fn from_row(row: &database::Row<'_>) -> Result<Self, StoreError> {
+        let columns = R::COLUMNS.iter().enumerate();
+        let texts: Result<_, StoreError> = columns
+            .map(|(index, column)| {
+                Ok(match column.kind {
+                    Kind::Id | Kind::Text => row.get(index)?,
+                    Kind::Flag => row.get::<Option<bool>>(index)?.to_text(),
+                    Kind::Moment => row.get::<Option<Timestamp>>(index)?.to_text(),
+                    Kind::Integer => row.get::<Option<i64>>(index)?.to_text(),
+                })
+            })
+            .collect();
+        let source_digest = row.get(R::COLUMNS.len())?;
+        match R::from_texts(texts?) {
+            Ok(row) => Ok(Self { row, source_digest }),
+            Err(error) => Err(StoreError::Decode(error.to_string())),
+        }
     }
 }

@@ -1,4 +1,6 @@
-//! Statements that both stores understand. Moments are read by each store in its own way.
+//! The store's statements.
+
+use crate::database::Dialect;
 
 /// The seq that was given out last.
 pub(super) const HEAD: &str = "SELECT seq FROM feed_head";
@@ -12,9 +14,6 @@ pub(super) const POSITION: &str = "SELECT position FROM collector_position WHERE
 /// Keeps the position of a collector.
 pub(super) const SET_POSITION: &str = "INSERT INTO collector_position (pbx, position) VALUES ($1, $2) \
      ON CONFLICT (pbx) DO UPDATE SET position = excluded.position";
-
-/// Removes a position.
-pub(super) const REMOVE_POSITION: &str = "DELETE FROM collector_position WHERE pbx = $1";
 
 /// The key of the tombstones' hashes.
 pub(super) const TOMBSTONE_KEY: &str = "SELECT value FROM store_meta WHERE name = 'tombstone_key'";
@@ -97,15 +96,15 @@ pub(super) fn legs_since(greater: i64) -> &'static str {
     }
 }
 
-/// The legs of `$1` with the ids in the JSON array `$2`, for SQLite.
-pub(super) const LEGS_OF_JSON: &str =
-    legacy!("WHERE pbx = $1 AND cdr_id IN (SELECT value FROM json_each($2)) ORDER BY cdr_id");
+/// The legs of `$1` with the ids in the list `$2`.
+pub(super) fn legs_of(dialect: Dialect) -> String {
+    format!(
+        legacy!("WHERE pbx = $1 AND cdr_id {} ORDER BY cdr_id"),
+        dialect.any(2)
+    )
+}
 
-/// The legs of `$1` with the ids in the array `$2`, for PostgreSQL.
-pub(super) const LEGS_OF_ARRAY: &str = legacy!("WHERE pbx = $1 AND cdr_id = ANY($2) ORDER BY cdr_id");
-
-/// The seqs remembered for the call id `$4` of the client `$3` of `$2`, if it was handed out since `$1`. (SQLite numbers
-/// parameters as they come.)
+/// The seqs remembered for the call id `$4` of the client `$3` of `$2`, if it was handed out since `$1`.
 pub(super) const REMEMBERED: &str = "SELECT CASE WHEN handed_out_at >= $1 THEN seq END, greater_seq \
      FROM client_cursor WHERE pbx = $2 AND client = $3 AND call_id = $4";
 

@@ -9,7 +9,7 @@ use refinery::Runner;
 use tokio::time::timeout;
 use tokio_postgres::NoTls;
 
-use super::{MIGRATION, Session, StoreError, migration};
+use super::{MIGRATION, StoreError, migration};
 
 /// Keeps gateways that start together from migrating together, and lets a migration take its time. The number is
 /// "mege.cdr" in ASCII.
@@ -94,40 +94,5 @@ impl Postgres {
             Ok(done) => done,
             Err(_) => Err(StoreError::Unavailable("no answer in time".to_owned())),
         }
-    }
-
-    /// See [`Database::read`](super::Database::read).
-    pub(super) async fn read<T>(
-        &self,
-        work: impl AsyncFnOnce(&Session<'_>) -> Result<T, StoreError>,
-    ) -> Result<T, StoreError> {
-        let read = async {
-            let client = self.get().await?;
-            let statements = &client.statement_cache;
-            work(&Session::Postgres {
-                client: &client,
-                statements,
-            })
-            .await
-        };
-        self.bounded(read).await
-    }
-
-    /// See [`Database::write`](super::Database::write).
-    pub(super) async fn write<T, E: From<StoreError>>(
-        &self,
-        work: impl AsyncFnOnce(&Session<'_>) -> Result<T, E>,
-    ) -> Result<T, E> {
-        let write = async {
-            let mut client = self.get().await?;
-            let transaction = client.transaction().await?;
-            let (client, statements) = (transaction.client(), &*transaction.statement_cache);
-            let done = work(&Session::Postgres { client, statements }).await;
-            if done.is_ok() {
-                transaction.commit().await?;
-            }
-            Ok(done)
-        };
-        self.bounded(write).await?
     }
 }

@@ -43,7 +43,7 @@ impl fmt::Debug for Connections {
 
 impl Connections {
     /// At most `size` connections to `file`, none opened yet.
-    pub(crate) fn new(file: &Path, size: usize, timeout: Duration, prepare: Prepare) -> Self {
+    pub(super) fn new(file: &Path, size: usize, timeout: Duration, prepare: Prepare) -> Self {
         Self(Arc::new(Inner {
             file: file.to_owned(),
             timeout,
@@ -68,7 +68,7 @@ impl Connections {
 
     /// Brings the schema up to date; `history` names the table of what was applied. A migration is applied as a whole or
     /// not at all, and may take longer than any request.
-    pub(crate) async fn migrate(&self, mut migrations: Runner, history: &str) -> Result<(), StoreError> {
+    pub(super) async fn migrate(&self, mut migrations: Runner, history: &str) -> Result<(), StoreError> {
         migrations.set_migration_table_name(history);
         let migrations = migrations.set_grouped(true);
         self.until(Instant::now() + MIGRATION, move |connection| {

@@ -36,12 +36,16 @@ async fn save_all(connection: &Object, calls: &[Arc<Call>]) -> Result<(), StoreE
 #[cfg(test)]
 #[cfg(feature = "peers")]
 mod tests {
+    use std::time::Duration;
+
     use refinery::Target;
     use serde_json::{Value, json};
 
-    use super::super::tests::{TIMEOUT, bridged, came_along, of_earlier_schema, settings_of};
+    use super::super::tests::{bridged, came_along, of_earlier_schema, settings_of};
     use super::super::{LedgerStore, MIGRATIONS};
     use super::*;
+
+    const TIMEOUT: Duration = Duration::from_secs(20);
 
     #[actix_rt::test]
     async fn calls_of_an_earlier_schema_come_along_with_their_legs() {

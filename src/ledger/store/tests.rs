@@ -9,15 +9,13 @@ use crate::call::tests::call;
 use crate::call::{CallId, CallState, Direction, Leg, Mode, Origin, RequestedBy};
 use crate::telephony::HangupCause;
 
-pub(super) const TIMEOUT: Duration = Duration::from_secs(60);
-
 /// A gateway whose calls have the instance that calls in tests have.
 const HOST: &str = "host:0";
 
 pub(super) fn settings_of(url: &str) -> StoreSettings {
     StoreSettings {
         url: url.to_owned().try_into().unwrap(),
-        connections: 2,
+        connections: 4,
         timeout_ms: 60_000,
         limits: Limits::default(),
     }

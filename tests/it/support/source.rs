@@ -27,12 +27,12 @@ impl Rows {
     }
 
     /// All rows of a store. Panics when it holds one twice.
-    pub(crate) async fn stored(store: &Arc<dyn CdrStore>) -> Rows {
+    pub(crate) async fn stored(store: &Arc<CdrStore>) -> Rows {
         Self::stored_of(PBX, store).await
     }
 
     /// All rows of a 3CX in a store. Panics when it holds one twice.
-    pub(crate) async fn stored_of(pbx: &str, store: &Arc<dyn CdrStore>) -> Rows {
+    pub(crate) async fn stored_of(pbx: &str, store: &Arc<CdrStore>) -> Rows {
         const PAGE: usize = 1_000;
         let mut rows = Rows::default();
         let mut after = None;

@@ -32,7 +32,7 @@ fn handed_out(greatest: i64, last: i64, until: i64) -> HandedOut {
 }
 
 /// What a client's call id is remembered to stand for.
-async fn since(store: &dyn CdrStore, n: u8, call_id: &str) -> Option<i64> {
+async fn since(store: &CdrStore, n: u8, call_id: &str) -> Option<i64> {
     let resumed = store.resume("a", &client(n), call_id, 100).await.unwrap();
     resumed.since.map(|since| since.seq)
 }
@@ -49,20 +49,20 @@ async fn an_id_that_was_handed_out_stands_for_what_was_stored_by_then(database: 
         .unwrap();
     // Also after a restart, and from another gateway.
     for store in [store, database.open().await] {
-        assert_eq!(since(&*store, 1, &greatest).await, Some(8));
-        assert_eq!(since(&*store, 1, &last).await, Some(8));
+        assert_eq!(since(&store, 1, &greatest).await, Some(8));
+        assert_eq!(since(&store, 1, &last).await, Some(8));
         for (id, greater) in [(&greatest, 8), (&last, FROM)] {
             let resumed = store.resume("a", &client(1), id, 100).await.unwrap();
             assert_eq!(resumed.since, Some(Since { seq: 8, greater }));
         }
-        assert_eq!(since(&*store, 2, &greatest).await, None);
+        assert_eq!(since(&store, 2, &greatest).await, None);
         for unknown in [
             greatest.to_uppercase(),
             format!("{greatest} "),
             String::new(),
             "ё\0".to_owned(),
         ] {
-            assert_eq!(since(&*store, 1, &unknown).await, None, "{unknown}");
+            assert_eq!(since(&store, 1, &unknown).await, None, "{unknown}");
         }
         let elsewhere = store.resume("b", &client(1), &greatest, 100).await.unwrap();
         assert_eq!(elsewhere.since, None);
@@ -77,7 +77,7 @@ async fn handed_out_again_an_id_stands_for_the_least(database: Database) {
             .hand_out("a", &client(1), handed_out(9, 9, until))
             .await
             .unwrap();
-        assert_eq!(since(&*store, 1, &call_id(9).to_string()).await, Some(least));
+        assert_eq!(since(&store, 1, &call_id(9).to_string()).await, Some(least));
     }
 }
 
@@ -90,7 +90,7 @@ async fn a_seq_that_the_feed_has_not_reached_says_nothing(database: Database) {
         .unwrap();
     // As in a store whose legs come from an older backup.
     database.execute("UPDATE feed_head SET seq = 9").await;
-    assert_eq!(since(&*store, 1, &call_id(9).to_string()).await, None);
+    assert_eq!(since(&store, 1, &call_id(9).to_string()).await, None);
 }
 
 async fn of_late_legs_the_first_stored_are_answered(database: Database) {
@@ -230,12 +230,12 @@ async fn old_and_surplus_ids_are_forgotten(database: Database) {
             .unwrap();
     }
     let first = call_id(1).to_string();
-    let remembered = [1, 2, 3].map(async |n| since(&*store, n, &first).await.is_some());
+    let remembered = [1, 2, 3].map(async |n| since(&store, n, &first).await.is_some());
     let remembered = futures_util::future::join_all(remembered).await;
     assert_eq!(remembered, [false, true, true]);
     let mut old = 0;
     for i in 1..=10_300 {
-        old += usize::from(since(&*store, 3, &format!("old {i}")).await.is_some());
+        old += usize::from(since(&store, 3, &format!("old {i}")).await.is_some());
     }
     // 10,000 are left with the two from before and those from the loop: 64 of them, but for those after the last
     // clearing.

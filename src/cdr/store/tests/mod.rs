@@ -22,6 +22,7 @@ macro_rules! contract {
 
 mod cursor;
 mod failing;
+mod plans;
 mod reading;
 mod writing;
 
@@ -33,6 +34,8 @@ use super::super::record::{Cdr, Column, Recording, Sourced, digest};
 use super::super::value::Kind;
 use super::*;
 use crate::actor::Limits;
+use crate::cdr::cursor::{ClientId, HandedOut, Since};
+use crate::settings::StoreUrl;
 
 /// An empty database and the settings for it.
 pub(in crate::cdr) struct Database {
@@ -85,7 +88,7 @@ impl Database {
         (settings, create)
     }
 
-    async fn open(&self) -> Arc<dyn CdrStore> {
+    async fn open(&self) -> Arc<CdrStore> {
         open_store(&self.settings).await.unwrap()
     }
 

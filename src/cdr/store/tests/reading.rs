@@ -50,7 +50,7 @@ async fn the_last_call_id_is_the_greatest(database: Database) {
 }
 
 /// The `cdr_id`s after a call id.
-async fn after(store: &dyn CdrStore, call_id: &str) -> Vec<Uuid> {
+async fn after(store: &CdrStore, call_id: &str) -> Vec<Uuid> {
     let rows = store.after_call_id("a", call_id, None, 100).await.unwrap();
     rows.into_iter().map(|row| row.cdr_id).collect()
 }
@@ -70,15 +70,15 @@ async fn a_call_id_is_compared_as_text(database: Database) {
     store.apply("a", batch).await.unwrap();
     let all: Vec<Uuid> = (0..6).map(leg_id).collect();
     let middle = call_id(0xabcdef - 3).to_string();
-    assert_eq!(after(&*store, "").await, all);
-    assert_eq!(after(&*store, &middle).await, all[..3]);
-    assert_eq!(after(&*store, &middle[..35]).await, all);
-    assert_eq!(after(&*store, &format!("{middle}\0x")).await, all[..3]);
-    assert_eq!(after(&*store, &format!("{middle} ")).await, all[..3]);
-    assert!(after(&*store, "zzz").await.is_empty());
+    assert_eq!(after(&store, "").await, all);
+    assert_eq!(after(&store, &middle).await, all[..3]);
+    assert_eq!(after(&store, &middle[..35]).await, all);
+    assert_eq!(after(&store, &format!("{middle}\0x")).await, all[..3]);
+    assert_eq!(after(&store, &format!("{middle} ")).await, all[..3]);
+    assert!(after(&store, "zzz").await.is_empty());
     // Upper case sorts before lower case: the ids differ from `middle` first in a letter.
-    assert_eq!(after(&*store, &middle.to_uppercase()).await, all);
-    assert!(after(&*store, "ё'; --").await.is_empty());
+    assert_eq!(after(&store, &middle.to_uppercase()).await, all);
+    assert!(after(&store, "ё'; --").await.is_empty());
 }
 
 async fn a_leg_is_shown_as_the_original_shows_it(database: Database) {

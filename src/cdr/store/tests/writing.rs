@@ -189,23 +189,16 @@ async fn a_recording_that_moves_touches_both_legs(database: Database) {
 
 async fn seqs_have_no_gap_under_concurrent_batches(database: Database) {
     let store = database.open().await;
-    let watched = store.clone();
     let done = tokio_util::sync::CancellationToken::new();
-    let ended = done.clone();
     // A reader of the feed must never see a seq while a smaller one is still to come.
-    let settings = database.settings.clone();
-    let watcher = tokio::spawn(async move {
-        let database = Database {
-            settings,
-            _directory: tempfile::tempdir().unwrap(),
-        };
-        while !ended.is_cancelled() {
-            let head = watched.head().await.unwrap();
+    let watcher = async {
+        while !done.is_cancelled() {
+            let head = store.head().await.unwrap();
             let seqs = database.versions().await.into_values().map(|(seq, _)| seq);
             let seen = seqs.filter(|seq| *seq <= head).count();
             assert_eq!(i64::try_from(seen).unwrap(), head);
         }
-    });
+    };
     let applied = (0..8).map(|task: i64| {
         let store = store.clone();
         tokio::spawn(async move {
@@ -216,11 +209,13 @@ async fn seqs_have_no_gap_under_concurrent_batches(database: Database) {
             }
         })
     });
-    for task in applied.collect::<Vec<_>>() {
-        task.await.unwrap();
-    }
-    done.cancel();
-    watcher.await.unwrap();
+    let applied = async {
+        for task in applied.collect::<Vec<_>>() {
+            task.await.unwrap();
+        }
+        done.cancel();
+    };
+    tokio::join!(watcher, applied);
     let mut seqs: Vec<i64> = database
         .versions()
         .await

@@ -1,4 +1,4 @@
-//! A batch in one transaction, in few round trips whatever its size.
+//! A batch in one transaction of a PostgreSQL database, in few round trips whatever its size.
 
 use std::collections::HashMap;
 use std::sync::LazyLock;
@@ -15,6 +15,10 @@ use crate::cdr::store::tombstone::{Erasable, TombstoneKey};
 use crate::cdr::store::{Batch, Changes, position_json, sql, uuid};
 use crate::cdr::value::{Kind, Value};
 use crate::database::StoreError;
+
+pub(super) mod migrations {
+    refinery::embed_migrations!("src/cdr/store/migrations/postgres");
+}
 
 static UPSERT_CDR: LazyLock<String> = LazyLock::new(|| upsert::<Cdr>(&unnest::<Cdr>()));
 static UPSERT_RECORDING: LazyLock<String> = LazyLock::new(|| upsert::<Recording>(&unnest::<Recording>()));

@@ -1,4 +1,4 @@
-//! A batch in one transaction.
+//! A batch in one transaction of a SQLite file.
 
 use std::sync::LazyLock;
 
@@ -16,6 +16,10 @@ use crate::cdr::store::{Batch, Changes, position_json, sql, uuid};
 use crate::cdr::value::Kind;
 use crate::database::StoreError;
 
+pub(super) mod migrations {
+    refinery::embed_migrations!("src/cdr/store/migrations/sqlite");
+}
+
 static UPSERT_CDR: LazyLock<String> = LazyLock::new(|| upsert::<Cdr>(&placeholders::<Cdr>()));
 static UPSERT_RECORDING: LazyLock<String> =
     LazyLock::new(|| upsert::<Recording>(&placeholders::<Recording>()));
@@ -32,6 +36,8 @@ pub(super) fn apply(
     mut batch: Batch,
     key: &TombstoneKey,
 ) -> Result<Changes, StoreError> {
+    // A commit can be lost with the machine's power, with its position: the collector reads it again.
+    connection.pragma_update(None, "synchronous", "normal")?;
     // Immediate: the one writer from here on, so what is read here still holds when it is written.
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let position = batch.position.take();

@@ -1,0 +1,166 @@
+//! What clients were handed out, and what was stored since.
+
+use std::sync::atomic::Ordering;
+
+use jiff::{SignedDuration, Timestamp};
+use uuid::Uuid;
+
+use super::{CdrStore, comparable, limit, sql};
+use crate::cdr::cursor::{
+    ClientId, FORGET_AT_ONCE, FORGET_EVERY, HandedOut, REMEMBERED_DAYS, REMEMBERED_IDS, Resumed, Since,
+};
+use crate::database::{Session, StoreError, params};
+
+const DAY: SignedDuration = SignedDuration::from_hours(24);
+
+impl CdrStore {
+    /// What to answer a client that polls `pbx` with a call id: see the old cursor. A reply has at most
+    /// `late` legs whose `call_history_id`, as text, is not greater.
+    ///
+    /// # Errors
+    /// As every method of the store.
+    pub async fn resume(
+        &self,
+        pbx: &str,
+        client: &ClientId,
+        call_id: &str,
+        late: usize,
+    ) -> Result<Resumed, StoreError> {
+        let (pbx, call_id) = (pbx.to_owned(), comparable(call_id).to_owned());
+        let client = client.as_str().to_owned();
+        let read = async move |session: &Session<'_>| {
+            let values = params![pbx.as_str(), client, call_id.as_str()];
+            let (head, seq, greater) = session.query_one(sql::RESUME, values).await?;
+            let (seq, greater): (Option<i64>, Option<i64>) = (seq, greater);
+            let Some((seq, greater)) = seq.zip(greater) else {
+                return Ok(Resumed {
+                    since: None,
+                    until: head,
+                });
+            };
+            let values = params![pbx, seq, head, call_id, limit(late.saturating_sub(1))];
+            let last = session.query_opt(sql::LATE_UNTIL, values).await?;
+            Ok(Resumed {
+                since: Some(Since { seq, greater }),
+                until: last.unwrap_or(head),
+            })
+        };
+        self.database.read(read).await
+    }
+
+    /// Remembers what a reply hands out, durably once this returns. Nothing is written that is known already.
+    ///
+    /// # Errors
+    /// As every method of the store.
+    pub async fn hand_out(
+        &self,
+        pbx: &str,
+        client: &ClientId,
+        handed_out: HandedOut,
+    ) -> Result<(), StoreError> {
+        let unknown = self.unknown(pbx, client, handed_out).await?;
+        if unknown.is_empty() {
+            return Ok(());
+        }
+        let (for_pbx, for_client) = (pbx.to_owned(), client.as_str().to_owned());
+        let remember = async move |session: &Session<'_>| {
+            let now = Timestamp::now();
+            for (id, since) in unknown {
+                let (pbx, client) = (for_pbx.as_str(), for_client.as_str());
+                let values = params![pbx, client, id, since.seq, since.greater, now];
+                session.execute(sql::REMEMBER, values).await?;
+            }
+            Ok::<(), StoreError>(())
+        };
+        self.database.write(remember).await?;
+        let count = self.handed_out.fetch_add(1, Ordering::Relaxed);
+        if count % FORGET_EVERY == FORGET_EVERY - 1
+            && let Err(error) = self.forget(pbx, client).await
+        {
+            tracing::warn!(%error, "the call ids that clients were handed out long ago are still there");
+        }
+        Ok(())
+    }
+
+    /// Those of the ids that have to be written.
+    async fn unknown(
+        &self,
+        pbx: &str,
+        client: &ClientId,
+        handed_out: HandedOut,
+    ) -> Result<Vec<(String, Since)>, StoreError> {
+        // A client that gets the same id all day is no reason to write all day.
+        let lately = Timestamp::now() - DAY;
+        let (pbx, client) = (pbx.to_owned(), client.as_str().to_owned());
+        let read = async move |session: &Session<'_>| {
+            let mut unknown = Vec::new();
+            for (id, since) in to_remember(handed_out) {
+                let values = params![lately, pbx.as_str(), client.as_str(), id.as_str()];
+                let found: Option<(Option<i64>, i64)> = session.query_opt(sql::REMEMBERED, values).await?;
+                let known = found.is_some_and(|(seq, greater)| {
+                    seq.is_some_and(|seq| seq <= since.seq) && greater <= since.greater
+                });
+                if !known {
+                    unknown.push((id, since));
+                }
+            }
+            Ok(unknown)
+        };
+        self.database.read(read).await
+    }
+
+    async fn forget(&self, pbx: &str, client: &ClientId) -> Result<(), StoreError> {
+        let before = Timestamp::now() - DAY * REMEMBERED_DAYS;
+        let at_once = limit(FORGET_AT_ONCE);
+        let surplus = params![pbx, client.as_str(), at_once, limit(REMEMBERED_IDS)];
+        self.database
+            .execute(sql::FORGET_OLD, params![before, at_once])
+            .await?;
+        self.database.execute(sql::FORGET_SURPLUS, surplus).await?;
+        Ok(())
+    }
+
+    /// The ids of at most `limit` legs of `pbx` that were stored since and up to `until`, and of those with a greater
+    /// `call_history_id` than `call_id`, as text, also beyond it; by `cdr_id`, after `after`.
+    ///
+    /// # Errors
+    /// As every method of the store.
+    pub async fn legs_since(
+        &self,
+        pbx: &str,
+        since: Since,
+        until: i64,
+        call_id: &str,
+        after: Option<Uuid>,
+        limit: usize,
+    ) -> Result<Vec<Uuid>, StoreError> {
+        let Since { seq, greater } = since;
+        let after = after.map(|after| after.to_string()).unwrap_or_default();
+        let (call_id, limit) = (comparable(call_id), self::limit(limit));
+        let values = params![pbx, greater, seq, until, call_id, after, limit];
+        self.database.query(sql::legs_since(greater), values).await
+    }
+}
+
+/// The ids to remember, each once, with what they stand for.
+fn to_remember(handed_out: HandedOut) -> Vec<(String, Since)> {
+    let HandedOut {
+        greatest,
+        last,
+        asked,
+        from,
+        until,
+    } = handed_out;
+    let since = |greater| Since { seq: until, greater };
+    let greatest = greatest.map(|id| (id, since(until)));
+    let last = last.map(|id| (id, since(from.min(until))));
+    let asked = asked.map(|id| (id, since(0)));
+    let mut ids: Vec<(String, Since)> = Vec::new();
+    for (id, since) in [greatest, last, asked].into_iter().flatten() {
+        let id = id.to_string();
+        if ids.iter().all(|(known, _)| *known != id) {
+            ids.push((id, since));
+        }
+    }
+    ids
+}

@@ -1,0 +1,210 @@
+//! Everything that only reads, but for what clients were handed out.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use uuid::Uuid;
+
+use super::row::{self, Row};
+use super::tombstone::Erasable;
+use super::{CdrRange, CdrStore, LegacyRow, Position, RecordingFile, comparable, limit, sql};
+use crate::cdr::record::{Cdr, Recording, Sourced};
+use crate::database::{self, FromRow, Json, Session, StoreError, Value, params};
+
+impl FromRow for LegacyRow {
+    fn from_row(row: &database::Row<'_>) -> Result<Self, StoreError> {
+        Ok(Self {
+            call_history_id: row.get(0)?,
+            cdr_id: row.get(1)?,
+            started_at: row.get(2)?,
+            answered_at: row.get(3)?,
+            ended_at: row.get(4)?,
+            source_number: row.get(5)?,
+            destination_number: row.get(6)?,
+            recording_url: row.get(7)?,
+            id_recording: row.get(8)?,
+        })
+    }
+}
+
+impl FromRow for RecordingFile {
+    fn from_row(row: &database::Row<'_>) -> Result<Self, StoreError> {
+        Ok(Self {
+            recording_url: row.get(0)?,
+            archived: row.get::<Option<bool>>(1)?.unwrap_or(false),
+        })
+    }
+}
+
+impl CdrStore {
+    /// The position that was kept under this name: a 3CX's is its collector's. The default where there is none.
+    ///
+    /// # Errors
+    /// As every method of the store.
+    pub async fn position(&self, name: &str) -> Result<Position, StoreError> {
+        let found = self.database.query(sql::POSITION, params![name]).await?.pop();
+        Ok(found.map(|Json(position)| position).unwrap_or_default())
+    }
+
+    /// Keys and digests of the stored rows in `range`, in the keys' order: `(cdr_id or id_recording as text, digest)`.
+    ///
+    /// A range lists what is stored: of an erased row only a keyed hash is left, which lies in no range.
+    /// [`CdrRange::CdrIds`] lists the erased among those ids too, with the digest that they last had: so a sweep asks
+    /// for the legs that it misses before it reads them again.
+    ///
+    /// # Errors
+    /// As every method of the store.
+    pub async fn digests(&self, pbx: &str, range: CdrRange) -> Result<Vec<(String, String)>, StoreError> {
+        match range {
+            CdrRange::Cdrs { from, until } => {
+                let values = params![pbx, from, until];
+                self.database.query(sql::LEG_DIGESTS, values).await
+            }
+            CdrRange::Recordings { from, until } => {
+                let values = params![pbx, from, until];
+                let rows: Vec<(i64, String)> = self.database.query(sql::RECORDING_DIGESTS, values).await?;
+                let rows = rows.into_iter();
+                Ok(rows
+                    .map(|(number, digest)| (number.to_string(), digest))
+                    .collect())
+            }
+            CdrRange::CdrIds(ids) => self.digests_of(pbx, ids).await,
+        }
+    }
+
+    async fn digests_of(&self, pbx: &str, ids: Vec<Uuid>) -> Result<Vec<(String, String)>, StoreError> {
+        let (pbx, any) = (pbx.to_owned(), self.database.dialect().any(2));
+        let key = Arc::clone(&self.tombstone_key);
+        let read = async move |session: &Session<'_>| {
+            let select = format!("SELECT cdr_id, source_digest FROM cdr WHERE pbx = $1 AND cdr_id {any}");
+            let values = params![pbx.as_str(), Value::json(&ids)?];
+            let stored: Vec<(String, String)> = session.query(&select, values).await?;
+            let mut found: BTreeMap<String, String> = stored.into_iter().collect();
+            let missing = ids.iter().map(|id| (id, id.to_string()));
+            let missing: HashMap<String, String> = missing
+                .filter(|(_, text)| !found.contains_key(text))
+                .map(|(id, text)| (key.hash(&pbx, Erasable::Leg(*id)), text))
+                .collect();
+            let select =
+                format!("SELECT key_hash, source_digest FROM tombstone WHERE pbx = $1 AND key_hash {any}");
+            let hashes: Vec<&String> = missing.keys().collect();
+            let values = params![pbx.as_str(), Value::json(&hashes)?];
+            let erased: Vec<(String, String)> = session.query(&select, values).await?;
+            let erased = erased.into_iter();
+            found.extend(erased.filter_map(|(hash, digest)| Some((missing.get(&hash)?.clone(), digest))));
+            Ok(found.into_iter().collect())
+        };
+        self.database.read(read).await
+    }
+
+    /// The greatest `call_history_id` of `pbx`, and the [`head`](Self::head) at that moment.
+    ///
+    /// # Errors
+    /// As every method of the store.
+    pub async fn last_call_id(&self, pbx: &str) -> Result<(Option<Uuid>, i64), StoreError> {
+        self.database.query_one(sql::LAST_CALL_ID, params![pbx]).await
+    }
+
+    /// At most `limit` legs of `pbx` whose `call_history_id`, as text, is greater than `call_id`, and whose `cdr_id`
+    /// is greater than `after`; by `cdr_id`.
+    ///
+    /// # Errors
+    /// As every method of the store.
+    pub async fn after_call_id(
+        &self,
+        pbx: &str,
+        call_id: &str,
+        after: Option<Uuid>,
+        limit: usize,
+    ) -> Result<Vec<LegacyRow>, StoreError> {
+        let (pbx, call_id) = (pbx.to_owned(), comparable(call_id).to_owned());
+        let limit = self::limit(limit);
+        let mut after = after.map(|after| after.to_string());
+        let read = async move |session: &Session<'_>| {
+            if after.is_none() {
+                let first: Option<String> = session
+                    .query_one(sql::FIRST_CALL_ID, params![pbx.as_str()])
+                    .await?;
+                // All are: they are read as a page after no leg.
+                after = first.is_some_and(|first| first > call_id).then(String::new);
+            }
+            match after {
+                None => {
+                    let values = params![pbx, call_id, limit];
+                    session.query(sql::FIRST_AFTER_CALL_ID, values).await
+                }
+                Some(after) => {
+                    let values = params![pbx, call_id, after, limit];
+                    session.query(sql::NEXT_AFTER_CALL_ID, values).await
+                }
+            }
+        };
+        self.database.read(read).await
+    }
+
+    /// These legs of `pbx`, those of them that are stored; by `cdr_id`.
+    ///
+    /// # Errors
+    /// As every method of the store.
+    pub async fn legs(&self, pbx: &str, ids: &[Uuid]) -> Result<Vec<LegacyRow>, StoreError> {
+        let values = params![pbx, Value::json(&ids)?];
+        self.database
+            .query(sql::legs_of(self.database.dialect()), values)
+            .await
+    }
+
+    /// The file of one recording of `pbx`; none where no such recording is stored.
+    ///
+    /// # Errors
+    /// As every method of the store.
+    pub async fn recording_file(
+        &self,
+        pbx: &str,
+        id_recording: i64,
+    ) -> Result<Option<RecordingFile>, StoreError> {
+        let found = self
+            .database
+            .query(sql::RECORDING_FILE, params![pbx, id_recording]);
+        Ok(found.await?.pop())
+    }
+
+    /// The `seq` of the latest change; 0 in a new store. It also shows that the store answers.
+    ///
+    /// # Errors
+    /// As every method of the store.
+    pub async fn head(&self) -> Result<i64, StoreError> {
+        self.database.query_one(sql::HEAD, params![]).await
+    }
+
+    /// The stored legs themselves, for checks: of `pbx` after `after`, at most `limit`, by `cdr_id`.
+    ///
+    /// # Errors
+    /// As every method of the store.
+    pub async fn rows(
+        &self,
+        pbx: &str,
+        after: Option<Uuid>,
+        limit: usize,
+    ) -> Result<Vec<Sourced<Cdr>>, StoreError> {
+        let after = after.map(|after| after.to_string()).unwrap_or_default();
+        self.select(params![pbx, after, self::limit(limit)]).await
+    }
+
+    /// The stored recordings themselves, for checks: of `pbx` after `after`, at most `limit`, by `id_recording`.
+    ///
+    /// # Errors
+    /// As every method of the store.
+    pub async fn recordings(
+        &self,
+        pbx: &str,
+        after: Option<i64>,
+        limit: usize,
+    ) -> Result<Vec<Sourced<Recording>>, StoreError> {
+        self.select(params![pbx, after.unwrap_or(i64::MIN), self::limit(limit)])
+            .await
+    }
+
+    async fn select<R: Row>(&self, values: Vec<Value>) -> Result<Vec<Sourced<R>>, StoreError> {
+        self.database.query(row::select::<R>(), values).await
+    }
+}
