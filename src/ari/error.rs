@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::live_calls::Full;
-use crate::actor::{Judge, Verdict};
+use crate::actor::{Classify, FailureClass};
 
 /// What Asterisk says, with a 500, of an originate for which it could make no channel (`res/ari/resource_channels.c`).
 pub(super) const ALLOCATION_FAILED: &str = "Allocation failed";
@@ -76,23 +76,23 @@ impl AriError {
     }
 }
 
-impl Judge for AriError {
-    fn verdict(&self) -> Verdict {
+impl Classify for AriError {
+    fn failure_class(&self) -> FailureClass {
         match self {
             Self::NotConnected(_) | Self::TooManyCalls(_) | Self::TrunkRate { .. } | Self::TooLate => {
-                Verdict::Unasked
+                FailureClass::NotAsked
             }
             // It, or something before it, is out of order; but for that one, which is about the call.
             Self::Rejected {
                 status: 500..,
                 message,
-            } if message != ALLOCATION_FAILED => Verdict::Unwell,
+            } if message != ALLOCATION_FAILED => FailureClass::Failed,
             // It answered; what it said is about us or about the call.
             Self::Unauthorized | Self::UnknownTrunk(_) | Self::Rejected { .. } | Self::NoSuchCall => {
-                Verdict::Well
+                FailureClass::Answered
             }
-            Self::NoAnswer => Verdict::Overdue,
-            Self::RequestNotSent(_) | Self::OutcomeUnknown(_) | Self::Decode(_) => Verdict::Unwell,
+            Self::NoAnswer => FailureClass::TimedOut,
+            Self::RequestNotSent(_) | Self::OutcomeUnknown(_) | Self::Decode(_) => FailureClass::Failed,
         }
     }
 }

@@ -43,7 +43,7 @@ pub use tls::{PairError, Tls};
 use document::Documents;
 use recording_links::RecordingLinks;
 
-use crate::actor::{Board, Health};
+use crate::actor::{ActorRegistry, Health};
 use crate::ledger::key::Scope;
 use crate::settings::Settings;
 
@@ -51,7 +51,7 @@ use crate::settings::Settings;
 #[derive(Debug)]
 pub struct AppState {
     gateway: Arc<dyn Gateway>,
-    board: Board,
+    actors: ActorRegistry,
     /// The actors without which the gateway itself is not ready: those of its own stores.
     stores: Vec<Health>,
     lifecycle: Lifecycle,
@@ -76,7 +76,7 @@ impl AppState {
     pub fn new(
         settings: &Settings,
         gateway: Arc<dyn Gateway>,
-        board: Board,
+        actors: ActorRegistry,
         stores: Vec<Health>,
         lifecycle: Lifecycle,
         metrics: PrometheusHandle,
@@ -85,7 +85,7 @@ impl AppState {
         let pac = settings.default_pac().map(|(_, pac)| pac);
         Self {
             gateway,
-            board,
+            actors,
             stores,
             lifecycle,
             metrics,

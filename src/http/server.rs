@@ -33,7 +33,7 @@ pub fn serve(
     state: AppState,
     listener: TcpListener,
 ) -> io::Result<Server> {
-    actix_web::rt::spawn(telemetry::keep_up(state.metrics.clone()));
+    actix_web::rt::spawn(telemetry::run_upkeep(state.metrics.clone()));
     let state = web::Data::new(state);
     let lifecycle = state.lifecycle.clone();
     let base = settings.base_path();

@@ -94,7 +94,7 @@ impl Application {
         let state = AppState::new(
             &settings,
             Arc::new(integrations.clone()),
-            integrations.board(),
+            integrations.actors(),
             vec![
                 integrations.stores.cdr.health().clone(),
                 integrations.stores.ledger.health().clone(),

@@ -93,8 +93,8 @@ async fn work_that_outlived_its_actor_has_its_time_too() {
 
 #[actix_rt::test]
 async fn an_actor_that_panics_while_its_work_ends_does_not_stand_for_the_one_that_comes() {
-    let make = |life| {
-        if life == 2 {
+    let make = |instance| {
+        if instance == 2 {
             std::thread::sleep(3 * SECOND);
         }
         (false, false)
@@ -137,7 +137,7 @@ async fn a_blocked_thread_is_seen_and_left_behind_and_the_others_notice_nothing(
     let (other, _) = start(Placement::Dedicated);
     answers(&handle, 0).await;
     answers(&other, 0).await;
-    // Longer than the test looks; the thread comes back afterwards.
+    // Longer than the test takes; the thread comes back afterwards.
     let blocked = spawn_ask(&handle, 1, Act::Block(8 * SECOND));
     unresponsive(&handle).await;
     let asked = Instant::now();
@@ -207,8 +207,8 @@ async fn whoever_waits_for_a_thread_that_was_left_behind_is_told_and_it_does_not
 
 #[actix_rt::test]
 async fn an_actor_whose_making_blocks_is_seen_too() {
-    let make = |life| {
-        if life == 0 {
+    let make = |instance| {
+        if instance == 0 {
             std::thread::sleep(12 * SECOND);
         }
         (false, false)
@@ -238,7 +238,7 @@ async fn a_thread_that_comes_back_is_seen_too() {
 async fn an_actor_that_failed_for_good_comes_back_when_an_operator_says_so() {
     let mut spawn = how(Placement::Dedicated, limits(8, 0, SECOND));
     spawn.restart.budget = 2;
-    let (handle, _) = start_with(spawn, |life| (life < 3, false));
+    let (handle, _) = start_with(spawn, |instance| (instance < 3, false));
     handle.health().reached(State::Failed).await;
     assert_eq!(ask(&handle, 0, Act::Answer).await, Err(AskError::Failed));
     let restarted = handle.restart().await.unwrap();
@@ -321,10 +321,10 @@ async fn what_depends_on_an_actor_restarts_with_it_and_not_the_other_way_round()
     answers(&collector, 0).await;
     answers(&store, 0).await;
     assert_eq!(world.built.load(Ordering::SeqCst), 1, "their first start is none");
-    for life in 2..5 {
+    for instance in 2..5 {
         store.inject(InjectedFault::Panic);
         until("both are built again", async || {
-            world.built.load(Ordering::SeqCst) == life
+            world.built.load(Ordering::SeqCst) == instance
                 && collector.health().report().state == State::Running
                 && store.health().report().state == State::Running
         })

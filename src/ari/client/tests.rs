@@ -5,7 +5,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 
 use super::*;
-use crate::actor::{Judge as _, Verdict};
+use crate::actor::{Classify as _, FailureClass};
 use crate::telephony::{Extension, PhoneNumber};
 
 /// A client of an Asterisk on this port.
@@ -124,8 +124,8 @@ async fn with_no_time_left_nothing_is_sent() {
     let placed = client.originate(CallId::mint(), &message, deadline).await;
     let error = placed.unwrap_err();
     assert_eq!(
-        (&error, error.verdict()),
-        (&AriError::TooLate, Verdict::Unasked),
+        (&error, error.failure_class()),
+        (&AriError::TooLate, FailureClass::NotAsked),
         "which says nothing of Asterisk"
     );
     let connected = tokio::time::timeout(LEAST, listener.accept()).await;

@@ -101,7 +101,7 @@ impl ActorStatus {
 #[get("/status")]
 pub(in crate::http) async fn status(state: web::Data<AppState>) -> HttpResponse {
     let actors: BTreeMap<String, ActorStatus> = state
-        .board
+        .actors
         .all()
         .map(|actor| {
             let name = actor.health().name().to_owned();
@@ -126,7 +126,7 @@ pub(in crate::http) async fn status(state: web::Data<AppState>) -> HttpResponse 
 )]
 #[get("/metrics")]
 pub(in crate::http) async fn metrics(state: web::Data<AppState>) -> HttpResponse {
-    state.board.record_gauges();
+    state.actors.record_gauges();
     metric::drain_seconds().set(state.lifecycle.drained_for());
     telemetry::record_process();
     HttpResponse::Ok()

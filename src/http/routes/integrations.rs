@@ -69,7 +69,7 @@ fn find(
     caller: &Caller,
     name: &str,
 ) -> Result<Arc<dyn Operate>, Failure> {
-    let found = state.board.find(name);
+    let found = state.actors.find(name);
     if found.is_some() && !is_visible(caller, name) {
         state.doors.note(request, Code::NotFound);
     }
@@ -86,7 +86,7 @@ fn find(
 )]
 #[get("/v1/integrations")]
 pub(in crate::http) async fn list_integrations(state: web::Data<AppState>, caller: Caller) -> HttpResponse {
-    let actors = state.board.all();
+    let actors = state.actors.all();
     let visible = actors.filter(|actor| is_visible(&caller, actor.health().name()));
     let integrations = visible.map(|actor| Integration::of(actor.as_ref())).collect();
     HttpResponse::Ok().json(IntegrationList { integrations })

@@ -231,7 +231,7 @@ impl TestApp {
         Self::start_with(gateway, variables, Vec::new())
     }
 
-    /// Starts a server; all actors are on its board, and it is not ready without them.
+    /// Starts a server that knows these actors, and is not ready without them.
     pub(super) fn start_with(
         gateway: FakeGateway,
         variables: &[(&str, &str)],
@@ -240,12 +240,12 @@ impl TestApp {
         let settings = settings(variables);
         let gateway = Arc::new(gateway);
         let healths = actors.iter().map(|actor| actor.health().clone()).collect();
-        let board = actors.into_iter().collect();
+        let actors = actors.into_iter().collect();
         let lifecycle = Lifecycle::default();
         let state = AppState::new(
             &settings,
             Arc::clone(&gateway) as Arc<dyn Gateway>,
-            board,
+            actors,
             healths,
             lifecycle.clone(),
             telemetry::metrics().unwrap(),
