@@ -21,8 +21,8 @@ const BUCKETS: [f64; 14] = [
     0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0,
 ];
 
-/// Between two turns at which histograms take in what was recorded.
-const UPKEEP: Duration = Duration::from_secs(5);
+/// How often histograms take in what was recorded.
+const UPKEEP_INTERVAL: Duration = Duration::from_secs(5);
 
 /// Why telemetry could not be set up.
 #[derive(Debug, thiserror::Error)]
@@ -105,11 +105,11 @@ fn install() -> Result<PrometheusHandle, BuildError> {
 /// Keeps the histograms small where nobody asks for them; never ends.
 ///
 /// # Cancel safety
-/// Safe: the next turn takes in what this one left.
-pub async fn keep_up(metrics: PrometheusHandle) {
-    let mut turns = tokio::time::interval(UPKEEP);
+/// Safe: the next call takes in what this one left.
+pub async fn run_upkeep(metrics: PrometheusHandle) {
+    let mut ticks = tokio::time::interval(UPKEEP_INTERVAL);
     loop {
-        turns.tick().await;
+        ticks.tick().await;
         metrics.run_upkeep();
     }
 }

@@ -13,9 +13,9 @@ use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
 use tracing::{Instrument as _, Span};
 
+use super::admission::Admitted;
 use super::bulkhead::Permit;
-use super::class::{Class, Judge, Verdict};
-use super::gate::Pass;
+use super::class::{Class, Classify, FailureClass};
 use super::health::Health;
 
 /// What an actor can be asked: a typed message with its reply and the errors of its own domain.
@@ -23,7 +23,7 @@ pub trait Request: Send + 'static {
     /// What a success carries.
     type Reply: Send + 'static;
     /// What the actor itself may answer instead.
-    type Error: Judge + Send + 'static;
+    type Error: Classify + Send + 'static;
     /// The operation's name in metrics and logs.
     const OPERATION: &'static str;
     /// What it shares permits and a circuit breaker with.
@@ -90,12 +90,12 @@ impl<E> AskError<E> {
     }
 }
 
-/// The verdict on a reply.
-pub(super) fn judge<T, E: Judge>(reply: &Result<T, AskError<E>>) -> Verdict {
+/// What a reply says of the integration.
+pub(super) fn classify<T, E: Classify>(reply: &Result<T, AskError<E>>) -> FailureClass {
     match reply {
-        Ok(_) => Verdict::Well,
-        Err(AskError::Reply(error)) => error.verdict(),
-        Err(AskError::DeadlineExceeded { begun: true }) => Verdict::Overdue,
+        Ok(_) => FailureClass::Answered,
+        Err(AskError::Reply(error)) => error.failure_class(),
+        Err(AskError::DeadlineExceeded { begun: true }) => FailureClass::TimedOut,
         // A fault or a decision of ours.
         Err(
             AskError::DeadlineExceeded { begun: false }
@@ -105,7 +105,7 @@ pub(super) fn judge<T, E: Judge>(reply: &Result<T, AskError<E>>) -> Verdict {
             | AskError::Restarting { .. }
             | AskError::Paused
             | AskError::Failed,
-        ) => Verdict::Unasked,
+        ) => FailureClass::NotAsked,
     }
 }
 
@@ -154,12 +154,12 @@ impl Drop for Caller {
 pub struct Ask<M: Request> {
     message: M,
     deadline: Instant,
-    /// None for control, which passes the gates by.
-    pass: Option<Pass>,
+    /// None for control, which is not subject to admission control.
+    admitted: Option<Admitted>,
     claim: Claim,
     begun: bool,
     health: Health,
-    /// Ends the work with the tenure that it was begun in.
+    /// Ends the work with the incarnation that it was begun in.
     retired: CancellationToken,
     /// The caller's: what the work logs belongs to the request that it is done for.
     span: Span,
@@ -181,7 +181,7 @@ impl<M: Request> Ask<M> {
     pub(super) fn new(
         message: M,
         deadline: Instant,
-        pass: Option<Pass>,
+        admitted: Option<Admitted>,
         health: Health,
         retired: CancellationToken,
     ) -> (Self, Caller) {
@@ -189,7 +189,7 @@ impl<M: Request> Ask<M> {
         let ask = Self {
             message,
             deadline,
-            pass,
+            admitted,
             claim: claim.clone(),
             begun: false,
             health,
@@ -223,7 +223,7 @@ impl<M: Request> Ask<M> {
         self.begun
     }
 
-    /// The reply to what was not begun: it was late, or its caller or its time with this thread had gone.
+    /// The reply to what was not begun: it was late, its caller had gone, or its incarnation was over.
     fn not_begun(&self) -> AskError<M::Error> {
         if self.retired.is_cancelled() {
             AskError::Restarting {
@@ -291,14 +291,14 @@ impl<M: Request> Ask<M> {
             let Self {
                 message,
                 deadline,
-                pass,
+                admitted,
                 health,
                 retired,
                 span,
                 ..
             } = self;
-            let (permit, attempt) = match pass {
-                Some(Pass { permit, attempt }) => (Some(permit), Some(attempt)),
+            let (permit, attempt) = match admitted {
+                Some(Admitted { permit, attempt }) => (Some(permit), Some(attempt)),
                 None => (None, None),
             };
             let work = async move { work(message, deadline, permit).await }.instrument(span);
@@ -311,14 +311,14 @@ impl<M: Request> Ask<M> {
                     Err(AskError::Interrupted)
                 }),
             };
-            let verdict = judge(&reply);
+            let outcome = classify(&reply);
             if let Err(error) = &reply
-                && verdict.is_failure()
+                && outcome.is_failure()
             {
-                health.note_error(M::OPERATION, error);
+                health.record_error(M::OPERATION, error);
             }
             if let Some(attempt) = attempt {
-                attempt.settle(verdict);
+                attempt.settle(outcome);
             }
             reply
         })

@@ -13,27 +13,27 @@ use tokio::time::Instant;
 use utoipa::ToSchema;
 
 use super::backoff::Backoff;
-use super::class::{Class, Verdict};
+use super::class::{Class, FailureClass};
 use super::refused::Refused;
 use crate::metric;
 
 /// Failures in a row that open it.
-const IN_A_ROW: u32 = 5;
+const CONSECUTIVE_FAILURES: u32 = 5;
 
 /// Of at least so many requests in one window …
-const ENOUGH: u32 = 20;
+const MIN_REQUESTS: u32 = 20;
 const WINDOW: Duration = Duration::from_secs(10);
 
 /// … such a share opens it, in per cent.
-const SHARE: u32 = 50;
+const FAILURE_PERCENT: u32 = 50;
 
 /// How long it stays open, by how many probes have failed.
 const OPEN: Backoff = Backoff::constant(Duration::from_secs(1), Duration::from_secs(30));
 
 /// How soon to ask again while a probe is under way.
-const PROBING: Duration = Duration::from_secs(1);
+const PROBE_RETRY_AFTER: Duration = Duration::from_secs(1);
 
-/// Where a breaker stands.
+/// The state of a circuit breaker.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum BreakerState {
@@ -71,7 +71,7 @@ enum Phase {
 
 #[derive(Debug)]
 struct Counts {
-    in_a_row: u32,
+    consecutive_failures: u32,
     since: Instant,
     requests: u32,
     failures: u32,
@@ -80,29 +80,30 @@ struct Counts {
 impl Counts {
     fn new() -> Self {
         Self {
-            in_a_row: 0,
+            consecutive_failures: 0,
             since: Instant::now(),
             requests: 0,
             failures: 0,
         }
     }
 
-    /// Takes an outcome in; says whether it is too much.
-    fn take(&mut self, failure: bool) -> bool {
+    /// Records an outcome; says whether the breaker has to open.
+    fn record(&mut self, failure: bool) -> bool {
         if self.since.elapsed() > WINDOW {
             *self = Self {
-                in_a_row: self.in_a_row,
+                consecutive_failures: self.consecutive_failures,
                 ..Self::new()
             };
         }
         self.requests += 1;
         if !failure {
-            self.in_a_row = 0;
+            self.consecutive_failures = 0;
             return false;
         }
-        self.in_a_row += 1;
+        self.consecutive_failures += 1;
         self.failures += 1;
-        self.in_a_row >= IN_A_ROW || (self.requests >= ENOUGH && self.failures * 100 >= self.requests * SHARE)
+        self.consecutive_failures >= CONSECUTIVE_FAILURES
+            || (self.requests >= MIN_REQUESTS && self.failures * 100 >= self.requests * FAILURE_PERCENT)
     }
 }
 
@@ -155,32 +156,34 @@ impl Breaker {
         Ok(Attempt {
             breaker: self.clone(),
             epoch: machine.epoch,
-            verdict: Verdict::Unasked,
+            outcome: FailureClass::NotAsked,
         })
     }
 
-    fn take(&self, attempt: &Attempt) {
+    fn record(&self, attempt: &Attempt) {
         let mut machine = self.machine();
         if machine.epoch != attempt.epoch {
             return;
         }
-        match (&mut machine.phase, attempt.verdict) {
-            (Phase::Closed(_), Verdict::Unasked) | (Phase::Open { .. }, _) => {}
-            (Phase::Closed(counts), verdict) => {
-                if counts.take(verdict.is_failure()) {
+        match (&mut machine.phase, attempt.outcome) {
+            (Phase::Closed(_), FailureClass::NotAsked) | (Phase::Open { .. }, _) => {}
+            (Phase::Closed(counts), outcome) => {
+                if counts.record(outcome.is_failure()) {
                     self.open(&mut machine);
                 }
             }
-            (Phase::HalfOpen { .. }, Verdict::Well) => {
+            (Phase::HalfOpen { .. }, FailureClass::Answered) => {
                 machine.epoch += 1;
                 machine.openings = 0;
                 machine.phase = Phase::Closed(Counts::new());
                 drop(machine);
                 tracing::info!(actor = %self.actor, class = self.class.as_str(), "circuit closed");
             }
-            (Phase::HalfOpen { .. }, Verdict::Unwell | Verdict::Overdue) => self.open(&mut machine),
+            (Phase::HalfOpen { .. }, FailureClass::Failed | FailureClass::TimedOut) => {
+                self.open(&mut machine)
+            }
             // The next request is the probe.
-            (Phase::HalfOpen { probing }, Verdict::Unasked) => *probing = false,
+            (Phase::HalfOpen { probing }, FailureClass::NotAsked) => *probing = false,
         }
     }
 
@@ -201,7 +204,9 @@ impl Machine {
     fn check(&self) -> Result<(), Refused> {
         match self.phase {
             Phase::Closed(_) | Phase::HalfOpen { probing: false } => Ok(()),
-            Phase::HalfOpen { probing: true } => Err(Refused::CircuitOpen { retry_after: PROBING }),
+            Phase::HalfOpen { probing: true } => Err(Refused::CircuitOpen {
+                retry_after: PROBE_RETRY_AFTER,
+            }),
             Phase::Open { until } => match until.checked_duration_since(Instant::now()) {
                 Some(retry_after) if !retry_after.is_zero() => Err(Refused::CircuitOpen { retry_after }),
                 Some(_) | None => Ok(()),
@@ -216,19 +221,19 @@ impl Machine {
 pub(super) struct Attempt {
     breaker: Breaker,
     epoch: u64,
-    verdict: Verdict,
+    outcome: FailureClass,
 }
 
 impl Attempt {
     /// Tells how it ended.
-    pub(super) fn settle(mut self, verdict: Verdict) {
-        self.verdict = verdict;
+    pub(super) fn settle(mut self, outcome: FailureClass) {
+        self.outcome = outcome;
     }
 }
 
 impl Drop for Attempt {
     fn drop(&mut self) {
-        self.breaker.take(self);
+        self.breaker.record(self);
     }
 }
 
@@ -242,8 +247,8 @@ mod tests {
         Breaker::new(&"probe".into(), Class::Originate)
     }
 
-    fn end(breaker: &Breaker, verdict: Verdict) {
-        breaker.admit().unwrap().settle(verdict);
+    fn end(breaker: &Breaker, outcome: FailureClass) {
+        breaker.admit().unwrap().settle(outcome);
     }
 
     fn retry_after(refused: Refused) -> Duration {
@@ -255,22 +260,22 @@ mod tests {
 
     fn opened() -> Breaker {
         let breaker = breaker();
-        for _ in 0..IN_A_ROW {
+        for _ in 0..CONSECUTIVE_FAILURES {
             assert_eq!(breaker.state(), BreakerState::Closed);
-            end(&breaker, Verdict::Unwell);
+            end(&breaker, FailureClass::Failed);
         }
         assert_eq!(breaker.state(), BreakerState::Open);
         breaker
     }
 
     #[tokio::test(start_paused = true)]
-    async fn failures_in_a_row_open_it_and_a_success_between_them_counts_anew() {
+    async fn failures_consecutive_failures_open_it_and_a_success_between_them_counts_anew() {
         let breaker = breaker();
         for _ in 0..3 {
-            for _ in 1..IN_A_ROW {
-                end(&breaker, Verdict::Unwell);
+            for _ in 1..CONSECUTIVE_FAILURES {
+                end(&breaker, FailureClass::Failed);
             }
-            end(&breaker, Verdict::Well);
+            end(&breaker, FailureClass::Answered);
         }
         // Those were 12 failures of 15: too few to be a share.
         assert_eq!(breaker.state(), BreakerState::Closed);
@@ -289,9 +294,9 @@ mod tests {
             end(
                 &breaker,
                 if asked % 2 == 0 {
-                    Verdict::Unwell
+                    FailureClass::Failed
                 } else {
-                    Verdict::Well
+                    FailureClass::Answered
                 },
             );
             asked += 1;
@@ -306,17 +311,17 @@ mod tests {
             end(
                 &breaker,
                 if n % 3 == 0 {
-                    Verdict::Unwell
+                    FailureClass::Failed
                 } else {
-                    Verdict::Well
+                    FailureClass::Answered
                 },
             );
         }
         assert_eq!(breaker.state(), BreakerState::Closed, "a third is not half");
         for _ in 0..50 {
             tokio::time::advance(2 * SECOND).await;
-            end(&breaker, Verdict::Unwell);
-            end(&breaker, Verdict::Well);
+            end(&breaker, FailureClass::Failed);
+            end(&breaker, FailureClass::Answered);
         }
         assert_eq!(
             breaker.state(),
@@ -334,13 +339,15 @@ mod tests {
         assert_eq!(breaker.state(), BreakerState::HalfOpen);
         assert_eq!(
             breaker.check(),
-            Err(Refused::CircuitOpen { retry_after: PROBING })
+            Err(Refused::CircuitOpen {
+                retry_after: PROBE_RETRY_AFTER
+            })
         );
         assert!(breaker.admit().is_err(), "only one");
-        probe.settle(Verdict::Well);
+        probe.settle(FailureClass::Answered);
         assert_eq!(breaker.state(), BreakerState::Closed);
-        for _ in 1..IN_A_ROW {
-            end(&breaker, Verdict::Unwell);
+        for _ in 1..CONSECUTIVE_FAILURES {
+            end(&breaker, FailureClass::Failed);
         }
         assert_eq!(breaker.state(), BreakerState::Closed, "counted anew");
     }
@@ -350,7 +357,7 @@ mod tests {
         let breaker = opened();
         for longest in [2, 4, 8, 16, 30, 30] {
             tokio::time::advance(30 * SECOND).await;
-            end(&breaker, Verdict::Unwell);
+            end(&breaker, FailureClass::Failed);
             let wait = retry_after(breaker.check().unwrap_err());
             assert!(
                 (longest * SECOND / 2..=longest * SECOND).contains(&wait),
@@ -365,8 +372,8 @@ mod tests {
         tokio::time::advance(SECOND).await;
         drop(breaker.admit().unwrap());
         assert_eq!(breaker.state(), BreakerState::HalfOpen);
-        end(&breaker, Verdict::Unasked);
-        end(&breaker, Verdict::Well);
+        end(&breaker, FailureClass::NotAsked);
+        end(&breaker, FailureClass::Answered);
         assert_eq!(breaker.state(), BreakerState::Closed);
     }
 
@@ -374,19 +381,19 @@ mod tests {
     async fn what_was_let_through_before_has_no_say_after() {
         let breaker = breaker();
         let late: Vec<Attempt> = (0..3).map(|_| breaker.admit().unwrap()).collect();
-        for _ in 0..IN_A_ROW {
-            end(&breaker, Verdict::Unwell);
+        for _ in 0..CONSECUTIVE_FAILURES {
+            end(&breaker, FailureClass::Failed);
         }
         let [first, second, third] = late.try_into().unwrap();
-        first.settle(Verdict::Well);
+        first.settle(FailureClass::Answered);
         assert_eq!(breaker.state(), BreakerState::Open);
         tokio::time::advance(SECOND).await;
         let probe = breaker.admit().unwrap();
-        second.settle(Verdict::Unwell);
+        second.settle(FailureClass::Failed);
         drop(third);
         assert_eq!(breaker.state(), BreakerState::HalfOpen);
         assert!(breaker.admit().is_err(), "the probe is still under way");
-        probe.settle(Verdict::Well);
+        probe.settle(FailureClass::Answered);
         assert_eq!(breaker.state(), BreakerState::Closed);
     }
 
@@ -396,7 +403,7 @@ mod tests {
         let mut reached = 0;
         for _ in 0..1_000 {
             if let Ok(attempt) = breaker.admit() {
-                attempt.settle(Verdict::Unwell);
+                attempt.settle(FailureClass::Failed);
                 reached += 1;
             }
             tokio::time::advance(SECOND / 10).await;

@@ -35,8 +35,8 @@ impl Default for Limits {
 }
 
 /// The shortest and the longest wait that a refusal asks for.
-const SOONEST: Duration = Duration::from_secs(1);
-const LATEST: Duration = Duration::from_secs(30);
+const MIN_RETRY_AFTER: Duration = Duration::from_secs(1);
+const MAX_RETRY_AFTER: Duration = Duration::from_secs(30);
 
 /// A counted set of permits with a short, bounded queue before it.
 #[derive(Debug)]
@@ -47,15 +47,15 @@ pub(super) struct Bulkhead {
     /// Whether the queue was full and has not been empty since. That is overload: what waits in a long queue that never
     /// empties only makes everybody behind it late.
     overloaded: AtomicBool,
-    pace: Arc<Pace>,
+    hold_time: Arc<HoldTime>,
 }
 
 /// How long permits are held: a moving average, in microseconds.
 #[derive(Debug, Default)]
-struct Pace(AtomicU64);
+struct HoldTime(AtomicU64);
 
-impl Pace {
-    fn take(&self, held: Duration) {
+impl HoldTime {
+    fn record(&self, held: Duration) {
         let held = u64::try_from(held.as_micros()).unwrap_or(u64::MAX);
         let before = self.0.load(Ordering::Relaxed);
         // Two at once may lose one of them: it is an estimate.
@@ -72,19 +72,19 @@ impl Pace {
 pub struct Permit {
     _permit: OwnedSemaphorePermit,
     since: Instant,
-    pace: Arc<Pace>,
+    hold_time: Arc<HoldTime>,
 }
 
 impl Drop for Permit {
     fn drop(&mut self) {
-        self.pace.take(self.since.elapsed());
+        self.hold_time.record(self.since.elapsed());
     }
 }
 
 /// A place in the queue; leaving it, by success, time-out or a dropped caller, is counted in one place.
-struct Place<'a>(&'a AtomicUsize);
+struct Waiting<'a>(&'a AtomicUsize);
 
-impl Drop for Place<'_> {
+impl Drop for Waiting<'_> {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::Relaxed);
     }
@@ -99,7 +99,7 @@ impl Bulkhead {
             permits: Arc::new(Semaphore::new(limits.in_flight)),
             waiting: AtomicUsize::new(0),
             overloaded: AtomicBool::new(false),
-            pace: Arc::default(),
+            hold_time: Arc::default(),
         }
     }
 
@@ -114,7 +114,7 @@ impl Bulkhead {
             Err(TryAcquireError::NoPermits) => {}
         }
         let ahead = self.waiting.fetch_add(1, Ordering::Relaxed);
-        let _place = Place(&self.waiting);
+        let _place = Waiting(&self.waiting);
         if ahead == 0 {
             self.overloaded.store(false, Ordering::Relaxed);
         } else if ahead >= self.limits.waiting {
@@ -135,7 +135,7 @@ impl Bulkhead {
         Permit {
             _permit: permit,
             since: Instant::now(),
-            pace: Arc::clone(&self.pace),
+            hold_time: Arc::clone(&self.hold_time),
         }
     }
 
@@ -151,9 +151,10 @@ impl Bulkhead {
     /// Refuses, with the time that those who wait should take, the caller among them: its place is held until it is told.
     fn saturated(&self) -> Refused {
         let waiting = u32::try_from(self.waiting()).unwrap_or(u32::MAX);
-        let lanes = u32::try_from(self.limits.in_flight.max(1)).unwrap_or(u32::MAX);
+        let at_once = u32::try_from(self.limits.in_flight.max(1)).unwrap_or(u32::MAX);
         Refused::Saturated {
-            retry_after: (self.pace.average().saturating_mul(waiting) / lanes).clamp(SOONEST, LATEST),
+            retry_after: (self.hold_time.average().saturating_mul(waiting) / at_once)
+                .clamp(MIN_RETRY_AFTER, MAX_RETRY_AFTER),
         }
     }
 

@@ -1,4 +1,4 @@
-//! Classes of operations, and what an outcome says of the integration.
+//! Classes of operations, and classes of failures: what an outcome says of the integration.
 
 use std::fmt::Display;
 
@@ -34,27 +34,26 @@ impl Class {
 
 /// What the outcome of a request says of the integration that was asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Verdict {
+pub enum FailureClass {
     /// It answered, be it with a refusal, "not found" or "busy".
-    Well,
+    Answered,
     /// It answered with nonsense, or that it is out of order, or could not be reached.
-    Unwell,
+    Failed,
     /// It was asked, and did not answer in time.
-    Overdue,
+    TimedOut,
     /// It was not asked.
-    Unasked,
+    NotAsked,
 }
 
-impl Verdict {
+impl FailureClass {
     /// Whether it counts against the integration.
     pub(super) const fn is_failure(self) -> bool {
-        matches!(self, Self::Unwell | Self::Overdue)
+        matches!(self, Self::Failed | Self::TimedOut)
     }
 }
 
-/// An error that knows what it says of the integration: a circuit breaker goes by it. Its words are shown to operators, and
-/// hold no telephone number.
-pub trait Judge: Display {
-    /// What it says.
-    fn verdict(&self) -> Verdict;
+/// An error that knows its class: a circuit breaker goes by it. Its words are shown to operators, and hold no telephone number.
+pub trait Classify: Display {
+    /// What it says of the integration.
+    fn failure_class(&self) -> FailureClass;
 }

@@ -10,13 +10,13 @@ use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
 
-use super::ask::{Ask, AskError, RETRY_AFTER, Reply, Request, judge};
-use super::class::{Class, Verdict};
-use super::gate::{Load, Pass};
+use super::admission::{Admitted, Load};
+use super::ask::{Ask, AskError, RETRY_AFTER, Reply, Request, classify};
+use super::class::{Class, FailureClass};
 use super::health::{Health, State};
+use super::incarnation::{Incarnation, RestartRequest, Restarted};
 use super::policy::Spawn;
 use super::refused::Refused;
-use super::tenure::{Restarted, Tenure, Wish};
 use crate::metric::{self, Handles};
 
 /// How long an actor whose work did not end in time may take for its own end.
@@ -34,10 +34,11 @@ struct Inner<A: Actor> {
     /// How the actor is started and made: with the handle rather than with the thread it runs on, which may be what hangs.
     spawn: Spawn,
     build: Build<A>,
-    tenure: watch::Sender<Arc<Tenure<A>>>,
+    incarnation: watch::Sender<Arc<Incarnation<A>>>,
     health: Health,
-    wishes: mpsc::Sender<Wish>,
-    turn: Arc<Semaphore>,
+    restart_requests: mpsc::Sender<RestartRequest>,
+    /// There is one restart at a time.
+    restart_permit: Arc<Semaphore>,
     stop: CancellationToken,
     #[cfg(feature = "fault-injection")]
     faults: super::fault::Faults,
@@ -62,17 +63,17 @@ impl<A: Actor> fmt::Debug for ActorHandle<A> {
 }
 
 impl<A: Actor<Context = Context<A>>> ActorHandle<A> {
-    pub(super) fn new(spawn: Spawn, build: Build<A>, wishes: mpsc::Sender<Wish>) -> Self {
+    pub(super) fn new(spawn: Spawn, build: Build<A>, restart_requests: mpsc::Sender<RestartRequest>) -> Self {
         let health = Health::new(&spawn.name);
-        let first = Tenure::new(&health, &spawn);
+        let first = Incarnation::new(&health, &spawn);
         Self {
             inner: Arc::new(Inner {
-                tenure: watch::Sender::new(Arc::new(first)),
+                incarnation: watch::Sender::new(Arc::new(first)),
                 health,
                 spawn,
                 build,
-                wishes,
-                turn: Arc::new(Semaphore::new(1)),
+                restart_requests,
+                restart_permit: Arc::new(Semaphore::new(1)),
                 stop: CancellationToken::new(),
                 #[cfg(feature = "fault-injection")]
                 faults: super::fault::Faults::default(),
@@ -96,7 +97,7 @@ impl<A: Actor<Context = Context<A>>> ActorHandle<A> {
     /// What each class of its operations has to do.
     #[must_use]
     pub fn load(&self) -> Vec<Load> {
-        self.tenure().gates.load()
+        self.incarnation().admission.load()
     }
 
     /// What one class of its operations has to do; none of a class that it has not.
@@ -124,9 +125,9 @@ impl<A: Actor<Context = Context<A>>> ActorHandle<A> {
         M: Request,
         A: Handler<Ask<M>>,
     {
-        let tenure = self.tenure();
-        match self.pass(&tenure, M::CLASS, deadline).await {
-            Ok(pass) => match self.send(&tenure, message, deadline, Some(pass)).await {
+        let incarnation = self.incarnation();
+        match self.admit(&incarnation, M::CLASS, deadline).await {
+            Ok(admitted) => match self.send(&incarnation, message, deadline, Some(admitted)).await {
                 // The actor went away meanwhile.
                 Err(refused @ (AskError::Restarting { .. } | AskError::Failed)) => {
                     Err(self.shed(M::CLASS, refused))
@@ -142,33 +143,36 @@ impl<A: Actor<Context = Context<A>>> ActorHandle<A> {
     /// # Errors
     /// Why not, which is counted as of what was asked; never [`AskError::Saturated`]: permits come and go.
     pub fn admits<E>(&self, class: Class) -> Result<(), AskError<E>> {
-        self.fits(&self.tenure(), class)
+        self.check(&self.incarnation(), class)
             .map_err(|refused| self.shed(class, refused))
     }
 
-    async fn pass<E>(
+    async fn admit<E>(
         &self,
-        tenure: &Tenure<A>,
+        incarnation: &Incarnation<A>,
         class: Class,
         deadline: Instant,
-    ) -> Result<Pass, AskError<E>> {
+    ) -> Result<Admitted, AskError<E>> {
         // Before the wait, so that nobody waits for what is refused anyway.
-        self.fits(tenure, class)?;
-        let pass = tenure.gates.pass(class, deadline).await;
-        let pass = pass.map_err(|refused| self.refusal(refused))?;
+        self.check(incarnation, class)?;
+        let admitted = incarnation.admission.admit(class, deadline).await;
+        let admitted = admitted.map_err(|refused| self.refusal(refused))?;
         // It may have been paused meanwhile, or hang.
-        self.stands(class)?;
-        Ok(pass)
+        self.check_state(class)?;
+        Ok(admitted)
     }
 
-    fn fits<E>(&self, tenure: &Tenure<A>, class: Class) -> Result<(), AskError<E>> {
-        self.stands(class)?;
-        tenure.gates.check(class).map_err(|refused| self.refusal(refused))
+    fn check<E>(&self, incarnation: &Incarnation<A>, class: Class) -> Result<(), AskError<E>> {
+        self.check_state(class)?;
+        incarnation
+            .admission
+            .check(class)
+            .map_err(|refused| self.refusal(refused))
     }
 
     /// Whether the actor takes work of a class.
-    fn stands<E>(&self, class: Class) -> Result<(), AskError<E>> {
-        match self.inner.health.standing() {
+    fn check_state<E>(&self, class: Class) -> Result<(), AskError<E>> {
+        match self.inner.health.state_and_paused() {
             // To end a call is no work that a pause keeps away.
             (State::Running, true) if class != Class::Hangup => Err(AskError::Paused),
             (State::Running, _) => Ok(()),
@@ -180,7 +184,7 @@ impl<A: Actor<Context = Context<A>>> ActorHandle<A> {
                 | State::Failed
                 | State::Stopped,
                 _,
-            ) => Err(self.absence()),
+            ) => Err(self.unavailable()),
         }
     }
 
@@ -188,7 +192,7 @@ impl<A: Actor<Context = Context<A>>> ActorHandle<A> {
         match refused {
             Refused::Saturated { retry_after } => AskError::Saturated { retry_after },
             Refused::CircuitOpen { retry_after } => AskError::CircuitOpen { retry_after },
-            Refused::Closed => self.absence(),
+            Refused::Closed => self.unavailable(),
         }
     }
 
@@ -198,7 +202,8 @@ impl<A: Actor<Context = Context<A>>> ActorHandle<A> {
         refused
     }
 
-    /// As [`ask`](Self::ask), past the gates and a pause: for control, which must not queue behind the work it controls.
+    /// As [`ask`](Self::ask), without admission control and in spite of a pause: for control messages, which must not queue
+    /// behind the work.
     ///
     /// # Errors
     /// As [`ask`](Self::ask), but never [`AskError::Saturated`], [`AskError::CircuitOpen`] or [`AskError::Paused`].
@@ -210,49 +215,55 @@ impl<A: Actor<Context = Context<A>>> ActorHandle<A> {
         M: Request,
         A: Handler<Ask<M>>,
     {
-        self.send(&self.tenure(), message, deadline, None).await
+        self.send(&self.incarnation(), message, deadline, None).await
     }
 
     #[expect(
         clippy::disallowed_methods,
         reason = "this is the one place that sends, with permit and deadline"
     )]
-    async fn send<M>(&self, tenure: &Tenure<A>, message: M, deadline: Instant, pass: Option<Pass>) -> Reply<M>
+    async fn send<M>(
+        &self,
+        incarnation: &Incarnation<A>,
+        message: M,
+        deadline: Instant,
+        admitted: Option<Admitted>,
+    ) -> Reply<M>
     where
         M: Request,
         A: Handler<Ask<M>>,
     {
-        let Some(address) = tenure.address() else {
-            return Err(self.absence());
+        let Some(address) = incarnation.address() else {
+            return Err(self.unavailable());
         };
         let started = Instant::now();
         let (ask, caller) = Ask::new(
             message,
             deadline,
-            pass,
+            admitted,
             self.inner.health.clone(),
-            tenure.retired.clone(),
+            incarnation.retired.clone(),
         );
         let answer = async {
             tokio::select! {
                 biased;
                 answer = address.send(ask) => answer.ok(),
-                // It may hang for ever, and whoever waits has better things to do.
-                () = tenure.left_behind.cancelled() => None,
+                // It may hang for ever.
+                () = incarnation.left_behind.cancelled() => None,
             }
         };
         let reply = match timeout_at(deadline, answer).await {
             Ok(Some(reply)) => reply,
             // actix says Closed both when the actor is gone and when the work was lost half-way.
             Ok(None) if caller.abandon() => Err(AskError::Interrupted),
-            Ok(None) => Err(self.absence()),
+            Ok(None) => Err(self.unavailable()),
             Err(_) => Err(AskError::DeadlineExceeded {
                 begun: caller.abandon(),
             }),
         };
         let late = match &reply {
             Err(AskError::DeadlineExceeded { begun: false }) => Some("false"),
-            reply => (judge(reply) == Verdict::Overdue).then_some("true"),
+            reply => (classify(reply) == FailureClass::TimedOut).then_some("true"),
         };
         if let Some(begun) = late {
             metric::deadlines_exceeded(self.name().to_owned(), M::OPERATION, begun).increment(1);
@@ -264,8 +275,8 @@ impl<A: Actor<Context = Context<A>>> ActorHandle<A> {
         reply
     }
 
-    fn absence<E>(&self) -> AskError<E> {
-        match self.inner.health.standing().0 {
+    fn unavailable<E>(&self) -> AskError<E> {
+        match self.inner.health.state_and_paused().0 {
             State::Failed | State::Unresponsive | State::Stopped => AskError::Failed,
             State::Starting | State::Running | State::BackingOff | State::Restarting => {
                 AskError::Restarting {
@@ -275,21 +286,24 @@ impl<A: Actor<Context = Context<A>>> ActorHandle<A> {
         }
     }
 
-    pub(super) fn tenure(&self) -> Arc<Tenure<A>> {
-        Arc::clone(&self.inner.tenure.borrow())
+    pub(super) fn incarnation(&self) -> Arc<Incarnation<A>> {
+        Arc::clone(&self.inner.incarnation.borrow())
     }
 
-    /// Puts a new tenure in the place of the present one.
-    pub(super) fn begin_tenure(&self) {
-        let next = Tenure::new(&self.inner.health, &self.inner.spawn);
-        self.inner.tenure.send_replace(Arc::new(next));
+    /// Replaces the present incarnation by a new one.
+    pub(super) fn next_incarnation(&self) {
+        let next = Incarnation::new(&self.inner.health, &self.inner.spawn);
+        self.inner.incarnation.send_replace(Arc::new(next));
     }
 
-    /// Asks the overseer for a restart; whoever does not get its turn is one too many.
-    pub(super) fn wish(&self) -> Option<oneshot::Receiver<Restarted>> {
-        let turn = Arc::clone(&self.inner.turn).try_acquire_owned().ok()?;
+    /// Asks the watchdog for a restart; none while one is under way already.
+    pub(super) fn request_restart(&self) -> Option<oneshot::Receiver<Restarted>> {
+        let permit = Arc::clone(&self.inner.restart_permit).try_acquire_owned().ok()?;
         let (done, restarted) = oneshot::channel();
-        self.inner.wishes.try_send(Wish { turn, done }).ok()?;
+        self.inner
+            .restart_requests
+            .try_send(RestartRequest { permit, done })
+            .ok()?;
         Some(restarted)
     }
 
@@ -297,7 +311,7 @@ impl<A: Actor<Context = Context<A>>> ActorHandle<A> {
         &self.inner.spawn
     }
 
-    /// Makes the actor for its next life.
+    /// Builds the next instance of the actor.
     pub(super) fn build(&self, health: &Health) -> A {
         (self.inner.build)(health)
     }
@@ -308,8 +322,8 @@ impl<A: Actor<Context = Context<A>>> ActorHandle<A> {
     /// Dropping the future before its end leaves the actor running.
     pub async fn stop(&self, deadline: Instant) {
         // Held to the end, so that nothing more is let in.
-        let tenure = self.tenure();
-        let drained = tenure.gates.drained(deadline).await;
+        let incarnation = self.incarnation();
+        let drained = incarnation.admission.drained(deadline).await;
         if drained.is_none() {
             tracing::warn!(actor = self.name(), "stopped with work in flight");
         }

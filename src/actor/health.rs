@@ -14,7 +14,7 @@ use crate::metric;
 /// How many restarts are remembered with their reasons.
 const RESTARTS: usize = 10;
 
-/// An actor's life, as its supervisor sees it.
+/// The state of an actor, as its supervisor sees it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum State {
@@ -26,7 +26,7 @@ pub enum State {
     BackingOff,
     /// Being replaced, since an operator asked for it.
     Restarting,
-    /// Its thread shows no life: something in it blocks. It may come back by itself; an operator can replace it.
+    /// Its thread sends no heartbeat: something in it blocks. It may come back by itself; an operator can replace it.
     Unresponsive,
     /// Failed more often than its restart budget allows, or its supervisor died, or no thread could be had for it; stays down
     /// until an operator restarts it.
@@ -125,7 +125,7 @@ pub struct HealthReport {
     pub blocked_threads: usize,
     /// How often it was built.
     #[serde(skip)]
-    pub(super) life: u64,
+    pub(super) instance: u64,
 }
 
 impl HealthReport {
@@ -135,7 +135,7 @@ impl HealthReport {
         self.state == State::Running && self.usable && self.paused_since.is_none()
     }
 
-    fn enter(&mut self, state: State) {
+    fn set_state(&mut self, state: State) {
         self.state = state;
         self.since = Timestamp::now();
     }
@@ -146,8 +146,8 @@ impl HealthReport {
 pub struct Health {
     name: Arc<str>,
     report: Arc<watch::Sender<HealthReport>>,
-    /// Which life of the actor this belongs to. What an earlier one left behind has nothing to say any more.
-    life: u64,
+    /// Which instance of the actor this belongs to. What an earlier one says is ignored.
+    instance: u64,
 }
 
 impl Health {
@@ -169,35 +169,35 @@ impl Health {
             usable: false,
             paused_since: None,
             blocked_threads: 0,
-            life: 0,
+            instance: 0,
         };
         Self {
             name: name.into(),
             report: Arc::new(watch::Sender::new(report)),
-            life: 0,
+            instance: 0,
         }
     }
 
-    /// The same for the actor's next life, of which nothing is known yet.
-    pub(super) fn next_life(&self) -> Self {
+    /// The same for the actor's next instance, of which nothing is known yet.
+    pub(super) fn next_instance(&self) -> Self {
         self.report.send_modify(|report| {
-            report.life += 1;
+            report.instance += 1;
             report.usable = false;
         });
         Self {
-            life: self.report.borrow().life,
+            instance: self.report.borrow().instance,
             ..self.clone()
         }
     }
 
-    /// As [`next_life`](Self::next_life), unless this life was replaced by another already.
-    pub(super) fn succeed(&self) -> Option<Self> {
+    /// As [`next_instance`](Self::next_instance), unless this instance was replaced already.
+    pub(super) fn replacement(&self) -> Option<Self> {
         let current = self.modify(|report| {
-            report.life += 1;
+            report.instance += 1;
             report.usable = false;
         });
         current.then(|| Self {
-            life: self.life + 1,
+            instance: self.instance + 1,
             ..self.clone()
         })
     }
@@ -219,7 +219,7 @@ impl Health {
     }
 
     /// The supervisor's view, and whether the actor is paused.
-    pub(super) fn standing(&self) -> (State, bool) {
+    pub(super) fn state_and_paused(&self) -> (State, bool) {
         let report = self.report.borrow();
         (report.state, report.paused_since.is_some())
     }
@@ -246,11 +246,11 @@ impl Health {
         self.became(|report| report.usable).await;
     }
 
-    /// Waits until the actor has said something of its integration, good or bad.
+    /// Waits until the actor has published something of its integration, good or bad.
     ///
     /// # Cancel safety
     /// Safe: nothing but waiting.
-    pub async fn said_something(&self) {
+    pub async fn has_published(&self) {
         self.became(|report| !report.detail.is_null()).await;
     }
 
@@ -262,14 +262,14 @@ impl Health {
         self.became(|report| report.paused_since.is_none()).await;
     }
 
-    /// Which life the actor is in; one that was not built yet is in its first.
-    pub(super) fn current_life(&self) -> u64 {
-        self.report.borrow().life.max(1)
+    /// Which instance the actor is; one that was not built yet is the first.
+    pub(super) fn current_instance(&self) -> u64 {
+        self.report.borrow().instance.max(1)
     }
 
-    /// Waits until the actor is in another life than this.
-    pub(super) async fn left(&self, life: u64) {
-        self.became(|report| report.life > life).await;
+    /// Waits until the actor is a later instance than this.
+    pub(super) async fn replaced(&self, instance: u64) {
+        self.became(|report| report.instance > instance).await;
     }
 
     async fn became(&self, condition: impl FnMut(&HealthReport) -> bool) {
@@ -287,10 +287,10 @@ impl Health {
         });
     }
 
-    /// Changes the report, unless it is about a later life; says whether it did.
+    /// Changes the report, unless it is about a later instance; says whether it did.
     fn modify(&self, change: impl FnOnce(&mut HealthReport)) -> bool {
         self.report.send_if_modified(|report| {
-            let current = report.life == self.life;
+            let current = report.instance == self.instance;
             if current {
                 change(report);
             }
@@ -298,22 +298,22 @@ impl Health {
         })
     }
 
-    /// Says where the actor's life stands, unless it is over.
-    pub(super) fn enter(&self, state: State) {
-        self.modify(|report| report.enter(state));
+    /// Sets the state, unless this instance was replaced.
+    pub(super) fn set_state(&self, state: State) {
+        self.modify(|report| report.set_state(state));
     }
 
-    /// As [`enter`](Self::enter), by whom all lives belong to.
-    pub(super) fn put(&self, state: State) {
-        self.report.send_modify(|report| report.enter(state));
+    /// Sets the state, whatever instance it is.
+    pub(super) fn force(&self, state: State) {
+        self.report.send_modify(|report| report.set_state(state));
     }
 
     /// Goes from one of some states to another, unless it is in none of those.
-    pub(super) fn exchange(&self, from: &[State], to: State) -> bool {
+    pub(super) fn transition(&self, from: &[State], to: State) -> bool {
         self.report.send_if_modified(|report| {
             let fits = from.contains(&report.state);
             if fits {
-                report.enter(to);
+                report.set_state(to);
             }
             fits
         })
@@ -361,7 +361,7 @@ impl Health {
     }
 
     /// What came of a request that counts against the integration. How many there are the metrics say.
-    pub(super) fn note_error(&self, operation: &'static str, error: &impl Display) {
+    pub(super) fn record_error(&self, operation: &'static str, error: &impl Display) {
         tracing::debug!(actor = %self.name, operation, %error, "request failed");
         self.report
             .send_modify(|report| report.last_error = Some(format!("{operation}: {error}")));
@@ -382,17 +382,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_actor_is_usable_when_it_says_so_and_an_earlier_life_has_no_say() {
+    fn an_actor_is_usable_when_it_says_so_and_an_earlier_instance_has_no_say() {
         let health = Health::new("probe");
-        let first = health.next_life();
+        let first = health.next_instance();
         assert!(!health.report().usable);
         first.publish(true, &"up");
         assert!(health.report().usable);
-        let second = first.succeed().unwrap();
+        let second = first.replacement().unwrap();
         assert!(!health.report().usable);
         first.publish(true, &"up, says what is left of the first");
-        first.enter(State::Failed);
-        assert!(first.succeed().is_none(), "it has a successor");
+        first.set_state(State::Failed);
+        assert!(first.replacement().is_none(), "it was replaced");
         assert!(!health.report().usable);
         assert_eq!(health.report().state, State::Starting);
         second.publish(true, &"up");

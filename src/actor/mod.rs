@@ -8,15 +8,18 @@
 //! ask = breaker → permit (short bounded wait) → address (swappable) → mailbox → work, until the deadline
 //! ```
 //!
-//! * Each [`Class`] of an actor's operations has a **gate** of its own: what stalls one stalls no other. The **circuit
-//!   breaker** refuses at once what has failed again and again; what counts is the error's own [`Judge`]ment. The **permit**
-//!   bounds the work itself: it travels with the message and returns when the work ends, not when the caller gives up.
-//! * The **supervisor** catches panics, backs off, and builds a new actor from its settings behind the same handle, within
-//!   a restart budget; past the budget the actor is [`State::Failed`] and the others go on. It lives on the actor's thread.
-//! * The **overseer** lives on the thread that spawned the actor: it sees when the actor's thread hangs, and gives the actor
-//!   another one when an operator asks for it ([`Operate`]). A blocked thread cannot be ended: it is left behind, and counted.
+//! * Each [`Class`] of an actor's operations has **admission control** of its own: what stalls one stalls no other. The
+//!   **circuit breaker** refuses at once what has failed again and again; what counts is the error's own [`FailureClass`]. The
+//!   **permit** bounds the work itself: it travels with the message and returns when the work ends, not when the caller gives up.
+//! * The **supervisor** catches panics, backs off, and builds a new instance of the actor from its settings behind the same
+//!   handle, within a restart budget; past the budget the actor is [`State::Failed`] and the others go on. It lives on the
+//!   actor's thread.
+//! * The **watchdog** lives on the thread that spawned the actor: it sees when the actor's thread hangs, and starts a new
+//!   incarnation of it on another one when an operator asks for it ([`Operate`]). A blocked thread cannot be ended: it is left
+//!   behind, and counted.
 //! * [`Health`] is published where `/status` reads it without asking the actor, which may be what hangs.
 
+mod admission;
 mod ask;
 mod backoff;
 mod breaker;
@@ -24,30 +27,29 @@ mod bulkhead;
 mod class;
 #[cfg(feature = "fault-injection")]
 mod fault;
-mod gate;
 mod handle;
 mod health;
+mod incarnation;
 mod operate;
-mod overseer;
 mod policy;
 mod refused;
 mod supervisor;
-mod tenure;
 #[cfg(test)]
 mod tests;
+mod watchdog;
 
+pub use admission::Load;
 pub use ask::{Ask, AskError, Reply, Request};
 pub use backoff::{Backoff, InvalidBackoff};
 pub use breaker::BreakerState;
 pub use bulkhead::{Limits, Permit};
-pub use class::{Class, Judge, Verdict};
+pub use class::{Class, Classify, FailureClass};
 #[cfg(feature = "fault-injection")]
 pub use fault::InjectedFault;
-pub use gate::Load;
 pub use handle::ActorHandle;
 pub use health::{Health, HealthReport, Restart, RestartReason, State};
-pub use operate::{Board, NotRestarted, Operate};
-pub use overseer::spawn;
+pub use incarnation::Restarted;
+pub use operate::{ActorRegistry, NotRestarted, Operate};
 pub use policy::{Placement, RestartPolicy, Spawn};
 pub use supervisor::{notify, spawn_detached};
-pub use tenure::Restarted;
+pub use watchdog::spawn;

@@ -7,11 +7,11 @@ use std::sync::Arc;
 use actix::{Actor, Context};
 use async_trait::async_trait;
 
+use super::admission::Load;
 use super::breaker::BreakerState;
-use super::gate::Load;
 use super::handle::ActorHandle;
 use super::health::{Health, State};
-use super::tenure::Restarted;
+use super::incarnation::Restarted;
 use crate::metric;
 
 /// A restart was not begun: one is under way already, or the gateway stops.
@@ -57,7 +57,7 @@ impl<A: Actor<Context = Context<A>>> Operate for ActorHandle<A> {
     }
 
     async fn restart(&self) -> Result<Restarted, NotRestarted> {
-        let restarted = self.wish().ok_or(NotRestarted)?;
+        let restarted = self.request_restart().ok_or(NotRestarted)?;
         restarted.await.map_err(|_| NotRestarted)
     }
 
@@ -72,16 +72,16 @@ impl<A: Actor<Context = Context<A>>> Operate for ActorHandle<A> {
 
 /// Every actor by its name.
 #[derive(Debug, Clone, Default)]
-pub struct Board(Arc<BTreeMap<String, Arc<dyn Operate>>>);
+pub struct ActorRegistry(Arc<BTreeMap<String, Arc<dyn Operate>>>);
 
-impl FromIterator<Arc<dyn Operate>> for Board {
+impl FromIterator<Arc<dyn Operate>> for ActorRegistry {
     fn from_iter<T: IntoIterator<Item = Arc<dyn Operate>>>(actors: T) -> Self {
         let named = |actor: Arc<dyn Operate>| (actor.health().name().to_owned(), actor);
         Self(Arc::new(actors.into_iter().map(named).collect()))
     }
 }
 
-impl Board {
+impl ActorRegistry {
     /// All actors in the order of their names.
     pub fn all(&self) -> impl Iterator<Item = &Arc<dyn Operate>> {
         self.0.values()

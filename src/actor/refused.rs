@@ -15,6 +15,6 @@ pub(super) enum Refused {
         /// When the next probe may leave.
         retry_after: Duration,
     },
-    /// The tenure is over: whatever is in flight belongs to it.
+    /// The incarnation is over: whatever is in flight belongs to it.
     Closed,
 }

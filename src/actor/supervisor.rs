@@ -14,24 +14,24 @@ use tracing::Instrument as _;
 use super::ask::panic_message;
 use super::handle::ActorHandle;
 use super::health::{Health, RestartReason, State};
-use super::tenure::Tenure;
+use super::incarnation::Incarnation;
 
-/// Room in a mailbox for control messages and notes beside the asks, which permits already bound.
+/// Room in a mailbox for control messages and those from detached work beside the asks, which permits already bound.
 const MAILBOX_HEADROOM: usize = 256;
 
-/// Looks after the actor until it is stopped for good, or this tenure is over.
+/// Looks after the actor until it is stopped for good, or this incarnation is over.
 pub(super) async fn supervise<A: Actor<Context = Context<A>>>(
     handle: ActorHandle<A>,
-    tenure: Arc<Tenure<A>>,
+    incarnation: Arc<Incarnation<A>>,
     mut health: Health,
 ) {
     // However this ends, a panic of our own included.
-    let _ended = tenure.ended.clone().drop_guard();
+    let _ended = incarnation.ended.clone().drop_guard();
     let restart = handle.spawn().restart;
     let mut failures: VecDeque<Instant> = VecDeque::new();
     loop {
-        let reason = match run_once(&handle, &tenure, &health).await {
-            Ended::Stopped => return health.enter(State::Stopped),
+        let reason = match run_once(&handle, &incarnation, &health).await {
+            Ended::Stopped => return health.set_state(State::Stopped),
             Ended::Retired => return,
             Ended::ByItself => {
                 health.count_failure("stopped by itself");
@@ -57,30 +57,32 @@ pub(super) async fn supervise<A: Actor<Context = Context<A>>>(
             failures.retain(|earlier| now - *earlier <= restart.window);
         }
         if failures.len() > restart.budget {
-            health.enter(State::Failed);
+            health.set_state(State::Failed);
             tracing::error!(
                 actor = health.name(),
                 "restart budget used up: down until an operator restarts it"
             );
             tokio::select! {
-                () = handle.stop_requested().cancelled() => health.enter(State::Stopped),
-                () = tenure.retired.cancelled() => {}
+                () = handle.stop_requested().cancelled() => health.set_state(State::Stopped),
+                () = incarnation.retired.cancelled() => {}
             }
             return;
         }
-        health.enter(State::BackingOff);
+        health.set_state(State::BackingOff);
         let attempt = u32::try_from(failures.len().saturating_sub(1)).unwrap_or(u32::MAX);
         tokio::select! {
             () = sleep(restart.backoff.delay(attempt)) => health.count_restart(reason),
-            () = handle.stop_requested().cancelled() => return health.enter(State::Stopped),
-            () = tenure.retired.cancelled() => return,
+            () = handle.stop_requested().cancelled() => return health.set_state(State::Stopped),
+            () = incarnation.retired.cancelled() => return,
         }
-        let Some(next) = health.succeed() else { return };
+        let Some(next) = health.replacement() else {
+            return;
+        };
         health = next;
     }
 }
 
-/// How one life of an actor ended.
+/// How one instance of an actor ended.
 enum Ended {
     Stopped,
     Retired,
@@ -91,7 +93,7 @@ enum Ended {
 
 async fn run_once<A: Actor<Context = Context<A>>>(
     handle: &ActorHandle<A>,
-    tenure: &Tenure<A>,
+    incarnation: &Incarnation<A>,
     health: &Health,
 ) -> Ended {
     let dependencies = Dependencies::of(&handle.spawn().depends_on);
@@ -99,78 +101,82 @@ async fn run_once<A: Actor<Context = Context<A>>>(
         Ok(actor) => actor,
         Err(panic) => return Ended::Panicked(panic_message(panic.as_ref())),
     };
-    // It may have taken so long that another has the place.
-    if tenure.retired.is_cancelled() {
+    // It may have taken so long that another incarnation has begun.
+    if incarnation.retired.is_cancelled() {
         return Ended::Retired;
     }
     let mut context = Context::new();
-    context.set_mailbox_capacity(tenure.gates.permits() + MAILBOX_HEADROOM);
+    context.set_mailbox_capacity(incarnation.admission.permits() + MAILBOX_HEADROOM);
     let address = context.address();
-    let mut life: ContextFut<A, Context<A>> = context.into_future(actor);
-    tenure.replace_address(Some(address));
-    health.enter(State::Running);
-    let turn = async {
+    let mut instance: ContextFut<A, Context<A>> = context.into_future(actor);
+    incarnation.replace_address(Some(address));
+    health.set_state(State::Running);
+    let run = async {
         tokio::select! {
-            // What waits in the mailbox comes before the wish to stop.
+            // What waits in the mailbox comes before the request to stop.
             biased;
-            () = &mut life => Ended::ByItself,
+            () = &mut instance => Ended::ByItself,
             () = handle.stop_requested().cancelled() => Ended::Stopped,
-            () = tenure.retired.cancelled() => Ended::Retired,
+            () = incarnation.retired.cancelled() => Ended::Retired,
             name = dependencies.restarted() => Ended::WithDependency(name),
         }
     };
     #[cfg(feature = "fault-injection")]
-    let turn = handle.faults().beside(turn);
-    let ended = AssertUnwindSafe(turn).catch_unwind().await;
-    tenure.replace_address(None);
+    let run = handle.faults().beside(run);
+    let ended = AssertUnwindSafe(run).catch_unwind().await;
+    incarnation.replace_address(None);
     let ended = ended.unwrap_or_else(|panic| {
         // Terminated, the context does not poll the broken actor once more when it is dropped.
-        life.ctx().terminate();
+        instance.ctx().terminate();
         Ended::Panicked(panic_message(panic.as_ref()))
     });
     // Dropping runs the actor's own code: `stopping`, `stopped`, its fields.
-    match catch_unwind(AssertUnwindSafe(|| drop(life))) {
+    match catch_unwind(AssertUnwindSafe(|| drop(instance))) {
         Ok(()) => ended,
         Err(panic) => Ended::Panicked(panic_message(panic.as_ref())),
     }
 }
 
-/// The actors that this one is built upon, each in the life that it had then.
+/// The actors that this one is built upon, each in the instance that it had then.
 struct Dependencies<'a>(Vec<(&'a Health, u64)>);
 
 impl<'a> Dependencies<'a> {
     fn of(all: &'a [Health]) -> Self {
-        Self(all.iter().map(|health| (health, health.current_life())).collect())
+        Self(
+            all.iter()
+                .map(|health| (health, health.current_instance()))
+                .collect(),
+        )
     }
 
-    /// Waits until one of them is in another life, and says which.
+    /// Waits until one of them is another instance, and says which.
     async fn restarted(&self) -> String {
         if self.0.is_empty() {
             return std::future::pending().await;
         }
-        let left = self.0.iter().map(|(health, life)| {
+        let replaced = self.0.iter().map(|(health, instance)| {
             Box::pin(async move {
-                health.left(*life).await;
+                health.replaced(*instance).await;
                 health.name().to_owned()
             })
         });
-        select_all(left).await.0
+        select_all(replaced).await.0
     }
 }
 
-/// Leaves an actor a note from work that it detached itself. A note to an actor that is gone is dropped with it.
+/// Sends an actor a message from work that it detached itself. A message to an actor that is gone is dropped with it.
 ///
-/// Notes are not bounded by permits: only work that is bounded itself may leave them.
+/// These messages are not bounded by permits: only work that is bounded itself may send them.
 #[expect(
     clippy::disallowed_methods,
-    reason = "the one place for notes; see the bound above"
+    reason = "the one place for messages from detached work; see the bound above"
 )]
-pub fn notify<A, M>(address: &Addr<A>, note: M)
+pub fn notify<A, M>(address: &Addr<A>, message: M)
 where
     A: Actor<Context = Context<A>> + Handler<M>,
     M: Message<Result = ()> + Send + 'static,
 {
-    address.do_send(note);
+    address.do_send(message);
 }
 
 /// Detaches work from an actor onto its thread; a panic in it is caught and counted, and what it logs belongs to the

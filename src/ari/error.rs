@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::actor::{Judge, Verdict};
+use crate::actor::{Classify, FailureClass};
 use crate::call::Full;
 
 /// What Asterisk says, with a 500, of an originate for which it could make no channel (`res/ari/resource_channels.c`).
@@ -103,37 +103,37 @@ impl HangupError {
     }
 }
 
-impl Judge for AriError {
-    fn verdict(&self) -> Verdict {
+impl Classify for AriError {
+    fn failure_class(&self) -> FailureClass {
         match self {
             // It, or something before it, is out of order; but for that one, which is about the call.
             Self::Rejected {
                 status: 500..,
                 message,
-            } if message != ALLOCATION_FAILED => Verdict::Unwell,
+            } if message != ALLOCATION_FAILED => FailureClass::Failed,
             // It answered; what it said is about us or about the call.
-            Self::Unauthorized | Self::Rejected { .. } => Verdict::Well,
-            Self::NoAnswer => Verdict::Overdue,
-            Self::RequestNotSent(_) | Self::OutcomeUnknown(_) => Verdict::Unwell,
+            Self::Unauthorized | Self::Rejected { .. } => FailureClass::Answered,
+            Self::NoAnswer => FailureClass::TimedOut,
+            Self::RequestNotSent(_) | Self::OutcomeUnknown(_) => FailureClass::Failed,
         }
     }
 }
 
-impl Judge for OriginateError {
-    fn verdict(&self) -> Verdict {
+impl Classify for OriginateError {
+    fn failure_class(&self) -> FailureClass {
         match self {
-            Self::NotConnected(_) | Self::TooManyCalls(_) | Self::TrunkRate { .. } => Verdict::Unasked,
-            Self::UnknownTrunk(_) => Verdict::Well,
-            Self::Ari(error) => error.verdict(),
+            Self::NotConnected(_) | Self::TooManyCalls(_) | Self::TrunkRate { .. } => FailureClass::NotAsked,
+            Self::UnknownTrunk(_) => FailureClass::Answered,
+            Self::Ari(error) => error.failure_class(),
         }
     }
 }
 
-impl Judge for HangupError {
-    fn verdict(&self) -> Verdict {
+impl Classify for HangupError {
+    fn failure_class(&self) -> FailureClass {
         match self {
-            Self::NoSuchChannel => Verdict::Well,
-            Self::Ari(error) => error.verdict(),
+            Self::NoSuchChannel => FailureClass::Answered,
+            Self::Ari(error) => error.failure_class(),
         }
     }
 }

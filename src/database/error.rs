@@ -1,6 +1,6 @@
 //! What can go wrong with a store.
 
-use crate::actor::{Judge, Verdict};
+use crate::actor::{Classify, FailureClass};
 
 /// Why a store did not do what it was asked. Nothing was written, or all of it was. The words hold no values of rows.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -25,13 +25,13 @@ pub enum StoreError {
     Decode(String),
 }
 
-impl Judge for StoreError {
-    fn verdict(&self) -> Verdict {
+impl Classify for StoreError {
+    fn failure_class(&self) -> FailureClass {
         match self {
-            Self::NotOpen(_) => Verdict::Unasked,
-            Self::PoolTimeout | Self::Unavailable(_) => Verdict::Unwell,
+            Self::NotOpen(_) => FailureClass::NotAsked,
+            Self::PoolTimeout | Self::Unavailable(_) => FailureClass::Failed,
             // It answered: one statement or one row that is wrong, or readers that are slow, must not close it to all others.
-            Self::Query(_) | Self::Decode(_) | Self::TooManyAnswers => Verdict::Well,
+            Self::Query(_) | Self::Decode(_) | Self::TooManyAnswers => FailureClass::Answered,
         }
     }
 }

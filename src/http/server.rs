@@ -50,7 +50,7 @@ pub fn serve(
     metrics: PrometheusHandle,
     listener: TcpListener,
 ) -> io::Result<Server> {
-    actix_web::rt::spawn(telemetry::keep_up(metrics.clone()));
+    actix_web::rt::spawn(telemetry::run_upkeep(metrics.clone()));
     let base = settings.http.base_path();
     let document = json!(describe(&base));
     let stores = &integrations.stores;

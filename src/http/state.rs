@@ -12,7 +12,7 @@ use super::document::Documents;
 use super::error::ApiError;
 use super::lifecycle::Lifecycle;
 use super::recording_links::RecordingLinks;
-use crate::actor::{Board, Operate};
+use crate::actor::{ActorRegistry, Operate};
 use crate::ari::Trunk;
 use crate::call::{Call, CallId};
 use crate::cdr::{CdrHandle, ClientId};
@@ -26,7 +26,7 @@ use crate::settings::Settings;
 #[derive(Debug)]
 pub(super) struct AppState {
     integrations: Integrations,
-    board: Board,
+    actors: ActorRegistry,
     pub(super) lifecycle: Lifecycle,
     pub(super) metrics: PrometheusHandle,
     pub(super) documents: Documents,
@@ -54,7 +54,7 @@ impl AppState {
     ) -> Self {
         let pac = settings.default_pac().map(|(_, pac)| pac);
         Self {
-            board: integrations.board(),
+            actors: integrations.actors(),
             integrations,
             lifecycle,
             metrics,
@@ -148,14 +148,14 @@ impl AppState {
 
     /// The actors that a caller may see, by name.
     pub(super) fn actors<'a>(&'a self, caller: &'a Caller) -> impl Iterator<Item = &'a Arc<dyn Operate>> {
-        let actors = self.board.all();
+        let actors = self.actors.all();
         actors.filter(|actor| caller.may_see_integration(actor.health().name()))
     }
 
     /// The actor of that name.
     pub(super) fn actor(&self, caller: &Caller, name: &str) -> Result<&Arc<dyn Operate>, ApiError> {
         let unknown = || ApiError::not_found("integration");
-        let actor = self.board.find(name).ok_or_else(unknown)?;
+        let actor = self.actors.find(name).ok_or_else(unknown)?;
         if caller.may_see_integration(name) {
             Ok(actor)
         } else {
@@ -165,6 +165,6 @@ impl AppState {
 
     /// Brings the gauges of all actors up to date.
     pub(super) fn record_gauges(&self) {
-        self.board.record_gauges();
+        self.actors.record_gauges();
     }
 }

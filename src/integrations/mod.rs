@@ -10,7 +10,7 @@ use futures_util::future::join_all;
 use futures_util::join;
 use tokio::time::{Instant, timeout};
 
-use crate::actor::{Board, Operate, Placement, State};
+use crate::actor::{ActorRegistry, Operate, Placement, State};
 use crate::ari::{self, AriHandle, AriSettings, Leave, Paces, Trunk};
 use crate::cdr::collector::{self, CollectorHandle};
 use crate::ledger;
@@ -98,7 +98,7 @@ impl Integrations {
 
     /// Every actor, as operators have it.
     #[must_use]
-    pub fn board(&self) -> Board {
+    pub fn actors(&self) -> ActorRegistry {
         fn operated<H: Operate + Clone + 'static>(handles: &BTreeMap<String, H>) -> Vec<Arc<dyn Operate>> {
             let all = handles.values().cloned();
             all.map(|handle| Arc::new(handle) as Arc<dyn Operate>).collect()
@@ -118,8 +118,8 @@ impl Integrations {
 
     /// Waits until every actor is built, for a while.
     pub async fn built(&self) {
-        let board = self.board();
-        let running = join_all(board.all().map(|actor| actor.health().reached(State::Running)));
+        let actors = self.actors();
+        let running = join_all(actors.all().map(|actor| actor.health().reached(State::Running)));
         if timeout(BUILD_PATIENCE, running).await.is_err() {
             tracing::warn!("not every actor is up; those that are answer");
         }

@@ -46,7 +46,7 @@ impl Stores {
     /// Safe: nothing but waiting.
     pub async fn keys_read(&self) {
         let read = async {
-            self.ledger.health().said_something().await;
+            self.ledger.health().has_published().await;
             if self.ledger.health().report().usable {
                 self.keys.was_loaded().await;
             }

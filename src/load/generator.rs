@@ -13,13 +13,14 @@ use super::tally::Tally;
 
 /// A request that this program itself came to later than this is not sent: the rate would not be the one that was asked
 /// for, and the end would not come in time.
-const LATE: Duration = Duration::from_secs(1);
+const MAX_LAG: Duration = Duration::from_secs(1);
 
-/// Between two calls of `look`.
-const LOOK: Duration = Duration::from_millis(200);
+/// Between two calls of `progress`.
+const PROGRESS_INTERVAL: Duration = Duration::from_millis(200);
 
 /// Sends each request of the plan when it is due and counts what became of it, until all have ended or `stop` does;
-/// what is under way then is dropped and counted as unfinished. `send` has to end by itself. `look` sees how it goes.
+/// what is under way then is dropped and counted as unfinished. `send` has to end by itself. `progress` is given what was
+/// counted so far.
 ///
 /// Times are good to a millisecond or two, as the runtime's timer.
 ///
@@ -29,7 +30,7 @@ pub async fn generate<F>(
     plan: &Plan,
     send: impl Fn(Party) -> F,
     stop: impl Future<Output = ()>,
-    mut look: impl FnMut(&Tally),
+    mut progress: impl FnMut(&Tally),
 ) -> Tally
 where
     F: Future<Output = Attempt>,
@@ -39,8 +40,8 @@ where
     let started = Instant::now();
     let mut stop = pin!(stop);
     let mut next_due = pin!(sleep_until(started));
-    let mut looks = interval(LOOK);
-    looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut ticks = interval(PROGRESS_INTERVAL);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     while tally.due < plan.total() || !under_way.is_empty() {
         tokio::select! {
             biased;
@@ -57,7 +58,7 @@ where
                     let lag = now - due;
                     tally.due += 1;
                     tally.greatest_lag = tally.greatest_lag.max(lag);
-                    if under_way.len() >= plan.max_in_flight || lag > LATE {
+                    if under_way.len() >= plan.max_in_flight || lag > MAX_LAG {
                         tally.not_sent += 1;
                         continue;
                     }
@@ -72,7 +73,7 @@ where
                     tally.accepted_in_time = tally.accepted;
                 }
             }
-            _ = looks.tick() => look(&tally),
+            _ = ticks.tick() => progress(&tally),
         }
     }
     tally.unfinished = under_way.len() as u64;
@@ -197,16 +198,16 @@ mod tests {
             sleep(Duration::from_millis(1_500)).await;
             accepted()
         };
-        let looks = Cell::new(0);
-        let look = |tally: &Tally| {
-            looks.set(looks.get() + 1);
+        let calls = Cell::new(0);
+        let progress = |tally: &Tally| {
+            calls.set(calls.get() + 1);
             assert!(tally.ended() <= tally.sent());
         };
         let stop = sleep(Duration::from_millis(2_050));
-        let tally = generate(&plan(10, 3_600, 100), send, stop, look).await;
+        let tally = generate(&plan(10, 3_600, 100), send, stop, progress).await;
         assert_adds_up(&tally);
         assert_eq!((tally.due, tally.unfinished), (21, 15));
         assert_eq!(tally.sending, tally.elapsed);
-        assert!(looks.get() >= 10);
+        assert!(calls.get() >= 10);
     }
 }

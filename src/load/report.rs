@@ -107,12 +107,12 @@ impl Report {
             accepted_per_s: per_second(tally.accepted_in_time, tally.sending),
             greatest_lag_ms: rounded(tally.greatest_lag.as_secs_f64() * 1_000.0),
             latency: (!all.is_empty()).then(|| Latency::of(&all)),
-            outcomes: tally.outcomes.iter().map(told).collect(),
+            outcomes: tally.outcomes.iter().map(outcome_report).collect(),
         }
     }
 }
 
-fn told((outcome, measured): (&Outcome, &Measured)) -> OutcomeReport {
+fn outcome_report((outcome, measured): (&Outcome, &Measured)) -> OutcomeReport {
     let (kind, status, code) = match outcome {
         Outcome::Answered { status, code } => ("answered", Some(*status), code.clone()),
         Outcome::NotConnected => ("not_connected", None, None),

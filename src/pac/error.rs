@@ -1,6 +1,6 @@
 //! What can go wrong with PAC.
 
-use crate::actor::{Judge, Verdict};
+use crate::actor::{Classify, FailureClass};
 
 /// Why PAC did not do what it was asked.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -36,13 +36,13 @@ pub enum PacError {
     Decode(String),
 }
 
-impl Judge for PacError {
-    fn verdict(&self) -> Verdict {
+impl Classify for PacError {
+    fn failure_class(&self) -> FailureClass {
         match self {
-            Self::NoAnswer => Verdict::Overdue,
-            Self::Unavailable(_) | Self::OutcomeUnknown(_) | Self::Decode(_) => Verdict::Unwell,
+            Self::NoAnswer => FailureClass::TimedOut,
+            Self::Unavailable(_) | Self::OutcomeUnknown(_) | Self::Decode(_) => FailureClass::Failed,
             // It answered, a status included: 3CX says `INTERNAL` of one bad row.
-            Self::Rejected(_) | Self::Status { .. } | Self::TooLarge { .. } => Verdict::Well,
+            Self::Rejected(_) | Self::Status { .. } | Self::TooLarge { .. } => FailureClass::Answered,
         }
     }
 }

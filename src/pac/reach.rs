@@ -19,7 +19,7 @@ struct Connection {
     last_error: Option<&'static str>,
 }
 
-/// Publishes changes only; the health board is written once an outage, not once a request.
+/// Publishes changes only; health is published once an outage, not once a request.
 pub(super) struct Reach {
     health: Health,
     connection: RefCell<Option<Connection>>,

@@ -1,6 +1,6 @@
 //! Why a recording cannot be had.
 
-use crate::actor::{Judge, Verdict};
+use crate::actor::{Classify, FailureClass};
 
 /// Why a recording cannot be opened or read. The words hold no path: a recording's name holds phone numbers.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -25,11 +25,13 @@ pub enum RecordingError {
     NotTaken,
 }
 
-impl Judge for RecordingError {
-    fn verdict(&self) -> Verdict {
+impl Classify for RecordingError {
+    fn failure_class(&self) -> FailureClass {
         match self {
-            Self::Missing | Self::Outside | Self::Denied | Self::Truncated | Self::NotTaken => Verdict::Well,
-            Self::Unavailable(_) => Verdict::Unwell,
+            Self::Missing | Self::Outside | Self::Denied | Self::Truncated | Self::NotTaken => {
+                FailureClass::Answered
+            }
+            Self::Unavailable(_) => FailureClass::Failed,
         }
     }
 }

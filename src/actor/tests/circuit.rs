@@ -13,8 +13,8 @@ fn breaker(handle: &ActorHandle<Probe>) -> BreakerState {
 
 async fn open(handle: &ActorHandle<Probe>) {
     for number in 0..5 {
-        let reply = ask(handle, number, Act::Refuse(Verdict::Unwell)).await;
-        assert_eq!(reply, Err(AskError::Reply(Refused(Verdict::Unwell))));
+        let reply = ask(handle, number, Act::Refuse(FailureClass::Failed)).await;
+        assert_eq!(reply, Err(AskError::Reply(Refused(FailureClass::Failed))));
     }
     assert_eq!(breaker(handle), BreakerState::Open);
 }
@@ -44,8 +44,8 @@ async fn refusals_of_the_integration_and_faults_of_ours_are_no_failures() {
     answers(&handle, 1_000).await;
     for number in 0..30 {
         let act = [
-            Act::Refuse(Verdict::Well),
-            Act::Refuse(Verdict::Unasked),
+            Act::Refuse(FailureClass::Answered),
+            Act::Refuse(FailureClass::NotAsked),
             Act::PanicInWork,
         ][number % 3];
         assert!(ask(&handle, number, act).await.is_err());

@@ -66,8 +66,8 @@ async fn the_wait_for_a_permit_ends_at_its_limit_or_at_the_deadline() {
     let mut busy = Box::pin(ask(&handle, 1, Act::Sleep(9 * SECOND)));
     assert!(busy.as_mut().now_or_never().is_none());
     let asked = Instant::now();
-    let timed = async |number, patience| {
-        let reply = handle.ask(Do(number, Act::Answer), asked + patience).await;
+    let timed = async |number, time| {
+        let reply = handle.ask(Do(number, Act::Answer), asked + time).await;
         assert!(matches!(reply, Err(AskError::Saturated { .. })), "{reply:?}");
         asked.elapsed()
     };
@@ -240,14 +240,14 @@ async fn every_ask_is_answered_truly(placement: Placement) {
             if number % 80 == 0 {
                 handle.inject(InjectedFault::Panic);
             }
-            let (act, patience) = match number % 10 {
+            let (act, time) = match number % 10 {
                 0 => (Act::PanicInWork, SECOND),
                 1 if number % 50 == 1 => (Act::PanicInHandler, SECOND),
                 2 => (Act::Sleep(4 * MILLI), 2 * MILLI),
                 3 => (Act::Answer, Duration::ZERO),
                 _ => (Act::Sleep(MILLI), SECOND),
             };
-            let asked = handle.ask(Do(number, act), Instant::now() + patience);
+            let asked = handle.ask(Do(number, act), Instant::now() + time);
             let reply = timeout(LIMIT, asked).await.expect("an ask never hangs");
             let happened = world.effects().contains(&number);
             match &reply {

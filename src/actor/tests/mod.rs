@@ -1,7 +1,7 @@
 //! An actor that misbehaves on request, and what the rest of the module promises about it.
 
 mod circuit;
-mod life;
+mod lifecycle;
 mod load;
 mod operate;
 
@@ -18,8 +18,8 @@ use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    ActorHandle, Ask, Backoff, Class, Health, Judge, Limits, Placement, Reply, Request, RestartPolicy, Spawn,
-    Verdict,
+    ActorHandle, Ask, Backoff, Class, Classify, FailureClass, Health, Limits, Placement, Reply, Request,
+    RestartPolicy, Spawn,
 };
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -46,13 +46,13 @@ enum Act {
     PanicInWork,
     PanicDetached,
     PanicWhenDropped,
-    Refuse(Verdict),
+    Refuse(FailureClass),
     StopItself,
 }
 
 /// What the probe may answer instead, with what it says of what is behind the probe.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Refused(Verdict);
+struct Refused(FailureClass);
 
 impl fmt::Display for Refused {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -60,8 +60,8 @@ impl fmt::Display for Refused {
     }
 }
 
-impl Judge for Refused {
-    fn verdict(&self) -> Verdict {
+impl Classify for Refused {
+    fn failure_class(&self) -> FailureClass {
         self.0
     }
 }
@@ -173,8 +173,8 @@ impl Handler<Ask<Do>> for Probe {
                 world.effects().insert(LATER + number);
             }
             assert!(!matches!(act, Act::PanicInWork), "in the work");
-            if let Act::Refuse(verdict) = act {
-                return Err(Refused(verdict));
+            if let Act::Refuse(failure_class) = act {
+                return Err(Refused(failure_class));
             }
             Ok(std::thread::current().id())
         })

@@ -264,7 +264,7 @@ async fn a_thread_that_comes_back_is_seen_too() {
 async fn an_actor_that_failed_for_good_comes_back_when_an_operator_says_so() {
     let mut spawn = how(Placement::Dedicated, limits(8, 0, SECOND));
     spawn.restart.budget = 2;
-    let (handle, _) = start_with(spawn, |life| (life < 3, false));
+    let (handle, _) = start_with(spawn, |instance| (instance < 3, false));
     handle.health().reached(State::Failed).await;
     assert_eq!(ask(&handle, 0, Act::Answer).await, Err(AskError::Failed));
     let restarted = handle.restart().await.unwrap();
@@ -354,10 +354,10 @@ async fn what_depends_on_an_actor_restarts_with_it_and_not_the_other_way_round()
     answers(&collector, 0).await;
     answers(&store, 0).await;
     assert_eq!(world.built.load(Ordering::SeqCst), 1, "their first start is none");
-    for life in 2..5 {
+    for instance in 2..5 {
         store.inject(InjectedFault::Panic);
         until("both are built again", async || {
-            world.built.load(Ordering::SeqCst) == life
+            world.built.load(Ordering::SeqCst) == instance
                 && collector.health().report().state == State::Running
                 && store.health().report().state == State::Running
         })

@@ -3,7 +3,7 @@
 use super::api_key::{ApiKey, KeyId, NewKey};
 use super::audit::{AuditEntry, AuditId, Principal};
 use super::secret::KeySecret;
-use crate::actor::{Class, Judge, Request, Verdict};
+use crate::actor::{Class, Classify, FailureClass, Request};
 use crate::database::StoreError;
 
 /// Keys that hold at once, at most.
@@ -32,12 +32,12 @@ pub enum KeyError {
     Store(#[from] StoreError),
 }
 
-impl Judge for KeyError {
-    fn verdict(&self) -> Verdict {
+impl Classify for KeyError {
+    fn failure_class(&self) -> FailureClass {
         match self {
-            Self::NameTaken | Self::TooMany | Self::Unknown => Verdict::Well,
-            Self::NoRandomness => Verdict::Unasked,
-            Self::Store(error) => error.verdict(),
+            Self::NameTaken | Self::TooMany | Self::Unknown => FailureClass::Answered,
+            Self::NoRandomness => FailureClass::NotAsked,
+            Self::Store(error) => error.failure_class(),
         }
     }
 }

@@ -91,7 +91,7 @@ async fn a_panic_in_drop_after_a_panic_does_not_abort() {
 #[actix_rt::test]
 async fn panics_in_the_factory_and_in_started_are_restarts_too() {
     let spawn = how(Placement::Current, limits(8, 0, SECOND));
-    let (handle, world) = start_with(spawn, |life| (life == 0, life == 1));
+    let (handle, world) = start_with(spawn, |instance| (instance == 0, instance == 1));
     answers(&handle, 0).await;
     let report = handle.health().report();
     assert_eq!(
@@ -153,7 +153,7 @@ async fn a_crash_loop_uses_up_its_budget_loudly_and_the_others_go_on() {
     assert_eq!(reply, Err(AskError::Failed));
     answers(&healthy, 0).await;
     sleep(20 * MILLI).await;
-    assert_eq!(world.built.load(Ordering::SeqCst), 4, "and not one life more");
+    assert_eq!(world.built.load(Ordering::SeqCst), 4, "and not one instance more");
     let log = lines.text();
     let loud = |line: &&str| line.contains("ERROR") && line.contains("restart budget used up");
     assert_eq!(log.lines().filter(loud).count(), 1, "{log}");
@@ -168,11 +168,11 @@ async fn failures_outside_the_window_do_not_count_against_the_budget() {
     spawn.restart.budget = 1;
     spawn.restart.window = SECOND;
     let (handle, _) = start_with(spawn, |_| (false, false));
-    for life in 0..5 {
-        answers(&handle, life).await;
+    for instance in 0..5 {
+        answers(&handle, instance).await;
         handle.inject(InjectedFault::Panic);
         until("rebuilt", async || {
-            handle.health().report().restarts == u64::try_from(life).unwrap() + 1
+            handle.health().report().restarts == u64::try_from(instance).unwrap() + 1
         })
         .await;
         sleep(2 * SECOND).await;

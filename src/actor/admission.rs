@@ -1,4 +1,4 @@
-//! What stands before an actor: permits and a circuit breaker for each class of its operations.
+//! Admission control: permits and a circuit breaker for each class of an actor's operations.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,16 +14,16 @@ use super::bulkhead::{Bulkhead, Limits, Permit};
 use super::class::Class;
 use super::refused::Refused;
 
-/// Between two looks whether anything is in flight still.
-const LOOK: Duration = Duration::from_millis(5);
+/// How often to check whether anything is in flight still.
+const POLL: Duration = Duration::from_millis(5);
 
-/// The gates of one actor. They belong to a tenure: after an operator's restart there are others, since what hangs may
-/// never give its permits back.
+/// The admission control of one actor. It belongs to an incarnation: after an operator's restart there is another, since what
+/// hangs may never give its permits back.
 #[derive(Debug)]
-pub(super) struct Gates(Vec<Gate>);
+pub(super) struct Admission(Vec<ClassAdmission>);
 
 #[derive(Debug)]
-struct Gate {
+struct ClassAdmission {
     class: Class,
     bulkhead: Bulkhead,
     breaker: Breaker,
@@ -44,25 +44,25 @@ pub struct Load {
     pub breaker: BreakerState,
 }
 
-/// The leave to do one thing: what it needs, and what it must tell.
+/// One request that was let in: the permit that its work holds, and the attempt that is told how it ended.
 #[derive(Debug)]
-pub(super) struct Pass {
+pub(super) struct Admitted {
     pub(super) permit: Permit,
     pub(super) attempt: Attempt,
 }
 
-impl Gates {
+impl Admission {
     pub(super) fn new(actor: &Arc<str>, limits: &[(Class, Limits)]) -> Self {
-        let gate = |(class, limits): &(Class, Limits)| Gate {
+        let of_class = |(class, limits): &(Class, Limits)| ClassAdmission {
             class: *class,
             bulkhead: Bulkhead::new(*limits),
             breaker: Breaker::new(actor, *class),
         };
-        Self(limits.iter().map(gate).collect())
+        Self(limits.iter().map(of_class).collect())
     }
 
-    fn gate(&self, class: Class) -> Result<&Gate, Refused> {
-        self.0.iter().find(|gate| gate.class == class).ok_or_else(|| {
+    fn of(&self, class: Class) -> Result<&ClassAdmission, Refused> {
+        self.0.iter().find(|own| own.class == class).ok_or_else(|| {
             tracing::error!(
                 class = class.as_str(),
                 "the actor was started without this class of operations"
@@ -73,37 +73,37 @@ impl Gates {
 
     /// Whether a circuit is open.
     pub(super) fn check(&self, class: Class) -> Result<(), Refused> {
-        self.gate(class)?.breaker.check()
+        self.of(class)?.breaker.check()
     }
 
     /// Waits for a permit.
     ///
     /// # Cancel safety
     /// As [`Bulkhead::admit`].
-    pub(super) async fn pass(&self, class: Class, deadline: Instant) -> Result<Pass, Refused> {
-        let gate = self.gate(class)?;
-        let permit = gate.bulkhead.admit(deadline).await?;
+    pub(super) async fn admit(&self, class: Class, deadline: Instant) -> Result<Admitted, Refused> {
+        let own = self.of(class)?;
+        let permit = own.bulkhead.admit(deadline).await?;
         // It may have opened meanwhile.
-        let attempt = gate.breaker.admit()?;
-        Ok(Pass { permit, attempt })
+        let attempt = own.breaker.admit()?;
+        Ok(Admitted { permit, attempt })
     }
 
     pub(super) fn load(&self) -> Vec<Load> {
         self.0
             .iter()
-            .map(|gate| Load {
-                class: gate.class,
-                in_flight: gate.bulkhead.in_flight(),
-                waiting: gate.bulkhead.waiting(),
-                limits: gate.bulkhead.limits(),
-                breaker: gate.breaker.state(),
+            .map(|own| Load {
+                class: own.class,
+                in_flight: own.bulkhead.in_flight(),
+                waiting: own.bulkhead.waiting(),
+                limits: own.bulkhead.limits(),
+                breaker: own.breaker.state(),
             })
             .collect()
     }
 
     /// Waits until nothing is in flight, at most until `deadline`; nothing is admitted while the result is held.
     pub(super) async fn drained(&self, deadline: Instant) -> Option<Vec<OwnedSemaphorePermit>> {
-        join_all(self.0.iter().map(|gate| gate.bulkhead.drained(deadline)))
+        join_all(self.0.iter().map(|class| class.bulkhead.drained(deadline)))
             .await
             .into_iter()
             .collect()
@@ -111,7 +111,7 @@ impl Gates {
 
     /// Admits nothing any more.
     pub(super) fn close(&self) {
-        self.0.iter().for_each(|gate| gate.bulkhead.close());
+        self.0.iter().for_each(|class| class.bulkhead.close());
     }
 
     /// Waits until nothing is in flight, at most until `deadline`.
@@ -120,16 +120,16 @@ impl Gates {
     /// Safe: nothing but waiting.
     pub(super) async fn emptied(&self, deadline: Instant) {
         while self.in_flight() > 0 && Instant::now() < deadline {
-            sleep(LOOK).await;
+            sleep(POLL).await;
         }
     }
 
     pub(super) fn in_flight(&self) -> usize {
-        self.0.iter().map(|gate| gate.bulkhead.in_flight()).sum()
+        self.0.iter().map(|class| class.bulkhead.in_flight()).sum()
     }
 
     /// How many asks there can be in a mailbox at once.
     pub(super) fn permits(&self) -> usize {
-        self.0.iter().map(|gate| gate.bulkhead.limits().in_flight).sum()
+        self.0.iter().map(|class| class.bulkhead.limits().in_flight).sum()
     }
 }

@@ -1,4 +1,5 @@
-//! From one start of an actor's supervisor to the next: as long as one thread has the actor.
+//! An incarnation of an actor: as long as one thread has it, from one start of its supervisor to the next. What its supervisor
+//! builds anew within that time are instances.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -10,17 +11,17 @@ use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 use utoipa::ToSchema;
 
-use super::gate::Gates;
+use super::admission::Admission;
 use super::health::{Health, State};
 use super::policy::Spawn;
 
-/// Between two signs of life.
-pub(super) const BEAT: Duration = Duration::from_secs(1);
+/// How often a thread shows that it does not hang.
+pub(super) const HEARTBEAT_INTERVAL: Duration = Duration::from_secs(1);
 
-/// What belongs to one thread's time with the actor. When an operator has it replaced, the next tenure has all of its own:
-/// what hangs may never give anything back.
-pub(super) struct Tenure<A: Actor> {
-    pub(super) gates: Gates,
+/// What belongs to one incarnation of an actor. After an operator's restart the next has all of its own: what hangs may never
+/// give anything back.
+pub(super) struct Incarnation<A: Actor> {
+    pub(super) admission: Admission,
     address: watch::Sender<Option<Addr<A>>>,
     /// It is over: what still runs of it ends.
     pub(super) retired: CancellationToken,
@@ -28,18 +29,18 @@ pub(super) struct Tenure<A: Actor> {
     pub(super) left_behind: CancellationToken,
     /// Its supervisor has ended.
     pub(super) ended: CancellationToken,
-    beats: AtomicU64,
+    heartbeats: AtomicU64,
 }
 
-impl<A: Actor> Tenure<A> {
+impl<A: Actor> Incarnation<A> {
     pub(super) fn new(health: &Health, spawn: &Spawn) -> Self {
         Self {
-            gates: Gates::new(health.shared_name(), &spawn.limits),
+            admission: Admission::new(health.shared_name(), &spawn.limits),
             address: watch::Sender::new(None),
             retired: CancellationToken::new(),
             left_behind: CancellationToken::new(),
             ended: CancellationToken::new(),
-            beats: AtomicU64::new(0),
+            heartbeats: AtomicU64::new(0),
         }
     }
 
@@ -47,31 +48,31 @@ impl<A: Actor> Tenure<A> {
         self.address.borrow().clone()
     }
 
-    /// Puts another actor behind the handle, or none.
+    /// Puts another instance behind the handle, or none.
     pub(super) fn replace_address(&self, address: Option<Addr<A>>) {
         self.address.send_replace(address);
     }
 
-    /// Shows that the thread lives, for as long as it does.
-    pub(super) async fn beat(&self) {
-        let mut ticks = interval(BEAT);
+    /// Counts heartbeats for as long as the thread does not hang.
+    pub(super) async fn send_heartbeats(&self) {
+        let mut ticks = interval(HEARTBEAT_INTERVAL);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             ticks.tick().await;
-            self.beats.fetch_add(1, Ordering::Relaxed);
+            self.heartbeats.fetch_add(1, Ordering::Relaxed);
         }
     }
 
-    pub(super) fn beats(&self) -> u64 {
-        self.beats.load(Ordering::Relaxed)
+    pub(super) fn heartbeats(&self) -> u64 {
+        self.heartbeats.load(Ordering::Relaxed)
     }
 }
 
-/// An operator's wish to have the actor replaced.
+/// An operator's request to have the actor replaced.
 #[derive(Debug)]
-pub(super) struct Wish {
-    /// There is one wish at a time, from its asking to its end.
-    pub(super) turn: OwnedSemaphorePermit,
+pub(super) struct RestartRequest {
+    /// There is one restart at a time, from its request to its end.
+    pub(super) permit: OwnedSemaphorePermit,
     pub(super) done: oneshot::Sender<Restarted>,
 }
 
