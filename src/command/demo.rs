@@ -101,7 +101,8 @@ fn introduction(root: &str, prefix: &str, recordings: &Path) -> String {
          curl -s {base}/make-call {json} \\\n    \
          -d '{{\"source_caller_id\": 79102223311, \"caller_id\": 102}}'\n\
          {HOW_PARTIES_BEHAVE}\n\
-         make-call tells that Asterisk took the call; the CDRs tell how it ended.\n\
+         make-call tells that Asterisk took the call. What became of it, in words, and of the one before it:\n  \
+         curl -s '{root}{prefix}/v1/calls?limit=2'\n\
          As many as 20 a second, and what becomes of them:\n  \
          mege-gateway load --url {root}{prefix} \\\n    \
          --extension 102 --answer 79102223311 --busy 79102223317 --busy-share 25 --rate 20\n\n\

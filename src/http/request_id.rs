@@ -5,7 +5,7 @@ use actix_web::http::header::HeaderName;
 use actix_web::{HttpMessage as _, HttpRequest};
 use uuid::Uuid;
 
-use super::access::holds_key;
+use super::access::credentials::holds_key;
 
 /// The header that carries it, both ways.
 pub(super) const HEADER: HeaderName = HeaderName::from_static("x-request-id");

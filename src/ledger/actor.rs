@@ -358,7 +358,7 @@ mod tests {
     async fn open_calls_are_those_of_either_name_that_are_not_over_as_they_are_now() {
         let folder = tempfile::tempdir().unwrap();
         let journal = Journal::default();
-        let settings = settings(&folder.path().join("mege.db"), &journal);
+        let settings = settings(folder.path(), &journal);
         let ledger = spawn(settings.clone(), Placement::Current);
         ledger.health().became_usable().await;
         let deadline = Instant::now() + Duration::from_secs(10);
@@ -409,8 +409,7 @@ mod tests {
     #[actix_rt::test]
     async fn a_key_that_is_revoked_elsewhere_is_refused_within_a_second() {
         let folder = tempfile::tempdir().unwrap();
-        let file = folder.path().join("mege.db");
-        let [here, elsewhere] = [(); 2].map(|()| settings(&file, &Journal::default()));
+        let [here, elsewhere] = [(); 2].map(|()| settings(folder.path(), &Journal::default()));
         let keys = here.keys.clone();
         let _here = spawn(here, Placement::Current);
         let elsewhere = spawn(elsewhere, Placement::Current);

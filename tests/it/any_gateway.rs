@@ -128,8 +128,14 @@ async fn a_call_of_one_gateway_is_found_and_ended_through_another_on_the_same_le
     let ledger = &other.integrations.stores.ledger;
     let listed = ledger.ask(live, Instant::now() + LIMIT).await.expect("an answer");
     assert_eq!(listed.iter().map(|call| call.id).collect::<Vec<_>>(), [id]);
-    let trunk = &other.integrations.trunks["main"];
-    assert_eq!(trunk.hang_up(&found, Instant::now() + LIMIT).await, Ok(()));
+    assert_eq!(found.legs.len(), 2);
+    let path = format!("/v1/calls/{id}");
+    assert_eq!(other.get(&path).await.json()["state"], "bridged");
+    let hung_up = other.hang_up(id).await;
+    assert_eq!(hung_up.status.as_u16(), 204, "{}", hung_up.body);
     until(&other, id, CallState::Ended).await;
     assert_eq!(call(&one, id).await.state, CallState::Ended);
+    for gateway in [&one, &other] {
+        assert_eq!(gateway.get(&path).await.json()["disposition"], "answered");
+    }
 }

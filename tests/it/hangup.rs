@@ -42,16 +42,22 @@ async fn a_call_that_rings_and_one_that_is_talked_on_are_hung_up() {
         assert_eq!((reply.status.as_u16(), reply.body.as_str()), (204, ""));
         let call = until(&app, id, CallState::Ended).await;
         assert_eq!((call.legs.len(), call.cause), (legs, Some(HangupCause::NORMAL)));
-        // Safe to repeat: it is over, and nobody is asked about it.
+        // Safe to repeat: Asterisk is asked, and has no such channel any more.
         assert_problem(&app.hang_up(id).await, 404, "not_found");
     }
     no_channels(&simulator).await;
     let asked = simulator.asterisk().requests()[HANGUP];
-    assert_eq!(asked, 2);
+    assert_eq!(asked, 4);
 
-    for id in [CallId::mint().to_string(), "1".to_owned(), "%2e%2e".to_owned()] {
+    // Of an id that no record has, Asterisk is asked before there is said to be no such call; of what is no id, nobody is.
+    for (id, looks) in [
+        (CallId::mint().to_string(), 1),
+        ("1".to_owned(), 1),
+        ("%2e%2e".to_owned(), 1),
+    ] {
         let path = format!("/v1/calls/{id}");
         assert_problem(&app.send(Method::DELETE, &path, &[], "").await, 404, "not_found");
+        assert_eq!(simulator.asterisk().requests()["GET /channels/{id}"], looks);
     }
     assert_eq!(simulator.asterisk().requests()[HANGUP], asked);
 }

@@ -10,6 +10,7 @@ mod bad_input;
 #[cfg(feature = "peers")]
 mod browser;
 mod call_centre;
+mod calls;
 mod check;
 mod collector;
 mod contract;

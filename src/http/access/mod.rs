@@ -2,7 +2,7 @@
 //! does not say is refused.
 
 mod caller;
-mod credentials;
+pub(super) mod credentials;
 mod origin;
 mod rate;
 mod refusal;
@@ -22,7 +22,8 @@ use serde_json::Value;
 use tracing::Span;
 
 pub(super) use caller::Caller;
-pub(super) use credentials::{KEY_HEADER, holds_key, without_keys};
+pub(super) use credentials::KEY_HEADER;
+use credentials::without_keys;
 pub(super) use routes::KEY;
 pub(super) use visible::Pbx;
 

@@ -8,7 +8,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::call::CallId;
-use crate::http::access::without_keys;
+use crate::http::access::credentials::without_keys;
 use crate::http::error::{ApiError, ErrorCode, Message, Outcome};
 
 /// Why a request to one of the original's routes was not carried out.
