@@ -297,10 +297,9 @@ impl<M: Request> Ask<M> {
                 span,
                 ..
             } = self;
-            let (permit, attempt) = match admitted {
-                Some(Admitted { permit, attempt }) => (Some(permit), Some(attempt)),
-                None => (None, None),
-            };
+            let (permit, attempt) = admitted
+                .map(|Admitted { permit, attempt }| (permit, attempt))
+                .unzip();
             let work = async move { work(message, deadline, permit).await }.instrument(span);
             let reply = tokio::select! {
                 // A thread that hung and comes back does nothing more of which its caller was told that it is over.

@@ -8,7 +8,6 @@ use std::time::Duration;
 pub struct Backoff {
     min: Duration,
     max: Duration,
-    jitter: bool,
 }
 
 /// Bounds that no back-off can have.
@@ -25,11 +24,7 @@ impl Backoff {
         if min.is_zero() || min.as_nanos() > max.as_nanos() {
             return Err(InvalidBackoff);
         }
-        Ok(Self {
-            min,
-            max,
-            jitter: true,
-        })
+        Ok(Self { min, max })
     }
 
     /// As [`try_new`](Self::try_new), for bounds that stand in the code.
@@ -44,27 +39,16 @@ impl Backoff {
         }
     }
 
-    /// The same without jitter, so that a test can know the delay.
-    #[cfg(test)]
-    const fn without_jitter(self) -> Self {
-        Self {
-            jitter: false,
-            ..self
-        }
-    }
-
     /// The delay before try number `attempt`, counted from 0.
     #[must_use]
     pub fn delay(&self, attempt: u32) -> Duration {
-        let doubled = self
-            .min
-            .saturating_mul(1_u32.checked_shl(attempt).unwrap_or(u32::MAX));
-        let whole = doubled.min(self.max);
-        if self.jitter {
-            whole.mul_f64(0.5 + fastrand::f64() / 2.0)
-        } else {
-            whole
-        }
+        self.longest(attempt).mul_f64(0.5 + fastrand::f64() / 2.0)
+    }
+
+    /// The delay without jitter.
+    fn longest(&self, attempt: u32) -> Duration {
+        let factor = 1_u32.checked_shl(attempt).unwrap_or(u32::MAX);
+        self.min.saturating_mul(factor).min(self.max)
     }
 }
 
@@ -76,10 +60,10 @@ mod tests {
 
     #[test]
     fn doubles_up_to_the_maximum() {
-        let backoff = Backoff::try_new(SECOND, 10 * SECOND).unwrap().without_jitter();
-        let delays: Vec<u64> = (0..6).map(|n| backoff.delay(n).as_secs()).collect();
+        let backoff = Backoff::try_new(SECOND, 10 * SECOND).unwrap();
+        let delays: Vec<u64> = (0..6).map(|n| backoff.longest(n).as_secs()).collect();
         assert_eq!(delays, [1, 2, 4, 8, 10, 10]);
-        assert_eq!(backoff.delay(u32::MAX), 10 * SECOND);
+        assert_eq!(backoff.longest(u32::MAX), 10 * SECOND);
     }
 
     #[test]

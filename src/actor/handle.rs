@@ -172,20 +172,15 @@ impl<A: Actor<Context = Context<A>>> ActorHandle<A> {
 
     /// Whether the actor takes work of a class.
     fn check_state<E>(&self, class: Class) -> Result<(), AskError<E>> {
-        match self.inner.health.state_and_paused() {
-            // To end a call is no work that a pause keeps away.
-            (State::Running, true) if class != Class::Hangup => Err(AskError::Paused),
-            (State::Running, _) => Ok(()),
-            (
-                State::Starting
-                | State::BackingOff
-                | State::Restarting
-                | State::Unresponsive
-                | State::Failed
-                | State::Stopped,
-                _,
-            ) => Err(self.unavailable()),
+        let (state, paused) = self.inner.health.state_and_paused();
+        if state != State::Running {
+            return Err(self.unavailable());
         }
+        // To end a call is no work that a pause keeps away.
+        if paused && class != Class::Hangup {
+            return Err(AskError::Paused);
+        }
+        Ok(())
     }
 
     fn refusal<E>(&self, refused: Refused) -> AskError<E> {

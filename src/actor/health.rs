@@ -15,10 +15,11 @@ use crate::metric;
 const RESTARTS: usize = 10;
 
 /// The state of an actor, as its supervisor sees it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum State {
     /// Not built yet.
+    #[default]
     Starting,
     /// Built and answering.
     Running,
@@ -96,7 +97,7 @@ pub struct Restart {
 }
 
 /// A snapshot of one actor's health.
-#[derive(Debug, Clone, Serialize, ToSchema)]
+#[derive(Debug, Clone, Default, Serialize, ToSchema)]
 pub struct HealthReport {
     /// The supervisor's view.
     pub state: State,
@@ -159,17 +160,8 @@ impl Health {
         }
         metric::actor_panics(name.to_owned()).increment(0);
         let report = HealthReport {
-            state: State::Starting,
             since: Timestamp::now(),
-            restarts: 0,
-            latest_restarts: VecDeque::new(),
-            panics: 0,
-            last_error: None,
-            detail: serde_json::Value::Null,
-            usable: false,
-            paused_since: None,
-            blocked_threads: 0,
-            instance: 0,
+            ..HealthReport::default()
         };
         Self {
             name: name.into(),

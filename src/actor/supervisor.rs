@@ -96,7 +96,8 @@ async fn run_once<A: Actor<Context = Context<A>>>(
     incarnation: &Incarnation<A>,
     health: &Health,
 ) -> Ended {
-    let dependencies = Dependencies::of(&handle.spawn().depends_on);
+    // From before it is built: it is built upon them as they are now.
+    let dependency = restarted(&handle.spawn().depends_on);
     let actor = match catch_unwind(AssertUnwindSafe(|| handle.build(health))) {
         Ok(actor) => actor,
         Err(panic) => return Ended::Panicked(panic_message(panic.as_ref())),
@@ -118,7 +119,7 @@ async fn run_once<A: Actor<Context = Context<A>>>(
             () = &mut instance => Ended::ByItself,
             () = handle.stop_requested().cancelled() => Ended::Stopped,
             () = incarnation.retired.cancelled() => Ended::Retired,
-            name = dependencies.restarted() => Ended::WithDependency(name),
+            name = dependency => Ended::WithDependency(name),
         }
     };
     #[cfg(feature = "fault-injection")]
@@ -137,26 +138,19 @@ async fn run_once<A: Actor<Context = Context<A>>>(
     }
 }
 
-/// The actors that this one is built upon, each in the instance that it had then.
-struct Dependencies<'a>(Vec<(&'a Health, u64)>);
-
-impl<'a> Dependencies<'a> {
-    fn of(all: &'a [Health]) -> Self {
-        Self(
-            all.iter()
-                .map(|health| (health, health.current_instance()))
-                .collect(),
-        )
-    }
-
-    /// Waits until one of them is another instance, and says which.
-    async fn restarted(&self) -> String {
-        if self.0.is_empty() {
+/// Waits until one of some actors is another instance than it is now, and says which.
+fn restarted(dependencies: &[Health]) -> impl Future<Output = String> {
+    let now: Vec<(&Health, u64)> = dependencies
+        .iter()
+        .map(|health| (health, health.current_instance()))
+        .collect();
+    async move {
+        if now.is_empty() {
             return std::future::pending().await;
         }
-        let replaced = self.0.iter().map(|(health, instance)| {
+        let replaced = now.into_iter().map(|(health, instance)| {
             Box::pin(async move {
-                health.replaced(*instance).await;
+                health.replaced(instance).await;
                 health.name().to_owned()
             })
         });

@@ -8,7 +8,7 @@ use uuid::{Builder, Uuid};
 
 /// A call's id: a UUIDv7 of ours, so that ids are in the order of time. On Asterisk it is the id of the call's first
 /// channel too.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct CallId(pub Uuid);
 

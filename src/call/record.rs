@@ -42,9 +42,9 @@ pub struct RequestedBy {
 
 /// A call with all that is known of it, as the ledger keeps it: a field is a column. `Debug` masks its numbers, for logs.
 ///
-/// An earlier version of the gateway on the same ledger leaves out what it does not know; such a field then has the value
-/// that all calls of that version have.
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+/// An earlier version of the gateway on the same ledger leaves out what it does not know; such a field then has its default,
+/// which all calls of that version have.
+#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Call {
     /// Its id.
     pub id: CallId,
@@ -129,28 +129,9 @@ impl Call {
         Self {
             id,
             integration: integration.to_owned(),
-            instance: String::new(),
-            origin: Origin::default(),
-            direction: Direction::default(),
-            mode: Mode::default(),
-            extension: None,
-            number: None,
-            external_number: None,
-            external_name: None,
-            requested_by: None,
-            external_id: None,
-            metadata: BTreeMap::new(),
-            state: CallState::Sent,
-            closed: false,
             revision: 1,
             created_at,
-            ringing_at: None,
-            answered_at: None,
-            bridged_at: None,
-            ended_at: None,
-            cause: None,
-            error: None,
-            legs: Vec::new(),
+            ..Self::default()
         }
     }
 
@@ -215,11 +196,6 @@ impl fmt::Debug for Call {
             .field("state", &self.state)
             .field("closed", &self.closed)
             .field("revision", &self.revision)
-            .field("created_at", &self.created_at)
-            .field("ringing_at", &self.ringing_at)
-            .field("answered_at", &self.answered_at)
-            .field("bridged_at", &self.bridged_at)
-            .field("ended_at", &self.ended_at)
             .field("cause", &self.cause)
             .field("error", &self.error)
             .field("legs", &self.legs)

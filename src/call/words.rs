@@ -35,8 +35,10 @@ macro_rules! words {
 
 words! {
     /// Where a call is in its life. The order is that of a call that goes well; it never goes back.
+    #[derive(Default)]
     CallState {
         /// The request left, and so far nothing more is known.
+        #[default]
         Sent = "sent",
         /// The request left and no answer came: whether there is a call is not known. Resolved by asking the PBX, never
         /// by dialling again; what cannot be found out stays so.
