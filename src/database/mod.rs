@@ -1,46 +1,57 @@
 //! Databases: SQLite and PostgreSQL, and statements that are written once for both.
 //!
 //! [`Database::read`] and [`Database::write`] give work a [`Session`], whose statements have numbered parameters and whose
-//! rows become what [`FromRow`] makes of them. For one statement there are [`Database::query`] and [`Database::execute`].
+//! rows become what [`FromRow`] makes of them. For a single statement there are [`Database::query`] and
+//! [`Database::execute`].
 //!
 //! ```ignore
-//! impl FromRow for ApiKey {
+//! impl FromRow for Note {
 //!     fn from_row(row: &Row<'_>) -> Result<Self, StoreError> {
-//!         let Json(scopes) = row.get(2)?;
-//!         Ok(Self { id: KeyId(row.get(0)?), name: row.get(1)?, scopes, created_at: row.get(3)?, revoked_at: row.get(4)? })
+//!         let Json(tags) = row.get(2)?;
+//!         Ok(Self { id: row.get(0)?, text: row.get(1)?, tags, written_at: row.get(3)? })
 //!     }
 //! }
 //!
-//! const KEYS: &str = "SELECT id, name, scopes, created_at, revoked_at FROM ledger_key WHERE id > $1 ORDER BY id LIMIT $2";
-//! let page: Vec<ApiKey> = database.query(KEYS, params![after, limit]).await?;
+//! /// A page of notes, the newest first, those with that text if one is given.
+//! async fn page(database: &Database, before: Option<Uuid>, text: Option<String>) -> Result<Vec<Note>, StoreError> {
+//!     let mut select = "SELECT id, text, tags, written_at FROM note WHERE id < $1".to_owned();
+//!     let mut values = params![before.unwrap_or(Uuid::max())];
+//!     if let Some(text) = text {
+//!         values.push(text.into());
+//!         write!(select, " AND text = ${}", values.len());
+//!     }
+//!     select.push_str(" ORDER BY id DESC LIMIT 100");
+//!     database.query(select, values).await
+//! }
 //!
-//! let name: String = database
-//!     .write(async move |session| {
-//!         let revoke = "UPDATE ledger_key SET revoked_at = $2 WHERE id = $1 RETURNING name";
-//!         let name: Option<String> = session.query_opt(revoke, params![id.0, now()]).await?;
-//!         let name = name.ok_or(KeyError::Unknown)?;
-//!         session.execute("UPDATE ledger_key_generation SET generation = generation + 1", params![]).await?;
-//!         Ok(name)
-//!     })
-//!     .await?;
+//! /// Deletes a note and counts it.
+//! async fn delete(database: &Database, id: Uuid) -> Result<(), NoteError> {
+//!     let write = async move |session: &Session<'_>| {
+//!         let text = session.query_opt("DELETE FROM note WHERE id = $1 RETURNING text", params![id]).await?;
+//!         let text: String = text.ok_or(NoteError::Unknown)?;
+//!         session.execute("UPDATE deleted SET count = count + 1 WHERE text = $1", params![text]).await?;
+//!         Ok(())
+//!     };
+//!     database.write(write).await
+//! }
 //! ```
 //!
-//! What a statement is written with:
+//! How a statement is written:
 //!
-//! * **Parameters** are `$1`, `$2`, …, each as often as it is needed. Whatever comes from outside is one.
-//! * **Moments** are [`jiff::Timestamp`]s: `timestamptz` in PostgreSQL and microseconds since 1970 in SQLite, where both cut
-//!   off what is less. Compare and sort by them; nothing else is done to a moment in SQL.
-//! * **UUIDs** are `uuid` or `text` in PostgreSQL, and text in SQLite. Both sort alike.
+//! * **Parameters** are `$1`, `$2`, …, each as often as it is needed. Whatever comes from outside is one. PostgreSQL must be
+//!   able to tell each one's type from where it stands.
+//! * **Moments** are [`jiff::Timestamp`]s to the microsecond: `timestamptz` in PostgreSQL, microseconds since 1970 in SQLite.
+//!   A statement compares and sorts by them and computes nothing with them.
+//! * **UUIDs** are `uuid` or `text` in PostgreSQL, and text in SQLite. All sort alike.
 //! * **JSON** is written with [`Value::json`] and read as [`Json`]: `jsonb` or `text` in PostgreSQL, text in SQLite.
-//! * **`NULL`** is an [`Option`]. `$1 IS NULL` finds no type in PostgreSQL and keeps SQLite from its index: leave the
-//!   condition out, or compare with what lies beyond every value.
-//! * **Filters** are put together with their values: push the value, then write its number, which is
-//!   the values' length.
-//! * **Lists** of texts are one parameter, JSON, and their condition is the [`Dialect`]'s [`any`](Dialect::any).
-//! * **Pages** go by key: `WHERE id < $1 ORDER BY id DESC LIMIT $2`, with an index that has that order and, for the first
-//!   page, a key beyond all others. A page is right whatever is written between two; `OFFSET` is not.
-//! * **Long answers** are pages too, each a read of its own: no transaction and no connection waits for a reader.
-//! * Both databases know `ON CONFLICT`, `RETURNING`, `WITH`, window functions and `CASE`.
+//! * **`NULL`** is an [`Option`]. A condition that does not apply is left out, as above, or compares with a value beyond all
+//!   others: in `$1 IS NULL OR …` PostgreSQL finds no type, and SQLite no index.
+//! * **Lists** of texts are one parameter, JSON; their condition is [`Dialect::any`].
+//! * **Pages** go by key, as above, with an index in that order. They are right whatever is written between two of them,
+//!   which those by `OFFSET` are not. A long answer is read page by page: no transaction and no connection waits for whoever
+//!   takes it.
+//! * `ON CONFLICT`, `RETURNING`, `WITH` and window functions are the same in both. Where both must differ, a [`Dialect`] has the
+//!   fragment.
 
 mod error;
 mod postgres;

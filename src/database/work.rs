@@ -48,7 +48,7 @@ impl Database {
     ///
     /// On SQLite there is one writer at a time from the beginning of the work. On PostgreSQL there are many, each of
     /// whose statements sees what others committed meanwhile: where the work decides by what it read, it locks that first
-    /// by an update of a row.
+    /// by an update of a row. Where a statement fails, the work fails too: PostgreSQL commits nothing after it.
     ///
     /// # Errors
     /// As [`read`](Self::read). After [`StoreError::Unavailable`] it may have been done all the same.

@@ -16,9 +16,6 @@ const DAY: SignedDuration = SignedDuration::from_hours(24);
 impl CdrStore {
     /// What to answer a client that polls `pbx` with a call id: see the old cursor. A reply has at most
     /// `late` legs whose `call_history_id`, as text, is not greater.
-    ///
-    /// # Errors
-    /// As every method of the store.
     pub async fn resume(
         &self,
         pbx: &str,
@@ -49,9 +46,6 @@ impl CdrStore {
     }
 
     /// Remembers what a reply hands out, durably once this returns. Nothing is written that is known already.
-    ///
-    /// # Errors
-    /// As every method of the store.
     pub async fn hand_out(
         &self,
         pbx: &str,
@@ -122,9 +116,6 @@ impl CdrStore {
 
     /// The ids of at most `limit` legs of `pbx` that were stored since and up to `until`, and of those with a greater
     /// `call_history_id` than `call_id`, as text, also beyond it; by `cdr_id`, after `after`.
-    ///
-    /// # Errors
-    /// As every method of the store.
     pub async fn legs_since(
         &self,
         pbx: &str,

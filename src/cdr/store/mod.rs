@@ -130,6 +130,10 @@ pub struct RecordingFile {
 
 /// A CDR store. Every method is bounded by the store's own time-outs and fails rather than waits.
 ///
+/// # Errors
+/// [`StoreError::PoolTimeout`] and [`StoreError::Unavailable`] where the database does not serve in time, so that trying again
+/// may help; [`StoreError::Query`] and [`StoreError::Decode`] where it refuses, or holds what makes no sense.
+///
 /// # Cancel safety
 /// Every method may be dropped: a write is then either done or rolled back as a whole.
 #[derive(Debug)]
@@ -144,9 +148,6 @@ impl CdrStore {
     /// Writes a batch of `pbx` in one transaction: rows whose digest is new or differs, with `seq` and `revision`,
     /// and the position. Erased rows stay out. Of rows with one key the last counts. A new or changed recording gives
     /// its stored leg a new `seq` and `revision` too. The order of commits is the order of `seq`, without gaps.
-    ///
-    /// # Errors
-    /// As every method of the store.
     pub async fn apply(&self, pbx: &str, batch: Batch) -> Result<Changes, StoreError> {
         match &self.database {
             Database::Sqlite(file) => {
@@ -165,9 +166,6 @@ impl CdrStore {
     }
 
     /// Removes the position that was kept under this name, if there is one.
-    ///
-    /// # Errors
-    /// As every method of the store.
     pub async fn remove_position(&self, name: &str) -> Result<(), StoreError> {
         let remove = "DELETE FROM collector_position WHERE pbx = $1";
         self.database.execute(remove, params![name]).await.map(drop)

@@ -38,9 +38,6 @@ impl FromRow for RecordingFile {
 
 impl CdrStore {
     /// The position that was kept under this name: a 3CX's is its collector's. The default where there is none.
-    ///
-    /// # Errors
-    /// As every method of the store.
     pub async fn position(&self, name: &str) -> Result<Position, StoreError> {
         let found = self.database.query(sql::POSITION, params![name]).await?.pop();
         Ok(found.map(|Json(position)| position).unwrap_or_default())
@@ -51,9 +48,6 @@ impl CdrStore {
     /// A range lists what is stored: of an erased row only a keyed hash is left, which lies in no range.
     /// [`CdrRange::CdrIds`] lists the erased among those ids too, with the digest that they last had: so a sweep asks
     /// for the legs that it misses before it reads them again.
-    ///
-    /// # Errors
-    /// As every method of the store.
     pub async fn digests(&self, pbx: &str, range: CdrRange) -> Result<Vec<(String, String)>, StoreError> {
         match range {
             CdrRange::Cdrs { from, until } => {
@@ -98,18 +92,12 @@ impl CdrStore {
     }
 
     /// The greatest `call_history_id` of `pbx`, and the [`head`](Self::head) at that moment.
-    ///
-    /// # Errors
-    /// As every method of the store.
     pub async fn last_call_id(&self, pbx: &str) -> Result<(Option<Uuid>, i64), StoreError> {
         self.database.query_one(sql::LAST_CALL_ID, params![pbx]).await
     }
 
     /// At most `limit` legs of `pbx` whose `call_history_id`, as text, is greater than `call_id`, and whose `cdr_id`
     /// is greater than `after`; by `cdr_id`.
-    ///
-    /// # Errors
-    /// As every method of the store.
     pub async fn after_call_id(
         &self,
         pbx: &str,
@@ -143,9 +131,6 @@ impl CdrStore {
     }
 
     /// These legs of `pbx`, those of them that are stored; by `cdr_id`.
-    ///
-    /// # Errors
-    /// As every method of the store.
     pub async fn legs(&self, pbx: &str, ids: &[Uuid]) -> Result<Vec<LegacyRow>, StoreError> {
         let values = params![pbx, Value::json(&ids)?];
         self.database
@@ -154,9 +139,6 @@ impl CdrStore {
     }
 
     /// The file of one recording of `pbx`; none where no such recording is stored.
-    ///
-    /// # Errors
-    /// As every method of the store.
     pub async fn recording_file(
         &self,
         pbx: &str,
@@ -169,17 +151,11 @@ impl CdrStore {
     }
 
     /// The `seq` of the latest change; 0 in a new store. It also shows that the store answers.
-    ///
-    /// # Errors
-    /// As every method of the store.
     pub async fn head(&self) -> Result<i64, StoreError> {
         self.database.query_one(sql::HEAD, params![]).await
     }
 
     /// The stored legs themselves, for checks: of `pbx` after `after`, at most `limit`, by `cdr_id`.
-    ///
-    /// # Errors
-    /// As every method of the store.
     pub async fn rows(
         &self,
         pbx: &str,
@@ -191,9 +167,6 @@ impl CdrStore {
     }
 
     /// The stored recordings themselves, for checks: of `pbx` after `after`, at most `limit`, by `id_recording`.
-    ///
-    /// # Errors
-    /// As every method of the store.
     pub async fn recordings(
         &self,
         pbx: &str,
