@@ -122,8 +122,9 @@ async fn calls_are_listed_newest_first_and_only_those_that_a_key_may_see() {
         ("?extension=abc", "extension must be"),
         ("?number=100%26PJSIP/200", "number must be"),
         ("?nummer=1", "unknown field `nummer`"),
-        ("?cursor=x", "UUID"),
-        ("?from=yesterday", "from"),
+        ("?cursor=x", "cursor must be"),
+        ("?from=yesterday", "from must be"),
+        ("?until=2026-11-22T10:00:00", "until must be"),
     ] {
         let reply = app.get(&format!("/v1/calls{query}")).await;
         assert_eq!(reply.status, StatusCode::BAD_REQUEST, "{query}: {}", reply.body);

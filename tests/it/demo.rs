@@ -46,7 +46,7 @@ async fn the_demo_prints_lines_that_work_and_leaves_nothing() {
         .map(str::trim)
         .filter(|line| line.starts_with("curl "))
         .collect();
-    assert_eq!(lines.len(), 6, "{said}");
+    assert_eq!(lines.len(), 7, "{said}");
     let line = |part: &str| {
         let found = lines.iter().find(|line| line.contains(part));
         *found.unwrap_or_else(|| panic!("no line with {part}: {said}"))
@@ -67,6 +67,8 @@ async fn the_demo_prints_lines_that_work_and_leaves_nothing() {
     let program = env!("CARGO_BIN_EXE_mege-gateway");
     let report = json(&sh(&load.replace("mege-gateway", program)).await);
     assert_eq!(report["outcomes"][0]["status"], 200, "{report}");
+    let calls = json(&sh(line("/v1/calls")).await);
+    assert_eq!(calls["items"].as_array().expect("calls").len(), 2, "{calls}");
     let status = json(&sh(line("/status")).await);
     assert_eq!(
         status["actors"]["asterisk.main"]["detail"]["connection"],

@@ -53,15 +53,16 @@ pub(super) struct CallQuery {
     #[param(example = "79102223311")]
     number: Option<String>,
     /// Only those that were asked for at this moment or later, to the millisecond.
-    #[param(value_type = Option<String>, example = "2026-11-22T10:00:00Z")]
-    from: Option<Timestamp>,
+    #[param(example = "2026-11-22T10:00:00Z")]
+    from: Option<String>,
     /// Only those that were asked for before this moment.
-    #[param(value_type = Option<String>, example = "2026-11-23T10:00:00Z")]
-    until: Option<Timestamp>,
+    #[param(example = "2026-11-23T10:00:00Z")]
+    until: Option<String>,
     /// Only those with this id of the integrator's.
     external_id: Option<String>,
     /// Where to go on: `next_cursor` of the reply before.
-    cursor: Option<Uuid>,
+    #[param(value_type = Option<Uuid>)]
+    cursor: Option<String>,
     /// How many calls.
     #[param(minimum = 1, maximum = 1000, default = 100)]
     limit: Option<usize>,
@@ -127,18 +128,31 @@ impl CallQuery {
             PhoneNumber::parse(&plain)
                 .map_err(|_| ApiError::invalid("number must be digits, with or without a +"))
         });
+        let cursor = self.cursor.map(|text| {
+            let id = Uuid::try_parse(&text).map(CallId);
+            id.map_err(|_| ApiError::invalid("cursor must be next_cursor of a reply"))
+        });
         Ok(SearchCalls {
             integrations,
             state: state.transpose()?,
             extension: extension.transpose()?,
             number: number.transpose()?,
             external_id: self.external_id,
-            from: self.from,
-            until: self.until,
-            before: self.cursor.map(CallId),
+            from: moment("from", self.from)?,
+            until: moment("until", self.until)?,
+            before: cursor.transpose()?,
             limit,
         })
     }
+}
+
+fn moment(field: &str, text: Option<String>) -> Result<Option<Timestamp>, ApiError> {
+    let moment = text.map(|text| text.parse()).transpose();
+    moment.map_err(|_| {
+        ApiError::invalid(format!(
+            "{field} must be a moment with an offset, as 2026-11-22T10:00:00Z"
+        ))
+    })
 }
 
 /// What became of a call: its state, times, legs, and how it came out.
