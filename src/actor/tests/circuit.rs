@@ -98,7 +98,9 @@ async fn a_restart_by_an_operator_closes_it() {
     answers(&handle, 100).await;
     open(&handle).await;
     crate::actor::Operate::restart(&handle).await.unwrap();
-    assert_eq!(handle.health().report().state, State::Running);
+    timeout(LIMIT, handle.health().reached(State::Running))
+        .await
+        .expect("it runs");
     assert_eq!(breaker(&handle), BreakerState::Closed);
     assert!(ask(&handle, 101, Act::Answer).await.is_ok());
 }

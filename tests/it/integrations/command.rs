@@ -2,6 +2,7 @@
 
 use mege_gateway::actor::State;
 use serde_json::Value;
+use tokio::time::timeout;
 
 use super::fail_for_good;
 use crate::doors::make;
@@ -61,7 +62,9 @@ async fn operators_see_and_restart_and_pause_from_a_shell() {
         "{}",
         restarted.said
     );
-    assert_eq!(handle.health().report().state, State::Running);
+    timeout(LIMIT, handle.health().reached(State::Running))
+        .await
+        .expect("it runs");
 
     let paused = integrations(&app, "pause asterisk.main", &[]).await;
     assert_eq!(

@@ -53,10 +53,7 @@ async fn a_thread_that_blocks_is_said_on_status_and_replaced_by_the_route() {
     let restarted = order(&app, "asterisk.main", "restart").await;
     assert_eq!(restarted.status, StatusCode::OK, "{}", restarted.body);
     let restarted = restarted.json();
-    assert_eq!(
-        (&restarted["thread_left_behind"], &restarted["state"]),
-        (&json!(true), &json!("running"))
-    );
+    assert_eq!(restarted["thread_left_behind"], true);
     app.connected().await;
     assert_eq!(app.make_call(102, NUMBER).await.status, StatusCode::OK);
     let shown = shown(&app, "asterisk.main").await;
@@ -99,10 +96,7 @@ async fn one_that_failed_too_often_is_down_until_the_route_restarts_it() {
     );
 
     let restarted = order(&app, "asterisk.main", "restart").await;
-    assert_eq!(
-        (restarted.status, &restarted.json()["state"]),
-        (StatusCode::OK, &json!("running"))
-    );
+    assert_eq!(restarted.status, StatusCode::OK, "{}", restarted.body);
     app.connected().await;
     assert_eq!(app.make_call(102, NUMBER).await.status, StatusCode::OK);
     let after = shown(&app, "asterisk.main").await;
