@@ -8,8 +8,10 @@ macro_rules! words {
     ($(#[$of_all:meta])* $name:ident { $($(#[$of_one:meta])* $value:ident = $word:literal,)+ }) => {
         $(#[$of_all])*
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, ToSchema)]
+        // For all at once: utoipa does not see a name that a macro gives to one.
+        #[serde(rename_all = "snake_case")]
         pub enum $name {
-            $($(#[$of_one])* #[serde(rename = $word)] $value,)+
+            $($(#[$of_one])* $value,)+
         }
 
         impl $name {
@@ -157,6 +159,7 @@ words! {
 #[cfg(test)]
 mod tests {
     use serde_json::json;
+    use utoipa::PartialSchema as _;
 
     use super::*;
 
@@ -169,10 +172,15 @@ mod tests {
 
     #[test]
     fn a_word_is_the_same_wherever_it_stands() {
-        for value in Disposition::ALL {
-            assert_eq!(json!(value), json!(value.as_str()));
-            assert_eq!(Disposition::parse(value.as_str()), Some(*value));
+        macro_rules! same {
+            ($($name:ident)*) => {$(for value in $name::ALL {
+                assert_eq!(json!(value), json!(value.as_str()));
+                assert_eq!($name::parse(value.as_str()), Some(*value));
+                let documented = json!($name::schema())["enum"].clone();
+                assert!(documented.as_array().unwrap().contains(&json!(value)), "{documented}");
+            })*};
         }
+        same! { CallState Origin Direction Mode LegRole LegState Disposition }
         assert_eq!(Disposition::parse("Answered"), None);
     }
 }

@@ -21,7 +21,7 @@ use crate::telephony::{Extension, PhoneNumber};
 error_responses! {
     /// What can become of looking for a call: the ledger is asked, and Asterisk where that knows nothing.
     LookupErrors, problem_responses, [
-        NotFound, CredentialsRefused, Rejected, RequestNotSent, Saturated, CircuitOpen, Paused, Restarting, Failed,
+        NotFound, CredentialsRefused, Rejected, NotConfigured, RequestNotSent, Saturated, CircuitOpen, Paused, Restarting, Failed,
         Interrupted, DeadlineExceeded, StoreUnavailable, StoreFailed, StoreDamaged,
     ]
 }
@@ -44,19 +44,22 @@ const LIMIT: usize = 100;
 #[into_params(parameter_in = Query)]
 pub(super) struct CallQuery {
     /// Only those in this state, or in any in which something more may become known of them: `live`.
-    #[param(example = "ended")]
+    #[param(
+        example = "ended",
+        pattern = "^(live|sent|unknown|ringing|answered|bridged|ended|rejected|failed)$"
+    )]
     state: Option<String>,
     /// Only those in which this extension takes part.
-    #[param(example = "102")]
+    #[param(example = "102", pattern = "^[0-9]{1,10}$")]
     extension: Option<String>,
     /// Only those with this external number, as it was dialled; spaces, brackets, dashes and a `+` make no difference.
-    #[param(example = "79102223311")]
+    #[param(example = "79102223311", pattern = r"^[ ()-]*\+?[ ()-]*([0-9][ ()-]*){1,15}$")]
     number: Option<String>,
     /// Only those that were asked for at this moment or later, to the millisecond.
-    #[param(example = "2026-11-22T10:00:00Z")]
+    #[param(example = "2026-11-22T10:00:00Z", format = DateTime)]
     from: Option<String>,
     /// Only those that were asked for before this moment.
-    #[param(example = "2026-11-23T10:00:00Z")]
+    #[param(example = "2026-11-23T10:00:00Z", format = DateTime)]
     until: Option<String>,
     /// Only those with this id of the integrator's.
     external_id: Option<String>,
