@@ -1,8 +1,8 @@
 //! Databases: SQLite and PostgreSQL, and statements that are written once for both.
 //!
-//! [`Database::read`] and [`Database::write`] give work a [`Session`], whose statements have numbered parameters and whose
-//! rows become what [`FromRow`] makes of them. For a single statement there are [`Database::query`] and
-//! [`Database::execute`].
+//! `Database::read` and `Database::write` give work a `Session`, whose statements have numbered parameters and whose
+//! rows become what `FromRow` makes of them. For a single statement there are `Database::query` and
+//! `Database::execute`.
 //!
 //! ```ignore
 //! impl FromRow for Note {
@@ -40,17 +40,17 @@
 //!
 //! * **Parameters** are `$1`, `$2`, …, each as often as it is needed. Whatever comes from outside is one. PostgreSQL must be
 //!   able to tell each one's type from where it stands.
-//! * **Moments** are [`jiff::Timestamp`]s to the microsecond: `timestamptz` in PostgreSQL, microseconds since 1970 in SQLite.
+//! * **Moments** are `jiff::Timestamp`s to the microsecond: `timestamptz` in PostgreSQL, microseconds since 1970 in SQLite.
 //!   A statement compares and sorts by them and computes nothing with them.
 //! * **UUIDs** are `uuid` or `text` in PostgreSQL, and text in SQLite. All sort alike.
-//! * **JSON** is written with [`Value::json`] and read as [`Json`]: `jsonb` or `text` in PostgreSQL, text in SQLite.
-//! * **`NULL`** is an [`Option`]. A condition that does not apply is left out, as above, or compares with a value beyond all
+//! * **JSON** is written with `Value::json` and read as `Json`: `jsonb` or `text` in PostgreSQL, text in SQLite.
+//! * **`NULL`** is an `Option`. A condition that does not apply is left out, as above, or compares with a value beyond all
 //!   others: in `$1 IS NULL OR …` PostgreSQL finds no type, and SQLite no index.
-//! * **Lists** of texts are one parameter, JSON; their condition is [`Dialect::any`].
+//! * **Lists** of texts are one parameter, JSON; their condition is `Dialect::any`.
 //! * **Pages** go by key, as above, with an index in that order. They are right whatever is written between two of them,
 //!   which those by `OFFSET` are not. A long answer is read page by page: no transaction and no connection waits for whoever
 //!   takes it.
-//! * `ON CONFLICT`, `RETURNING`, `WITH` and window functions are the same in both. Where both must differ, a [`Dialect`] has the
+//! * `ON CONFLICT`, `RETURNING`, `WITH` and window functions are the same in both. Where both must differ, a `Dialect` has the
 //!   fragment.
 
 mod error;
