@@ -34,3 +34,4 @@ pub mod simulator;
 pub mod startup;
 pub mod telemetry;
 pub mod telephony;
+mod words;

@@ -1,7 +1,6 @@
 //! A message with what it needs to be answered: a deadline, a permit, and the truth about whether it was begun.
 
 use std::any::Any;
-use std::fmt;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
@@ -29,6 +28,19 @@ pub trait Request: Send + 'static {
     /// What it shares permits and a circuit breaker with.
     const CLASS: Class;
 }
+
+/// Makes messages requests, a line each: its class, its operation's name, its reply and its error.
+macro_rules! requests {
+    ($($message:ident: $class:ident $operation:literal -> $reply:ty, $error:ty;)+) => {
+        $(impl $crate::actor::Request for $message {
+            type Reply = $reply;
+            type Error = $error;
+            const OPERATION: &'static str = $operation;
+            const CLASS: $crate::actor::Class = $crate::actor::Class::$class;
+        })+
+    };
+}
+pub(crate) use requests;
 
 /// The outcome of [`ActorHandle::ask`](super::ActorHandle::ask) for a message `M`.
 pub type Reply<M> = Result<<M as Request>::Reply, AskError<<M as Request>::Error>>;
@@ -74,22 +86,6 @@ pub enum AskError<E> {
     Reply(E),
 }
 
-impl<E> AskError<E> {
-    /// Whether it is certain that the work was never begun.
-    #[must_use]
-    pub fn never_begun(&self) -> bool {
-        match self {
-            Self::Saturated { .. }
-            | Self::CircuitOpen { .. }
-            | Self::Paused
-            | Self::Restarting { .. }
-            | Self::Failed => true,
-            Self::DeadlineExceeded { begun } => !begun,
-            Self::Interrupted | Self::Reply(_) => false,
-        }
-    }
-}
-
 /// What a reply says of the integration.
 pub(super) fn classify<T, E: Classify>(reply: &Result<T, AskError<E>>) -> FailureClass {
     match reply {
@@ -97,15 +93,7 @@ pub(super) fn classify<T, E: Classify>(reply: &Result<T, AskError<E>>) -> Failur
         Err(AskError::Reply(error)) => error.failure_class(),
         Err(AskError::DeadlineExceeded { begun: true }) => FailureClass::TimedOut,
         // A fault or a decision of ours.
-        Err(
-            AskError::DeadlineExceeded { begun: false }
-            | AskError::Interrupted
-            | AskError::Saturated { .. }
-            | AskError::CircuitOpen { .. }
-            | AskError::Restarting { .. }
-            | AskError::Paused
-            | AskError::Failed,
-        ) => FailureClass::NotAsked,
+        Err(_) => FailureClass::NotAsked,
     }
 }
 
@@ -151,6 +139,8 @@ impl Drop for Caller {
 }
 
 /// The envelope that [`ActorHandle::ask`](super::ActorHandle::ask) sends: actors implement `Handler<Ask<M>>`.
+#[derive(derive_more::Debug)]
+#[debug("Ask({})", M::OPERATION)]
 pub struct Ask<M: Request> {
     message: M,
     deadline: Instant,
@@ -163,14 +153,6 @@ pub struct Ask<M: Request> {
     retired: CancellationToken,
     /// The caller's: what the work logs belongs to the request that it is done for.
     span: Span,
-}
-
-impl<M: Request> fmt::Debug for Ask<M> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Ask")
-            .field("operation", &M::OPERATION)
-            .finish_non_exhaustive()
-    }
 }
 
 impl<M: Request> actix::Message for Ask<M> {

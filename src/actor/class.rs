@@ -2,33 +2,19 @@
 
 use std::fmt::Display;
 
-use serde::Serialize;
-use utoipa::ToSchema;
+use crate::words::words;
 
-/// Operations that share permits and a circuit breaker: what stalls one class says nothing of another, and waits for none.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, ToSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Class {
-    /// Changes nothing: the only class that is ever repeated.
-    Read,
-    /// Changes what is stored.
-    Write,
-    /// Has somebody's telephone ring: sent once, whatever happens.
-    Originate,
-    /// Ends a call. With permits of its own it never waits for an originate.
-    Hangup,
-}
-
-impl Class {
-    /// Its name in metrics and logs.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Read => "read",
-            Self::Write => "write",
-            Self::Originate => "originate",
-            Self::Hangup => "hangup",
-        }
+words! {
+    /// Operations that share permits and a circuit breaker: what stalls one class says nothing of another, and waits for none.
+    Class {
+        /// Changes nothing: the only class that is ever repeated.
+        Read = "read",
+        /// Changes what is stored.
+        Write = "write",
+        /// Has somebody's telephone ring: sent once, whatever happens.
+        Originate = "originate",
+        /// Ends a call. With permits of its own it never waits for an originate.
+        Hangup = "hangup",
     }
 }
 

@@ -1,6 +1,5 @@
 //! The way to an actor.
 
-use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -23,6 +22,8 @@ use crate::metric::{self, Handles};
 const STOP_GRACE: Duration = Duration::from_millis(500);
 
 /// A handle to a supervised actor: it stays the same while the actor behind it is replaced.
+#[derive(derive_more::Debug)]
+#[debug("ActorHandle({})", self.inner.health.name())]
 pub struct ActorHandle<A: Actor> {
     inner: Arc<Inner<A>>,
 }
@@ -51,14 +52,6 @@ impl<A: Actor> Clone for ActorHandle<A> {
         Self {
             inner: Arc::clone(&self.inner),
         }
-    }
-}
-
-impl<A: Actor> fmt::Debug for ActorHandle<A> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ActorHandle")
-            .field("name", &self.inner.health.name())
-            .finish_non_exhaustive()
     }
 }
 

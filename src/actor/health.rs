@@ -10,80 +10,44 @@ use tokio::sync::watch;
 use utoipa::ToSchema;
 
 use crate::metric;
+use crate::words::words;
 
 /// How many restarts are remembered with their reasons.
 const RESTARTS: usize = 10;
 
-/// The state of an actor, as its supervisor sees it.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, ToSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum State {
-    /// Not built yet.
-    #[default]
-    Starting,
-    /// Built and answering.
-    Running,
-    /// Ended by a failure; the next build waits for the back-off.
-    BackingOff,
-    /// Being replaced, since an operator asked for it.
-    Restarting,
-    /// Its thread sends no heartbeat: something in it blocks. It may come back by itself; an operator can replace it.
-    Unresponsive,
-    /// Failed more often than its restart budget allows, or its supervisor died, or no thread could be had for it; stays down
-    /// until an operator restarts it.
-    Failed,
-    /// Stopped on purpose.
-    Stopped,
-}
-
-impl State {
-    pub(super) const ALL: [Self; 7] = [
-        Self::Starting,
-        Self::Running,
-        Self::BackingOff,
-        Self::Restarting,
-        Self::Unresponsive,
-        Self::Failed,
-        Self::Stopped,
-    ];
-
-    pub(super) const fn as_str(self) -> &'static str {
-        match self {
-            Self::Starting => "starting",
-            Self::Running => "running",
-            Self::BackingOff => "backing_off",
-            Self::Restarting => "restarting",
-            Self::Unresponsive => "unresponsive",
-            Self::Failed => "failed",
-            Self::Stopped => "stopped",
-        }
+words! {
+    /// The state of an actor, as its supervisor sees it.
+    State: Default {
+        /// Not built yet.
+        #[default]
+        Starting = "starting",
+        /// Built and answering.
+        Running = "running",
+        /// Ended by a failure; the next build waits for the back-off.
+        BackingOff = "backing_off",
+        /// Being replaced, since an operator asked for it.
+        Restarting = "restarting",
+        /// Its thread sends no heartbeat: something in it blocks. It may come back by itself; an operator can replace it.
+        Unresponsive = "unresponsive",
+        /// Failed more often than its restart budget allows, or its supervisor died, or no thread could be had for it; stays
+        /// down until an operator restarts it.
+        Failed = "failed",
+        /// Stopped on purpose.
+        Stopped = "stopped",
     }
 }
 
-/// Why an actor was built again.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum RestartReason {
-    /// It panicked.
-    Panic,
-    /// It stopped by itself.
-    Stopped,
-    /// An operator asked for it.
-    Operator,
-    /// An actor that it depends on was built again.
-    Dependency,
-}
-
-impl RestartReason {
-    const ALL: [Self; 4] = [Self::Panic, Self::Stopped, Self::Operator, Self::Dependency];
-
-    const fn as_str(self) -> &'static str {
-        match self {
-            Self::Panic => "panic",
-            Self::Stopped => "stopped",
-            Self::Operator => "operator",
-            Self::Dependency => "dependency",
-        }
+words! {
+    /// Why an actor was built again.
+    RestartReason {
+        /// It panicked.
+        Panic = "panic",
+        /// It stopped by itself.
+        Stopped = "stopped",
+        /// An operator asked for it.
+        Operator = "operator",
+        /// An actor that it depends on was built again.
+        Dependency = "dependency",
     }
 }
 
@@ -155,7 +119,7 @@ impl Health {
     /// The health of an actor that is yet to start.
     #[must_use]
     pub fn new(name: &str) -> Self {
-        for reason in RestartReason::ALL {
+        for &reason in RestartReason::ALL {
             metric::actor_restarts(name.to_owned(), reason.as_str()).increment(0);
         }
         metric::actor_panics(name.to_owned()).increment(0);

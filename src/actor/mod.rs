@@ -39,6 +39,7 @@ mod tests;
 mod watchdog;
 
 pub use admission::Load;
+pub(crate) use ask::requests;
 pub use ask::{Ask, AskError, Reply, Request};
 pub use backoff::{Backoff, InvalidBackoff};
 pub use breaker::BreakerState;

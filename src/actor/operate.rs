@@ -105,7 +105,7 @@ fn record(actor: &dyn Operate) {
     let report = actor.health().report();
     let name = || actor.health().name().to_owned();
     let yes = |whether: bool| f64::from(u8::from(whether));
-    for state in State::ALL {
+    for &state in State::ALL {
         metric::actor_state(name(), state.as_str()).set(yes(report.state == state));
     }
     metric::actor_usable(name()).set(yes(report.is_usable()));

@@ -53,3 +53,17 @@ pub struct Spawn {
     /// Actors whose restarts are its own too: what it remembers of them would be wrong.
     pub depends_on: Vec<Health>,
 }
+
+impl Spawn {
+    /// One that is restarted by the default policy, and for nobody else's sake.
+    #[must_use]
+    pub fn new(name: String, placement: Placement, limits: Vec<(Class, Limits)>) -> Self {
+        Self {
+            name,
+            limits,
+            placement,
+            restart: RestartPolicy::default(),
+            depends_on: Vec::new(),
+        }
+    }
+}

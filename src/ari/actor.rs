@@ -24,7 +24,7 @@ use super::event::Event;
 use super::recovery;
 use super::socket::Received;
 use super::tracker::CallTracker;
-use crate::actor::{self, ActorHandle, Backoff, Class, Health, Placement, RestartPolicy, Spawn};
+use crate::actor::{self, ActorHandle, Backoff, Class, Health, Placement, Spawn};
 use crate::call::LiveCalls;
 use crate::ledger::LedgerHandle;
 use crate::metric;
@@ -75,6 +75,8 @@ pub struct AriSettings {
 }
 
 /// Owns one Asterisk.
+#[derive(derive_more::Debug)]
+#[debug("AriActor({connection:?})")]
 pub struct AriActor {
     settings: AriSettings,
     client: AriClient,
@@ -102,14 +104,6 @@ pub struct AriActor {
     health: Health,
 }
 
-impl std::fmt::Debug for AriActor {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("AriActor")
-            .field("connection", &self.connection)
-            .finish_non_exhaustive()
-    }
-}
-
 /// Starts the actor of one Asterisk under supervision.
 #[must_use]
 pub fn spawn(settings: AriSettings, placement: Placement) -> AriHandle {
@@ -128,16 +122,14 @@ pub fn spawn(settings: AriSettings, placement: Placement) -> AriHandle {
     ] {
         counter.increment(0);
     }
-    let spawn = Spawn {
-        name: settings.name.clone(),
-        limits: vec![
+    let spawn = Spawn::new(
+        settings.name.clone(),
+        placement,
+        vec![
             (Class::Originate, originate),
             (Class::Hangup, settings.asterisk.hangup_limits()),
         ],
-        placement,
-        restart: RestartPolicy::default(),
-        depends_on: Vec::new(),
-    };
+    );
     actor::spawn(spawn, move |health| {
         AriActor::new(settings.clone(), health.clone())
     })

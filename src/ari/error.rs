@@ -57,17 +57,6 @@ pub enum OriginateError {
     Ari(#[from] AriError),
 }
 
-/// Why a call was not hung up. Whatever it is, it may be asked for again.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum HangupError {
-    /// Asterisk has no such channel, or not any more.
-    #[error("there is no such call")]
-    NoSuchChannel,
-    /// The request has no success.
-    #[error(transparent)]
-    Ari(#[from] AriError),
-}
-
 impl AriError {
     /// Its name in metrics.
     pub(super) const fn outcome(&self) -> &'static str {
@@ -88,16 +77,6 @@ impl OriginateError {
             Self::UnknownTrunk(_) => "unknown_trunk",
             Self::TooManyCalls(_) => "too_many_calls",
             Self::TrunkRate { .. } => "trunk_rate",
-            Self::Ari(error) => error.outcome(),
-        }
-    }
-}
-
-impl HangupError {
-    /// Its name in metrics.
-    pub(super) const fn outcome(&self) -> &'static str {
-        match self {
-            Self::NoSuchChannel => "no_such_call",
             Self::Ari(error) => error.outcome(),
         }
     }
@@ -124,15 +103,6 @@ impl Classify for OriginateError {
         match self {
             Self::NotConnected(_) | Self::TooManyCalls(_) | Self::TrunkRate { .. } => FailureClass::NotAsked,
             Self::UnknownTrunk(_) => FailureClass::Answered,
-            Self::Ari(error) => error.failure_class(),
-        }
-    }
-}
-
-impl Classify for HangupError {
-    fn failure_class(&self) -> FailureClass {
-        match self {
-            Self::NoSuchChannel => FailureClass::Answered,
             Self::Ari(error) => error.failure_class(),
         }
     }

@@ -1,9 +1,16 @@
 //! What an `AriActor` can be asked.
 
-use super::error::{AriError, HangupError, OriginateError};
-use crate::actor::{Class, Request};
+use super::error::{AriError, OriginateError};
+use crate::actor::requests;
 use crate::call::{Call, CallId, RequestedBy};
 use crate::telephony::{Extension, PhoneNumber};
+
+requests! {
+    Originate: Originate "originate" -> (), OriginateError;
+    Hangup: Hangup "hangup" -> bool, AriError;
+    GetChannel: Hangup "get_channel" -> Option<Call>, AriError;
+    Leave: Write "leave" -> (), AriError;
+}
 
 /// Request: ring an extension through the trunk and, once it answers, let the dialplan call the number. A success means that
 /// Asterisk accepted it: the first party is being called. Busy or no answer come later, on the call.
@@ -21,25 +28,12 @@ pub struct Originate {
     pub requested_by: RequestedBy,
 }
 
-impl Request for Originate {
-    type Reply = ();
-    type Error = OriginateError;
-    const OPERATION: &'static str = "originate";
-    const CLASS: Class = Class::Originate;
-}
-
-/// Request: end a channel, whether it rings or is talked on, and so the call that it is part of. It may be sent again.
+/// Request: end a channel, whether it rings or is talked on, and so the call that it is part of: was there such a channel? It
+/// may be sent again.
 #[derive(Debug, Clone)]
 pub struct Hangup {
     /// The channel's id.
     pub channel: String,
-}
-
-impl Request for Hangup {
-    type Reply = ();
-    type Error = HangupError;
-    const OPERATION: &'static str = "hangup";
-    const CLASS: Class = Class::Hangup;
 }
 
 /// Request: the call of this id, if Asterisk has a channel of it on our trunk. It is asked for a call of which no record can
@@ -51,20 +45,6 @@ pub struct GetChannel {
     pub call_id: CallId,
 }
 
-impl Request for GetChannel {
-    type Reply = Option<Call>;
-    type Error = AriError;
-    const OPERATION: &'static str = "get_channel";
-    const CLASS: Class = Class::Hangup;
-}
-
 /// Request: close the event socket in order and open no other, because the gateway stops.
 #[derive(Debug, Clone, Copy)]
 pub struct Leave;
-
-impl Request for Leave {
-    type Reply = ();
-    type Error = AriError;
-    const OPERATION: &'static str = "leave";
-    const CLASS: Class = Class::Write;
-}

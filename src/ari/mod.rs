@@ -15,6 +15,6 @@ mod trunk;
 
 pub use actor::{AriActor, AriHandle, AriSettings, spawn};
 pub use client::probe;
-pub use error::{AriError, HangupError, OriginateError};
+pub use error::{AriError, OriginateError};
 pub use messages::{GetChannel, Hangup, Leave, Originate};
 pub use trunk::{Paces, Trunk, look_for_call};

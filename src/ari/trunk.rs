@@ -70,11 +70,10 @@ impl Trunk {
         self.asterisk.ask(request, deadline).await
     }
 
-    /// Ends a call by what is known of it, whoever placed it. It waits behind no originate.
+    /// Ends a call by what is known of it, whoever placed it; false where it is over. It waits behind no originate.
     ///
     /// # Errors
-    /// As [`ActorHandle::ask`](crate::actor::ActorHandle::ask), and
-    /// [`HangupError::NoSuchChannel`](super::HangupError::NoSuchChannel) where it is over.
+    /// As [`ActorHandle::ask`](crate::actor::ActorHandle::ask).
     ///
     /// # Cancel safety
     /// As [`ActorHandle::ask`](crate::actor::ActorHandle::ask): once begun, it is hung up all the same.

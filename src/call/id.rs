@@ -1,14 +1,25 @@
 //! Ids of calls.
 
-use std::fmt;
-
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use uuid::{Builder, Uuid};
 
 /// A call's id: a UUIDv7 of ours, so that ids are in the order of time. On Asterisk it is the id of the call's first
 /// channel too.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    derive_more::Display,
+    Debug,
+    Clone,
+    Copy,
+    Default,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Serialize,
+    Deserialize,
+)]
 #[serde(transparent)]
 pub struct CallId(pub Uuid);
 
@@ -37,12 +48,6 @@ impl CallId {
     #[must_use]
     pub fn is_of(self, channel: &str) -> bool {
         *self.0.hyphenated().encode_lower(&mut Uuid::encode_buffer()) == *channel
-    }
-}
-
-impl fmt::Display for CallId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
     }
 }
 

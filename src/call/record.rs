@@ -1,7 +1,6 @@
 //! A call with all that is known of it.
 
 use std::collections::BTreeMap;
-use std::fmt;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Deserializer, Serialize};
@@ -32,11 +31,12 @@ pub struct Leg {
 }
 
 /// Who asked for a call.
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(derive_more::Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct RequestedBy {
     /// The name of the API key; none where a gateway without keys was asked.
     pub key: Option<String>,
     /// The extension for which it was asked.
+    #[debug("{:?}", extension.as_deref().map(mask))]
     pub extension: Option<String>,
 }
 
@@ -44,7 +44,7 @@ pub struct RequestedBy {
 ///
 /// An earlier version of the gateway on the same ledger leaves out what it does not know; such a field then has its default,
 /// which all calls of that version have.
-#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(derive_more::Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Call {
     /// Its id.
     pub id: CallId,
@@ -62,19 +62,25 @@ pub struct Call {
     #[serde(default, deserialize_with = "or_default")]
     pub mode: Mode,
     /// The extension that takes part, which in dialplan mode is called first.
+    #[debug("{:?}", extension.as_deref().map(mask))]
     pub extension: Option<String>,
     /// The external subscriber's number, as it was dialled or as the PBX had it.
+    #[debug("{:?}", number.as_deref().map(mask))]
     pub number: Option<String>,
     /// The same number in E.164; none where it takes a region to tell.
+    #[debug(skip)]
     pub external_number: Option<String>,
     /// The external subscriber's name.
+    #[debug(skip)]
     pub external_name: Option<String>,
     /// Who asked for it.
     pub requested_by: Option<RequestedBy>,
     /// The integrator's own id of it.
+    #[debug(skip)]
     pub external_id: Option<String>,
     /// The integrator's own words about it.
     #[serde(default, deserialize_with = "or_default")]
+    #[debug(skip)]
     pub metadata: BTreeMap<String, String>,
     /// Where it is in its life.
     pub state: CallState,
@@ -174,32 +180,6 @@ impl Call {
         } else {
             LegState::Down
         }
-    }
-}
-
-impl fmt::Debug for RequestedBy {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("RequestedBy")
-            .field("key", &self.key)
-            .field("extension", &self.extension.as_deref().map(mask))
-            .finish()
-    }
-}
-
-impl fmt::Debug for Call {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Call")
-            .field("id", &self.id)
-            .field("integration", &self.integration)
-            .field("extension", &self.extension.as_deref().map(mask))
-            .field("number", &self.number.as_deref().map(mask))
-            .field("state", &self.state)
-            .field("closed", &self.closed)
-            .field("revision", &self.revision)
-            .field("cause", &self.cause)
-            .field("error", &self.error)
-            .field("legs", &self.legs)
-            .finish_non_exhaustive()
     }
 }
 

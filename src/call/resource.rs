@@ -1,7 +1,6 @@
 //! A call as callers see it: in replies, and wherever else it is told of.
 
 use std::collections::BTreeMap;
-use std::fmt;
 
 use jiff::Timestamp;
 use serde::Serialize;
@@ -13,7 +12,8 @@ use super::words::{CallState, Direction, Disposition, LegRole, LegState, Mode, O
 use crate::telephony::HangupCause;
 
 /// A call.
-#[derive(Serialize, ToSchema)]
+#[derive(derive_more::Debug, Serialize, ToSchema)]
+#[debug("CallResource({id}, {state:?})")]
 pub struct CallResource {
     /// Its id; on Asterisk that of its first channel too.
     id: Uuid,
@@ -99,15 +99,6 @@ pub(crate) struct LegResource {
 }
 
 /// Without the numbers, for logs.
-impl fmt::Debug for CallResource {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("CallResource")
-            .field("id", &self.id)
-            .field("state", &self.state)
-            .finish_non_exhaustive()
-    }
-}
-
 impl From<&Call> for CallResource {
     fn from(call: &Call) -> Self {
         Self {

@@ -5,8 +5,18 @@ use uuid::Uuid;
 
 use super::cursor::ClientId;
 use super::store::{Batch, CdrRange, Changes, LegacyRow, Position, RecordingFile};
-use crate::actor::{Class, Request};
+use crate::actor::requests;
 use crate::database::StoreError;
+
+requests! {
+    Apply: Write "apply" -> Changes, StoreError;
+    GetPosition: Read "get_position" -> Position, StoreError;
+    RemovePosition: Write "remove_position" -> (), StoreError;
+    ListDigests: Read "list_digests" -> Vec<(String, String)>, StoreError;
+    GetLastCallId: Read "get_last_call_id" -> Option<Uuid>, StoreError;
+    SearchAfterCallId: Read "search_after_call_id" -> CdrPages, StoreError;
+    GetRecording: Read "get_recording" -> Option<RecordingFile>, StoreError;
+}
 
 /// Request: store a batch in one transaction.
 #[derive(Debug, Clone)]
@@ -17,13 +27,6 @@ pub struct Apply {
     pub batch: Batch,
 }
 
-impl Request for Apply {
-    type Reply = Changes;
-    type Error = StoreError;
-    const OPERATION: &'static str = "apply";
-    const CLASS: Class = Class::Write;
-}
-
 /// Request: how far has the collector of this 3CX come?
 #[derive(Debug, Clone)]
 pub struct GetPosition {
@@ -31,25 +34,11 @@ pub struct GetPosition {
     pub pbx: String,
 }
 
-impl Request for GetPosition {
-    type Reply = Position;
-    type Error = StoreError;
-    const OPERATION: &'static str = "get_position";
-    const CLASS: Class = Class::Read;
-}
-
 /// Request: forget a position that was kept under this name.
 #[derive(Debug, Clone)]
 pub struct RemovePosition {
     /// The name.
     pub name: String,
-}
-
-impl Request for RemovePosition {
-    type Reply = ();
-    type Error = StoreError;
-    const OPERATION: &'static str = "remove_position";
-    const CLASS: Class = Class::Write;
 }
 
 /// Request: which rows are stored, and with which digests?
@@ -61,13 +50,6 @@ pub struct ListDigests {
     pub range: CdrRange,
 }
 
-impl Request for ListDigests {
-    type Reply = Vec<(String, String)>;
-    type Error = StoreError;
-    const OPERATION: &'static str = "list_digests";
-    const CLASS: Class = Class::Read;
-}
-
 /// Request: the greatest `call_history_id` of a 3CX.
 #[derive(Debug, Clone)]
 pub struct GetLastCallId {
@@ -75,13 +57,6 @@ pub struct GetLastCallId {
     pub pbx: String,
     /// For whom it is remembered that it was handed out.
     pub client: Option<ClientId>,
-}
-
-impl Request for GetLastCallId {
-    type Reply = Option<Uuid>;
-    type Error = StoreError;
-    const OPERATION: &'static str = "get_last_call_id";
-    const CLASS: Class = Class::Read;
 }
 
 /// Request: what a client that polls with this `call_history_id` is to get, by `cdr_id`: what was stored since it was
@@ -96,13 +71,6 @@ pub struct SearchAfterCallId {
     pub client: Option<ClientId>,
 }
 
-impl Request for SearchAfterCallId {
-    type Reply = CdrPages;
-    type Error = StoreError;
-    const OPERATION: &'static str = "search_after_call_id";
-    const CLASS: Class = Class::Read;
-}
-
 /// Request: where is the file of a recording? None where no such recording is stored.
 #[derive(Debug, Clone)]
 pub struct GetRecording {
@@ -110,13 +78,6 @@ pub struct GetRecording {
     pub pbx: String,
     /// The 3CX's own number of the recording.
     pub id_recording: i64,
-}
-
-impl Request for GetRecording {
-    type Reply = Option<RecordingFile>;
-    type Error = StoreError;
-    const OPERATION: &'static str = "get_recording";
-    const CLASS: Class = Class::Read;
 }
 
 /// Pages of rows, read as fast as they are taken. The permit of the request travels with the reading.

@@ -4,7 +4,6 @@
 //! each column, and the value is written and read as that.
 
 use std::error::Error;
-use std::fmt;
 
 use bytes::{BufMut as _, BytesMut};
 use jiff::Timestamp;
@@ -22,7 +21,8 @@ const JSONB_VERSION: u8 = 1;
 type Mismatch = Box<dyn Error + Sync + Send>;
 
 /// A statement's parameter. `Debug` does not show it.
-#[derive(Clone)]
+#[derive(derive_more::Debug, Clone)]
+#[debug("Value(…)")]
 pub(crate) struct Value(Sqlite);
 
 impl Value {
@@ -31,12 +31,6 @@ impl Value {
         let json = serde_json::to_string(value);
         let json = json.map_err(|_| StoreError::Query("a value has no JSON".to_owned()))?;
         Ok(json.into())
-    }
-}
-
-impl fmt::Debug for Value {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Value(…)")
     }
 }
 

@@ -3,7 +3,7 @@
 use tokio::time::timeout;
 
 use super::BUILD_PATIENCE;
-use crate::actor::{Class, Placement, RestartPolicy, Spawn};
+use crate::actor::{Class, Placement, Spawn};
 use crate::call::{Journal, Registry};
 use crate::cdr::{self, CdrHandle, digest};
 use crate::ledger::key::{AuditLog, KeyRing};
@@ -74,13 +74,11 @@ pub fn ledger_settings(settings: &Settings) -> LedgerSettings {
 /// Starts the actor of the CDR store.
 #[must_use]
 pub fn cdr_store(settings: &StoreSettings, placement: Placement) -> CdrHandle {
-    let spawn = Spawn {
-        name: "cdr".to_owned(),
-        limits: vec![(Class::Read, settings.limits), (Class::Write, settings.limits)],
+    let spawn = Spawn::new(
+        "cdr".to_owned(),
         placement,
-        restart: RestartPolicy::default(),
-        depends_on: Vec::new(),
-    };
+        vec![(Class::Read, settings.limits), (Class::Write, settings.limits)],
+    );
     cdr::spawn_cdr(spawn, settings.clone())
 }
 

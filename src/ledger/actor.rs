@@ -14,9 +14,7 @@ use super::key::{AuditLog, Keeper, KeyRing};
 use super::messages::{Flush, GetCall, GetInstance, ListOpenCalls};
 use super::search::{SearchCalls, search};
 use super::store::LedgerStore;
-use crate::actor::{
-    self, ActorHandle, Ask, AskError, Backoff, Class, Health, Placement, Reply, RestartPolicy, Spawn,
-};
+use crate::actor::{self, ActorHandle, Ask, AskError, Backoff, Class, Health, Placement, Reply, Spawn};
 use crate::call::{Call, Journal, overlay};
 use crate::database::StoreError;
 use crate::metric;
@@ -25,8 +23,9 @@ use crate::settings::StoreSettings;
 /// Calls written in one commit.
 const GROUP: usize = 500;
 
-/// How long news wait for company before they are written.
-const GATHER: Duration = Duration::from_millis(5);
+/// How long a state waits for others, to be written in one commit with them: the states of a call that comes and goes in it
+/// are one row, and each commit writes every page that it touched.
+const GATHER: Duration = Duration::from_millis(20);
 
 /// Between two tries of a store that does not work.
 const RETRY: Backoff = Backoff::constant(Duration::from_millis(50), Duration::from_secs(5));
@@ -44,6 +43,8 @@ pub type LedgerHandle = ActorHandle<LedgerActor>;
 pub(super) type Store = Arc<LedgerStore>;
 
 /// Owns the ledger: writes what the journal holds, answers what is asked.
+#[derive(derive_more::Debug)]
+#[debug("LedgerActor({settings:?})")]
 pub struct LedgerActor {
     settings: LedgerSettings,
     /// Set once the store is open; opening is tried until then.
@@ -82,16 +83,14 @@ struct Detail {
 /// Starts the ledger under supervision.
 #[must_use]
 pub fn spawn(settings: LedgerSettings, placement: Placement) -> LedgerHandle {
-    let spawn = Spawn {
-        name: "ledger".to_owned(),
-        limits: vec![
+    let spawn = Spawn::new(
+        "ledger".to_owned(),
+        placement,
+        vec![
             (Class::Read, settings.store.limits),
             (Class::Write, settings.store.limits),
         ],
-        placement,
-        restart: RestartPolicy::default(),
-        depends_on: Vec::new(),
-    };
+    );
     actor::spawn(spawn, move |health| {
         let store = Arc::default();
         LedgerActor {
@@ -121,14 +120,6 @@ pub async fn flush(ledger: &LedgerHandle, deadline: Instant) -> Result<(), AskEr
     }
 }
 
-impl std::fmt::Debug for LedgerActor {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("LedgerActor")
-            .field("settings", &self.settings)
-            .finish_non_exhaustive()
-    }
-}
-
 impl Actor for LedgerActor {
     type Context = Context<Self>;
 
@@ -151,37 +142,30 @@ impl Actor for LedgerActor {
 /// Opens the store, then writes the journal for ever.
 async fn write_behind(settings: LedgerSettings, cell: Arc<OnceCell<Store>>, health: Health) {
     let mut failures = 0;
-    let store = loop {
-        let open = async || LedgerStore::open(&settings.store).await.map(Arc::new);
-        let opened = cell.get_or_try_init(open).await;
-        report(&health, opened.as_ref().err());
-        match opened {
-            Ok(store) => break Arc::clone(store),
-            Err(_) => {
-                record_unwritten(&settings.journal);
-                sleep(RETRY.delay(failures)).await;
-                failures += 1;
-            }
-        }
-    };
-    let mut failures = 0;
     loop {
-        let news = timeout(PROBE, settings.journal.news()).await.is_ok();
-        let done = if news {
-            sleep(GATHER).await;
-            write_once(&settings.journal, &store).await
-        } else {
-            store.ping().await
-        };
+        let done = work(&settings, &cell).await;
         report(&health, done.as_ref().err());
-        match done {
-            Ok(()) => failures = 0,
-            Err(_) => {
-                sleep(RETRY.delay(failures)).await;
-                failures += 1;
-            }
+        if done.is_ok() {
+            failures = 0;
+        } else {
+            sleep(RETRY.delay(failures)).await;
+            failures = failures.saturating_add(1);
         }
     }
+}
+
+/// Opens the store; one that is open is given what waits, or is looked at where nothing comes for a while.
+async fn work(settings: &LedgerSettings, cell: &OnceCell<Store>) -> Result<(), StoreError> {
+    let Some(store) = cell.get() else {
+        record_unwritten(&settings.journal);
+        let open = async || LedgerStore::open(&settings.store).await.map(Arc::new);
+        return cell.get_or_try_init(open).await.map(drop);
+    };
+    if timeout(PROBE, settings.journal.news()).await.is_err() {
+        return store.ping().await;
+    }
+    sleep(GATHER).await;
+    write_once(&settings.journal, store).await
 }
 
 /// Writes a group of calls. One that the store refuses is set aside, so that it does not hold up the others for ever.

@@ -5,10 +5,14 @@ use std::mem;
 use jiff::Timestamp;
 
 use super::store::LedgerStore;
-use crate::actor::{Class, Request};
+use crate::actor::requests;
 use crate::call::{Call, CallId, CallState, Journal, overlay};
 use crate::database::StoreError;
 use crate::telephony::{Extension, PhoneNumber};
+
+requests! {
+    SearchCalls: Read "search_calls" -> Vec<Call>, StoreError;
+}
 
 /// Request: calls that fit, newest first, of the gateways beside this one on the same ledger too.
 #[derive(Debug, Clone, Default)]
@@ -40,13 +44,6 @@ pub enum StateFilter {
     Live,
     /// This one.
     In(CallState),
-}
-
-impl Request for SearchCalls {
-    type Reply = Vec<Call>;
-    type Error = StoreError;
-    const OPERATION: &'static str = "search_calls";
-    const CLASS: Class = Class::Read;
 }
 
 impl SearchCalls {

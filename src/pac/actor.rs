@@ -1,6 +1,5 @@
 //! The actor that owns the connection to one PAC.
 
-use std::fmt;
 use std::time::Duration;
 
 use actix::fut::wrap_future;
@@ -11,7 +10,7 @@ use tonic::transport::Endpoint;
 use super::client::Client;
 use super::error::InvalidPacAddress;
 use super::messages::{ExecuteSql, MakeCall};
-use crate::actor::{self, ActorHandle, Ask, Backoff, Class, Placement, Reply, RestartPolicy, Spawn};
+use crate::actor::{self, ActorHandle, Ask, Backoff, Class, Placement, Reply, Spawn};
 use crate::settings::PacSettings;
 
 /// How long a connection may take to be made.
@@ -30,14 +29,10 @@ const PROBE_BACKOFF: Backoff = Backoff::constant(Duration::from_secs(1), Duratio
 pub type PacHandle = ActorHandle<PacActor>;
 
 /// Owns the connection to one PAC; reached through its [`PacHandle`].
+#[derive(derive_more::Debug)]
+#[debug("PacActor")]
 pub struct PacActor {
     client: Client,
-}
-
-impl fmt::Debug for PacActor {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("PacActor").finish_non_exhaustive()
-    }
 }
 
 /// Starts the actor `pac.{name}`. It needs no PAC to start: it connects by itself, again and again.
@@ -50,16 +45,14 @@ pub fn spawn(
     placement: Placement,
 ) -> Result<PacHandle, InvalidPacAddress> {
     let endpoint = endpoint(name, &settings.address)?;
-    let spawn = Spawn {
-        name: format!("pac.{name}"),
-        limits: vec![
+    let spawn = Spawn::new(
+        format!("pac.{name}"),
+        placement,
+        vec![
             (Class::Read, settings.limits),
             (Class::Originate, settings.limits),
         ],
-        placement,
-        restart: RestartPolicy::default(),
-        depends_on: Vec::new(),
-    };
+    );
     let name = name.to_owned();
     // Built on the actor's own thread, so that the connection lives and dies there.
     Ok(actor::spawn(spawn, move |health| PacActor {

@@ -2,8 +2,13 @@
 
 use super::error::PacError;
 use super::statement::Statement;
-use crate::actor::{Class, Request};
+use crate::actor::requests;
 use crate::telephony::{Extension, PhoneNumber};
+
+requests! {
+    ExecuteSql: Read "execute_sql" -> Rows, PacError;
+    MakeCall: Originate "make_call" -> (), PacError;
+}
 
 /// The rows of a result, each a list of strings; PAC gives NULL as `""`.
 pub type Rows = Vec<Vec<String>>;
@@ -15,13 +20,6 @@ pub struct ExecuteSql {
     pub statement: Statement,
 }
 
-impl Request for ExecuteSql {
-    type Reply = Rows;
-    type Error = PacError;
-    const OPERATION: &'static str = "execute_sql";
-    const CLASS: Class = Class::Read;
-}
-
 /// Request: have 3CX ring an extension and connect it to a number. PAC only says that it took the command.
 #[derive(Debug, Clone)]
 pub struct MakeCall {
@@ -29,11 +27,4 @@ pub struct MakeCall {
     pub from: Extension,
     /// The number it is connected to.
     pub to: PhoneNumber,
-}
-
-impl Request for MakeCall {
-    type Reply = ();
-    type Error = PacError;
-    const OPERATION: &'static str = "make_call";
-    const CLASS: Class = Class::Originate;
 }

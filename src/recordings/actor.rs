@@ -1,6 +1,5 @@
 //! The only door to the recordings of one 3CX.
 
-use std::fmt;
 use std::panic::resume_unwind;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -18,9 +17,7 @@ use super::directory::Directory;
 use super::error::RecordingError;
 use super::messages::{OpenRecording, OpenedRecording};
 use super::reader::Reader;
-use crate::actor::{
-    self, ActorHandle, Ask, Class, Health, Limits, Permit, Placement, Reply, RestartPolicy, Spawn,
-};
+use crate::actor::{self, ActorHandle, Ask, Class, Health, Limits, Permit, Placement, Reply, Spawn};
 
 /// Recordings that are open at once, and who may wait for one to be closed. Each holds a descriptor, while it is read
 /// also a piece of it in memory, and at worst a thread that hangs.
@@ -38,6 +35,7 @@ const PROBE_PATIENCE: Duration = Duration::from_secs(5);
 pub type RecordingHandle = ActorHandle<RecordingActor>;
 
 /// Owns the directory of one 3CX's recordings; reached through its [`RecordingHandle`].
+#[derive(derive_more::Debug)]
 pub struct RecordingActor {
     directory: Arc<Directory>,
     health: Health,
@@ -51,22 +49,14 @@ struct DirectoryHealth {
     error: Option<String>,
 }
 
-impl fmt::Debug for RecordingActor {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("RecordingActor").finish_non_exhaustive()
-    }
-}
-
 /// Starts the actor `recordings.{name}`. The directory need not be there: it is looked for again and again.
 #[must_use]
 pub fn spawn(name: &str, directory: PathBuf, placement: Placement) -> RecordingHandle {
-    let spawn = Spawn {
-        name: format!("recordings.{name}"),
-        limits: vec![(Class::Read, LIMITS)],
+    let spawn = Spawn::new(
+        format!("recordings.{name}"),
         placement,
-        restart: RestartPolicy::default(),
-        depends_on: Vec::new(),
-    };
+        vec![(Class::Read, LIMITS)],
+    );
     actor::spawn(spawn, move |health| RecordingActor {
         directory: Arc::new(Directory::new(directory.clone())),
         health: health.clone(),

@@ -1,10 +1,10 @@
 //! What a recording is called outside.
 
-use std::fmt;
 use std::str::FromStr;
 
 /// A recording of all that the gateway knows: `{pbx}.{id_recording}`, such as `main.789`.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(derive_more::Display, Debug, Clone, PartialEq, Eq, Hash)]
+#[display("{pbx}.{id_recording}")]
 pub struct RecordingId {
     /// The configured name of its 3CX.
     pub pbx: String,
@@ -16,12 +16,6 @@ pub struct RecordingId {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("must be the name of a PBX, a dot and a number")]
 pub struct InvalidRecordingId;
-
-impl fmt::Display for RecordingId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}.{}", self.pbx, self.id_recording)
-    }
-}
 
 impl FromStr for RecordingId {
     type Err = InvalidRecordingId;

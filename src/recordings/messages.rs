@@ -4,20 +4,17 @@ use actix_files::NamedFile;
 
 use super::error::RecordingError;
 use super::reader::Reader;
-use crate::actor::{Class, Request};
+use crate::actor::requests;
+
+requests! {
+    OpenRecording: Read "open_recording" -> OpenedRecording, RecordingError;
+}
 
 /// Request: open a recording.
 #[derive(Debug, Clone)]
 pub struct OpenRecording {
     /// Its file as 3CX has it, relative to its recordings.
     pub path: String,
-}
-
-impl Request for OpenRecording {
-    type Reply = OpenedRecording;
-    type Error = RecordingError;
-    const OPERATION: &'static str = "open_recording";
-    const CLASS: Class = Class::Read;
 }
 
 /// An open recording, with the permit of the request that opened it.

@@ -1,12 +1,10 @@
 //! A subscriber of the PBX itself.
 
-use std::fmt;
-
 /// The longest extension that a 3CX has.
 const MAX_DIGITS: usize = 10;
 
 /// An extension: 1 to 10 digits, or exactly as many as the PBX uses where that is known.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(derive_more::Display, Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Extension(String);
 
 /// Text that is no extension.
@@ -39,12 +37,6 @@ impl Extension {
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
-    }
-}
-
-impl fmt::Display for Extension {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
     }
 }
 

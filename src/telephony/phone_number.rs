@@ -1,14 +1,13 @@
 //! An external subscriber's number.
 
-use std::fmt;
-
 /// The longest number that E.164 allows.
 const MAX_DIGITS: usize = 15;
 
 /// Digits with an optional `+`, 15 at most: nothing in it can mean anything to a dialplan, SQL or a URL.
 ///
 /// `Debug` masks it, for logs; `Display` is the number itself, for the PBX.
-#[derive(Clone, PartialEq, Eq, Hash)]
+#[derive(derive_more::Display, derive_more::Debug, Clone, PartialEq, Eq, Hash)]
+#[debug("{}", mask(_0))]
 pub struct PhoneNumber(String);
 
 /// Text that is no phone number. It does not repeat the text.
@@ -47,18 +46,6 @@ impl PhoneNumber {
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
-    }
-}
-
-impl fmt::Display for PhoneNumber {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl fmt::Debug for PhoneNumber {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&mask(&self.0))
     }
 }
 

@@ -1,7 +1,5 @@
 //! Names of Asterisk's own configuration that become part of a dial string or a dialplan location.
 
-use std::fmt;
-
 use serde::Deserialize;
 
 /// The longest name Asterisk keeps for an endpoint or a context (`AST_MAX_CONTEXT` and sorcery ids: 80 with NUL).
@@ -19,12 +17,12 @@ fn parse(text: String) -> Result<String, InvalidName> {
 }
 
 /// A PJSIP endpoint that leads to a PBX or a carrier.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Deserialize)]
+#[derive(derive_more::Display, Debug, Clone, PartialEq, Eq, Hash, Deserialize)]
 #[serde(try_from = "String")]
 pub struct TrunkName(String);
 
 /// A dialplan context.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Deserialize)]
+#[derive(derive_more::Display, Debug, Clone, PartialEq, Eq, Hash, Deserialize)]
 #[serde(try_from = "String")]
 pub struct DialplanContext(String);
 
@@ -41,18 +39,6 @@ impl TryFrom<String> for DialplanContext {
 
     fn try_from(text: String) -> Result<Self, InvalidName> {
         parse(text).map(Self)
-    }
-}
-
-impl fmt::Display for TrunkName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl fmt::Display for DialplanContext {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
     }
 }
 

@@ -216,6 +216,9 @@ async fn a_call_that_was_never_recorded_is_found_on_asterisk_and_ended() {
         (found.legs.len(), found.answered_at, &found.number),
         (1, None, &None)
     );
-    assert_eq!(trunk(&app).hang_up(&found, Instant::now() + LIMIT).await, Ok(()));
+    assert_eq!(
+        trunk(&app).hang_up(&found, Instant::now() + LIMIT).await,
+        Ok(true)
+    );
     eventually("it is over", LIMIT, async || look().await.is_none().then_some(())).await;
 }

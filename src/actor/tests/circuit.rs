@@ -30,7 +30,7 @@ async fn what_fails_again_and_again_is_left_alone_until_a_probe_succeeds() {
     let Err(AskError::CircuitOpen { retry_after }) = refused else {
         panic!("{refused:?}");
     };
-    assert!(refused.unwrap_err().never_begun() && asked.elapsed() < MILLI);
+    assert!(never_begun(&refused.unwrap_err()) && asked.elapsed() < MILLI);
     assert!(!world.effects().contains(&10));
     sleep(retry_after + MILLI).await;
     assert!(ask(&handle, 11, Act::Answer).await.is_ok(), "the probe");

@@ -196,7 +196,7 @@ async fn stop_lets_work_end_and_nothing_more_in() {
         late
     };
     let ((), late) = tokio::join!(stop, late);
-    assert!(late.as_ref().unwrap_err().never_begun(), "{late:?}");
+    assert!(never_begun(late.as_ref().unwrap_err()), "{late:?}");
     assert!(slow.await.unwrap().is_ok());
     assert_eq!(handle.health().report().state, State::Stopped);
     assert_eq!(ask(&handle, 3, Act::Answer).await, Err(AskError::Failed));

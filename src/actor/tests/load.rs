@@ -252,11 +252,11 @@ async fn every_ask_is_answered_truly(placement: Placement) {
             let happened = world.effects().contains(&number);
             match &reply {
                 Ok(_) => assert!(happened, "{number}: a success without its effect"),
-                Err(error) => assert_eq!(error.never_begun(), !happened, "{number}: {error:?}"),
+                Err(error) => assert_eq!(never_begun(error), !happened, "{number}: {error:?}"),
             }
             let kind = match reply {
                 Ok(_) => 0,
-                Err(error) if error.never_begun() => 1,
+                Err(error) if never_begun(&error) => 1,
                 Err(_) => 2,
             };
             told[kind].set(told[kind].get() + 1);

@@ -189,6 +189,16 @@ fn limits(in_flight: usize, waiting: usize, wait: Duration) -> Limits {
     }
 }
 
+/// Whether it is certain that the work was never begun.
+fn never_begun<E>(error: &super::AskError<E>) -> bool {
+    use super::AskError::*;
+    match error {
+        Saturated { .. } | CircuitOpen { .. } | Paused | Restarting { .. } | Failed => true,
+        DeadlineExceeded { begun } => !begun,
+        Interrupted | Reply(_) => false,
+    }
+}
+
 /// How the tests start a probe: restarted at once, and as often as need be.
 fn how(placement: Placement, limits: Limits) -> Spawn {
     Spawn {

@@ -207,8 +207,8 @@ async fn whoever_waits_for_a_thread_that_was_left_behind_is_told_and_it_does_not
     handle.restart().await.unwrap();
     let (begun, blocks, waited) = tokio::join!(begun, blocks, in_the_mailbox);
     assert_eq!(begun.unwrap(), Err(AskError::Interrupted));
-    assert!(blocks.unwrap().is_err_and(|error| error.never_begun()));
-    assert!(waited.unwrap().is_err_and(|error| error.never_begun()));
+    assert!(blocks.unwrap().is_err_and(|error| never_begun(&error)));
+    assert!(waited.unwrap().is_err_and(|error| never_begun(&error)));
     world.released.cancel();
     until("the thread comes back", async || {
         handle.health().report().blocked_threads == 0

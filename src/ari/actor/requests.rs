@@ -11,7 +11,7 @@ use tokio::time::Instant;
 use super::{ASK_ABOUT_UNKNOWN, AriActor};
 use crate::actor::{self, Ask, AskError, Class, Health, Reply, Request};
 use crate::ari::connection::Connection;
-use crate::ari::error::{AriError, HangupError, OriginateError};
+use crate::ari::error::{AriError, OriginateError};
 use crate::ari::event::{Channel, ChannelState};
 use crate::ari::messages::{GetChannel, Hangup, Leave, Originate};
 use crate::ari::tracker::Outcome;
@@ -80,12 +80,12 @@ impl Handler<Ask<Hangup>> for AriActor {
     fn handle(&mut self, ask: Ask<Hangup>, _: &mut Self::Context) -> Self::Result {
         let (client, tally) = (self.client.clone(), self.tally.clone());
         ask.run(move |Hangup { channel }, deadline| async move {
-            let ended = match client.hang_up(&channel, deadline).await {
-                Ok(true) => Ok(()),
-                Ok(false) => Err(HangupError::NoSuchChannel),
-                Err(error) => Err(error.into()),
-            };
-            tally.count::<Hangup>(ended.as_ref().err().map_or("ok", HangupError::outcome));
+            let ended = client.hang_up(&channel, deadline).await;
+            tally.count::<Hangup>(match &ended {
+                Ok(true) => "ok",
+                Ok(false) => "no_such_call",
+                Err(error) => error.outcome(),
+            });
             ended
         })
     }

@@ -6,21 +6,19 @@ use super::super::messages::CdrPages;
 use super::super::store::tests::{Database, leg, legs, settings};
 use super::super::store::{Batch, CdrRange, Position};
 use super::*;
-use crate::actor::{AskError, Class, InjectedFault, Limits, Placement, RestartPolicy, State};
+use crate::actor::{AskError, Class, InjectedFault, Limits, Placement, State};
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
 fn start(settings: StoreSettings) -> CdrHandle {
-    let spawn = Spawn {
-        name: "cdr".to_owned(),
-        limits: vec![
+    let spawn = Spawn::new(
+        "cdr".to_owned(),
+        Placement::Current,
+        vec![
             (Class::Read, Limits::default()),
             (Class::Write, Limits::default()),
         ],
-        placement: Placement::Current,
-        restart: RestartPolicy::default(),
-        depends_on: Vec::new(),
-    };
+    );
     spawn_cdr(spawn, settings)
 }
 

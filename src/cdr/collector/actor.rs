@@ -11,9 +11,7 @@ use tokio_util::task::AbortOnDropHandle;
 
 use super::handles::{ActorStore, PacSource};
 use super::{CollectError, Collector, Known, Looked};
-use crate::actor::{
-    self, ActorHandle, Backoff, Health, Placement, RestartPolicy, Spawn, notify, spawn_detached,
-};
+use crate::actor::{self, ActorHandle, Backoff, Health, Placement, Spawn, notify, spawn_detached};
 use crate::cdr::CdrHandle;
 use crate::metric;
 use crate::pac::PacHandle;
@@ -42,12 +40,8 @@ pub fn spawn(
 ) -> CollectorHandle {
     super::begin_counters(pbx);
     let spawn = Spawn {
-        name: format!("collector.{pbx}"),
-        limits: Vec::new(),
-        placement,
-        restart: RestartPolicy::default(),
-        // It remembers what the store has.
         depends_on: vec![cdr.health().clone()],
+        ..Spawn::new(format!("collector.{pbx}"), placement, Vec::new())
     };
     let make = Maker {
         pbx: pbx.to_owned(),

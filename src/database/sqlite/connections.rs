@@ -3,7 +3,6 @@
 //! Not a pool from elsewhere: the usual one hands its connections to the runtime's blocking threads when it is
 //! dropped, and panics where the runtime is gone already, as it is when an actor's thread ends.
 
-use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -25,6 +24,8 @@ const STATEMENTS: usize = 64;
 type Prepare = fn(&Connection) -> rusqlite::Result<()>;
 
 /// Connections, opened when they are needed and kept.
+#[derive(derive_more::Debug)]
+#[debug("Connections({:?})", self.0.file)]
 pub(crate) struct Connections(Arc<Inner>);
 
 struct Inner {
@@ -33,12 +34,6 @@ struct Inner {
     prepare: Prepare,
     idle: Mutex<Vec<Connection>>,
     free: Arc<Semaphore>,
-}
-
-impl fmt::Debug for Connections {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Connections").field(&self.0.file).finish()
-    }
 }
 
 impl Connections {

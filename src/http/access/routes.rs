@@ -67,7 +67,7 @@ fn access(operation: &Value) -> Option<Access> {
     let ([scope], None) = (scope.as_array()?.as_slice(), scopes.next()) else {
         return None;
     };
-    let scope = Scope::from_name(scope.as_str()?)?;
+    let scope = Scope::parse(scope.as_str()?)?;
     Some(if without {
         Access::Optional(scope)
     } else {

@@ -2,7 +2,7 @@
 
 use super::ask::{OperationError, Unfinished};
 use super::{AWAY, ApiError, ErrorCode, Outcome};
-use crate::ari::{AriError, HangupError, OriginateError};
+use crate::ari::{AriError, OriginateError};
 use crate::call::CallId;
 
 /// A read, and what a hang-up has in common with one: it may be repeated.
@@ -22,17 +22,6 @@ impl OperationError for AriError {
 }
 
 /// A hang-up: the call may live on, and it may be asked for again.
-impl OperationError for HangupError {
-    const ASKED: &'static str = AriError::ASKED;
-
-    fn told(self) -> ApiError {
-        match self {
-            Self::NoSuchChannel => ApiError::not_found("call"),
-            Self::Ari(error) => error.told(),
-        }
-    }
-}
-
 /// An originate: once it has begun, only the PBX's own answer says what became of it.
 impl OperationError for OriginateError {
     const ASKED: &'static str = AriError::ASKED;
@@ -158,25 +147,21 @@ mod tests {
 
     #[test]
     fn a_call_that_was_not_hung_up_says_nothing_of_an_originate_and_may_be_hung_up_again() {
-        let table: [(HangupError, Told); 6] = [
-            (HangupError::NoSuchChannel, (404, "not_found", false, None, None)),
+        let table: [(AriError, Told); 5] = [
             (
-                AriError::RequestNotSent(words()).into(),
+                AriError::RequestNotSent(words()),
                 (503, "request_not_sent", true, None, Some(5)),
             ),
             (
-                AriError::Unauthorized.into(),
+                AriError::Unauthorized,
                 (502, "credentials_refused", true, None, None),
             ),
-            (rejected().into(), (502, "rejected", true, None, None)),
+            (rejected(), (502, "rejected", true, None, None)),
             (
-                AriError::OutcomeUnknown(words()).into(),
+                AriError::OutcomeUnknown(words()),
                 (504, "deadline_exceeded", true, None, None),
             ),
-            (
-                AriError::NoAnswer.into(),
-                (504, "deadline_exceeded", true, None, None),
-            ),
+            (AriError::NoAnswer, (504, "deadline_exceeded", true, None, None)),
         ];
         for (error, expected) in table {
             let answer = error.clone().told();

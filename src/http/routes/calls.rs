@@ -193,8 +193,11 @@ pub(super) async fn hang_up(
     let (call, trunk) = find(&id, &state, &caller, deadline).await?;
     // Of a PBX that is configured elsewhere only the record is here.
     let trunk = trunk.ok_or_else(|| ApiError::not_configured("such Asterisk"))?;
-    trunk.hang_up(&call, deadline).await?;
-    Ok(HttpResponse::NoContent().finish())
+    if trunk.hang_up(&call, deadline).await? {
+        Ok(HttpResponse::NoContent().finish())
+    } else {
+        Err(ApiError::not_found("call"))
+    }
 }
 
 /// Finds a call, with the trunk of its Asterisk: among those that live here, else in the ledger, else, where that knows

@@ -1,7 +1,6 @@
 //! A key as it is kept: everything but its secret.
 
 use std::collections::BTreeSet;
-use std::fmt;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -11,7 +10,20 @@ use uuid::Uuid;
 use super::scope::Scope;
 
 /// A key's id: a UUIDv7.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, ToSchema)]
+#[derive(
+    derive_more::Display,
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Serialize,
+    Deserialize,
+    ToSchema,
+)]
 #[serde(transparent)]
 pub struct KeyId(pub Uuid);
 
@@ -20,12 +32,6 @@ impl KeyId {
     #[must_use]
     pub fn mint() -> Self {
         Self(Uuid::now_v7())
-    }
-}
-
-impl fmt::Display for KeyId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
     }
 }
 
@@ -114,7 +120,7 @@ impl NewKey {
         if !is_key_name(name) {
             return Err(InvalidKey::Name);
         }
-        let scopes: Option<BTreeSet<Scope>> = scopes.iter().map(|scope| Scope::from_name(scope)).collect();
+        let scopes: Option<BTreeSet<Scope>> = scopes.iter().map(|scope| Scope::parse(scope)).collect();
         let scopes = scopes
             .filter(|scopes| !scopes.is_empty())
             .ok_or(InvalidKey::Scopes)?;

@@ -7,60 +7,30 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::api_key::KeyId;
+use crate::words::words;
 
 /// An entry's id: a UUIDv7, so that ids are in the order of time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(transparent)]
 pub struct AuditId(pub Uuid);
 
-/// What happened.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum AuditAction {
-    /// A key was made.
-    KeyCreated,
-    /// A key was revoked.
-    KeyRevoked,
-    /// The key that signs links was replaced: every link made before is void.
-    LinksRotated,
-    /// An operator had an integration restarted. It is noted as soon as the restart is begun.
-    IntegrationRestarted,
-    /// An operator had an integration refuse all work but hang-ups.
-    IntegrationPaused,
-    /// An operator let work in again.
-    IntegrationResumed,
-    /// A request was refused for who sent it.
-    RequestRefused,
-}
-
-impl AuditAction {
-    const ALL: [Self; 7] = [
-        Self::KeyCreated,
-        Self::KeyRevoked,
-        Self::LinksRotated,
-        Self::IntegrationRestarted,
-        Self::IntegrationPaused,
-        Self::IntegrationResumed,
-        Self::RequestRefused,
-    ];
-
-    /// Its name in the API and the ledger.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::KeyCreated => "key_created",
-            Self::KeyRevoked => "key_revoked",
-            Self::LinksRotated => "links_rotated",
-            Self::IntegrationRestarted => "integration_restarted",
-            Self::IntegrationPaused => "integration_paused",
-            Self::IntegrationResumed => "integration_resumed",
-            Self::RequestRefused => "request_refused",
-        }
-    }
-
-    /// The action of that name.
-    pub(in crate::ledger) fn from_name(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|action| action.as_str() == name)
+words! {
+    /// What happened.
+    AuditAction {
+        /// A key was made.
+        KeyCreated = "key_created",
+        /// A key was revoked.
+        KeyRevoked = "key_revoked",
+        /// The key that signs links was replaced: every link made before is void.
+        LinksRotated = "links_rotated",
+        /// An operator had an integration restarted. It is noted as soon as the restart is begun.
+        IntegrationRestarted = "integration_restarted",
+        /// An operator had an integration refuse all work but hang-ups.
+        IntegrationPaused = "integration_paused",
+        /// An operator let work in again.
+        IntegrationResumed = "integration_resumed",
+        /// A request was refused for who sent it.
+        RequestRefused = "request_refused",
     }
 }
 
@@ -129,19 +99,6 @@ impl AuditEntry {
             key_id: by.key_id,
             origin: by.origin,
             request_id: by.request_id,
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_action_has_one_name_everywhere() {
-        for action in AuditAction::ALL {
-            assert_eq!(serde_json::to_value(action).unwrap(), action.as_str());
-            assert_eq!(AuditAction::from_name(action.as_str()), Some(action));
         }
     }
 }

@@ -3,8 +3,16 @@
 use super::api_key::{ApiKey, KeyId, NewKey};
 use super::audit::{AuditEntry, AuditId, Principal};
 use super::secret::KeySecret;
-use crate::actor::{Class, Classify, FailureClass, Request};
+use crate::actor::{Classify, FailureClass, requests};
 use crate::database::StoreError;
+
+requests! {
+    CreateKey: Write "create_key" -> CreatedKey, KeyError;
+    ListKeys: Read "list_keys" -> Vec<ApiKey>, KeyError;
+    RevokeKey: Write "revoke_key" -> (), KeyError;
+    RotateLinkKey: Write "rotate_link_key" -> (), KeyError;
+    ListAudit: Read "list_audit" -> Vec<AuditEntry>, KeyError;
+}
 
 /// Keys that hold at once, at most.
 pub const MAX_KEYS: u32 = 1_000;
@@ -67,23 +75,9 @@ pub struct CreatedKey {
     pub secret: KeySecret,
 }
 
-impl Request for CreateKey {
-    type Reply = CreatedKey;
-    type Error = KeyError;
-    const OPERATION: &'static str = "create_key";
-    const CLASS: Class = Class::Write;
-}
-
 /// Request: the live keys, oldest first, then those that were revoked, the latest first: at most [`MAX_KEYS`] of each.
 #[derive(Debug, Clone, Copy)]
 pub struct ListKeys;
-
-impl Request for ListKeys {
-    type Reply = Vec<ApiKey>;
-    type Error = KeyError;
-    const OPERATION: &'static str = "list_keys";
-    const CLASS: Class = Class::Read;
-}
 
 /// Request: revoke a key. One that is revoked already stays as it is.
 #[derive(Debug, Clone)]
@@ -94,25 +88,11 @@ pub struct RevokeKey {
     pub by: Principal,
 }
 
-impl Request for RevokeKey {
-    type Reply = ();
-    type Error = KeyError;
-    const OPERATION: &'static str = "revoke_key";
-    const CLASS: Class = Class::Write;
-}
-
 /// Request: replace the key that signs links to recordings. Every link made before is void then.
 #[derive(Debug, Clone)]
 pub struct RotateLinkKey {
     /// Who asks.
     pub by: Principal,
-}
-
-impl Request for RotateLinkKey {
-    type Reply = ();
-    type Error = KeyError;
-    const OPERATION: &'static str = "rotate_link_key";
-    const CLASS: Class = Class::Write;
 }
 
 /// Request: entries of the audit, newest first.
@@ -122,11 +102,4 @@ pub struct ListAudit {
     pub before: Option<AuditId>,
     /// How many, at most [`MAX_AUDIT`].
     pub limit: u32,
-}
-
-impl Request for ListAudit {
-    type Reply = Vec<AuditEntry>;
-    type Error = KeyError;
-    const OPERATION: &'static str = "list_audit";
-    const CLASS: Class = Class::Read;
 }

@@ -1,7 +1,5 @@
 //! Secrets: what a caller shows, what is kept of it, and the key that signs links.
 
-use std::fmt;
-
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use secrecy::{ExposeSecret as _, SecretString};
@@ -42,7 +40,8 @@ impl KeySecret {
 }
 
 /// The SHA-256 of a key: all that the ledger and this process keep of it.
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(derive_more::Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[debug("SecretDigest(…)")]
 pub struct SecretDigest(pub(in crate::ledger) [u8; 32]);
 
 impl SecretDigest {
@@ -57,14 +56,9 @@ impl SecretDigest {
     }
 }
 
-impl fmt::Debug for SecretDigest {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("SecretDigest(…)")
-    }
-}
-
 /// The key that signs links to recordings: 256 random bits. `Debug` does not show it.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(derive_more::Debug, Clone, Copy, PartialEq, Eq)]
+#[debug("LinkKey(…)")]
 pub struct LinkKey(pub(in crate::ledger) [u8; RANDOM]);
 
 impl LinkKey {
@@ -85,12 +79,6 @@ impl LinkKey {
     #[must_use]
     pub fn expose(&self) -> &[u8; RANDOM] {
         &self.0
-    }
-}
-
-impl fmt::Debug for LinkKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("LinkKey(…)")
     }
 }
 

@@ -33,7 +33,7 @@ impl FromRow for (SecretDigest, ApiKey) {
         let (Json(scopes), pbxs): (Json<Vec<String>>, Option<Json<BTreeSet<String>>>) =
             (row.get(3)?, row.get(4)?);
         // One of a later version, beside this one on the ledger, lets nobody do anything here.
-        let scopes = scopes.iter().filter_map(|name| Scope::from_name(name)).collect();
+        let scopes = scopes.iter().filter_map(|name| Scope::parse(name)).collect();
         let key = ApiKey {
             id: KeyId(row.get(0)?),
             name: row.get(1)?,
@@ -52,7 +52,7 @@ impl FromRow for AuditEntry {
         Ok(Self {
             id: AuditId(row.get(0)?),
             at: row.get(1)?,
-            action: AuditAction::from_name(&action)
+            action: AuditAction::parse(&action)
                 .ok_or_else(|| StoreError::Decode("an action unknown to this version".to_owned()))?,
             subject: row.get(3)?,
             code: row.get(4)?,

@@ -18,7 +18,7 @@ async fn a_branch_s_key_neither_sees_nor_ends_anything_of_head_office() {
     variables.extend(second);
     let app = TestApp::start(&variables).await;
     app.connected().await;
-    let names = Scope::ALL.map(Scope::as_str);
+    let names = Scope::ALL.iter().map(|scope| scope.as_str()).collect::<Vec<_>>();
     let head = make(&app, "head", &["cdr:read"], Some(&["main"])).await;
     let everywhere = make(&app, "everywhere", &["cdr:read"], None).await;
     let own = make(&app, "own", &["cdr:read"], Some(&["branch"])).await;

@@ -133,7 +133,7 @@ async fn every_operation_lets_in_whom_it_should_and_nobody_else() {
     let mut all = BTreeMap::new();
     let mut foreign = BTreeMap::new();
     let mut lacking = BTreeMap::new();
-    for scope in Scope::ALL {
+    for &scope in Scope::ALL {
         let name = |kind: &str| format!("{kind}-{}", scope.as_str().replace(':', "-"));
         let only = [scope.as_str()];
         let others = Scope::ALL.iter().filter(|other| !other.includes(scope));

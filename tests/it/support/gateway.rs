@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use mege_gateway::actor::{Class, Limits, Placement, RestartPolicy, Spawn};
+use mege_gateway::actor::{Class, Limits, Placement, Spawn};
 use mege_gateway::cdr::collector::{self, CollectorHandle};
 use mege_gateway::cdr::spawn_cdr;
 use mege_gateway::pac;
@@ -19,16 +19,14 @@ pub(crate) struct Collecting {
 
 /// Starts it, each actor on a thread of its own.
 pub(crate) fn collecting(pac_settings: PacSettings, store: StoreSettings) -> Collecting {
-    let spawn = Spawn {
-        name: "cdr".to_owned(),
-        limits: vec![
+    let spawn = Spawn::new(
+        "cdr".to_owned(),
+        Placement::Dedicated,
+        vec![
             (Class::Read, Limits::default()),
             (Class::Write, Limits::default()),
         ],
-        placement: Placement::Dedicated,
-        restart: RestartPolicy::default(),
-        depends_on: Vec::new(),
-    };
+    );
     let cdr = spawn_cdr(spawn, store);
     let pac = pac::spawn(PBX, pac_settings.clone(), Placement::Dedicated).expect("an address");
     let collector = collector::spawn(PBX, pac_settings, pac, cdr, Placement::Dedicated);
