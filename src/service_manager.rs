@@ -12,7 +12,7 @@ use tokio::sync::oneshot;
 use tokio::time::timeout;
 
 /// How long a service manager may take to read.
-const PATIENCE: Duration = Duration::from_secs(1);
+const TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Requests are answered from here on.
 ///
@@ -38,7 +38,7 @@ async fn tell(send: impl FnOnce() -> std::io::Result<()> + Send + 'static) {
         // Nobody waits for it any more: then it came too late, which was said.
         let _ = sent.send(send());
     });
-    let failure = match (thread, timeout(PATIENCE, told).await) {
+    let failure = match (thread, timeout(TIMEOUT, told).await) {
         (Err(error), _) | (Ok(_), Ok(Ok(Err(error)))) => error.to_string(),
         (Ok(_), Ok(Ok(Ok(())))) => return,
         (Ok(_), Ok(Err(_)) | Err(_)) => "it does not read".to_owned(),

@@ -15,7 +15,7 @@ use tokio::sync::mpsc::WeakSender;
 use tokio::time::{Instant, sleep};
 use tokio_stream::wrappers::ReceiverStream;
 
-use self::requests::Tally;
+use self::requests::RequestCounter;
 use super::calls::Calls;
 use super::client::AriClient;
 use super::connection::{self, Connection, Detail, Opened, Snapshot};
@@ -31,26 +31,26 @@ use crate::metric;
 use crate::settings::AsteriskSettings;
 
 /// Between two looks for calls of which Asterisk has shown nothing yet, and for a trunk it did not know.
-const REVIEW: Duration = Duration::from_secs(10);
+const CHECK_INTERVAL: Duration = Duration::from_secs(10);
 
 /// Between two reports of how it stands.
-const REPORT: Duration = Duration::from_secs(1);
+const STATUS_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Between two resynchronisations without a cause.
-const RESYNCHRONISE: Duration = Duration::from_secs(300);
+const RESYNC_INTERVAL: Duration = Duration::from_secs(300);
 
 /// How long events that were sent before a snapshot may be on their way when it has arrived.
-const CATCH_UP: Duration = Duration::from_millis(500);
+const EVENT_LAG: Duration = Duration::from_millis(500);
 
 /// How long a connection waits for the ledger to tell of the calls that live already.
-const HEAD_START: Duration = Duration::from_secs(1);
+const RECOVERY_WAIT: Duration = Duration::from_secs(1);
 
 /// How soon to ask Asterisk about a call whose request was not answered.
-const ASK_ABOUT_UNKNOWN: Duration = Duration::from_secs(1);
+const UNKNOWN_CHECK_DELAY: Duration = Duration::from_secs(1);
 
 /// A connection that lasted less counts as one more failure: an Asterisk that takes a socket and drops it at once must
 /// not be tried several times a second.
-const STABLE: Duration = Duration::from_secs(10);
+const STABLE_AFTER: Duration = Duration::from_secs(10);
 
 /// At most a dozen tries in a minute of an Asterisk that is down, however the jitter falls.
 const RECONNECT: Backoff = Backoff::constant(Duration::from_millis(500), Duration::from_secs(15));
@@ -70,7 +70,7 @@ pub struct AriSettings {
     /// The instance while the ledger does not say. The same at each start: Asterisk keeps what it subscribed to, and the
     /// ledger finds the calls.
     pub provisional_instance: String,
-    /// Which calls live: those of the actor's earlier lives too.
+    /// Which calls live: those of the actor's earlier incarnations too.
     pub live_calls: LiveCalls,
 }
 
@@ -97,10 +97,10 @@ pub struct AriActor {
     /// The queue of the event socket, to see how full it is.
     queue: Option<WeakSender<Received>>,
     /// Whether Asterisk is being asked what lives on it.
-    reviewing: bool,
+    taking_snapshot: bool,
     /// Whether something may have been missed since Asterisk was last asked.
-    stale: bool,
-    tally: Tally,
+    snapshot_outdated: bool,
+    counter: RequestCounter,
     health: Health,
 }
 
@@ -155,9 +155,9 @@ impl AriActor {
             connected_at: None,
             socket: None,
             queue: None,
-            reviewing: false,
-            stale: false,
-            tally: Tally::new(health.clone()),
+            taking_snapshot: false,
+            snapshot_outdated: false,
+            counter: RequestCounter::new(health.clone()),
             settings,
             health,
         }
@@ -210,7 +210,7 @@ impl AriActor {
         self.trunk_known = Some(opened.trunk_known);
         self.reconcile_later(opened.snapshot, ctx);
         let heard = ctx.add_stream(ReceiverStream::new(opened.frames));
-        self.socket = Some((heard, opened.pump));
+        self.socket = Some((heard, opened.reader));
         self.enter(Connection::Connected);
         // Beside all else: nothing depends on it.
         let client = self.client.clone();
@@ -230,7 +230,7 @@ impl AriActor {
         }
         tracing::warn!(actor = self.health.name(), %error, "no connection to Asterisk");
         let lasted = self.connected_at.take().map(|since| since.elapsed());
-        if lasted.is_some_and(|lasted| lasted >= STABLE) {
+        if lasted.is_some_and(|lasted| lasted >= STABLE_AFTER) {
             self.attempt = 0;
         }
         let delay = RECONNECT.delay(self.attempt);
@@ -276,11 +276,11 @@ impl AriActor {
     /// Holds the calls against a snapshot once the events from before it are through: the end of a call that waits in the
     /// queue has a cause, and a channel that is merely missing has none.
     fn reconcile_later(&mut self, snapshot: Snapshot, ctx: &mut Context<Self>) {
-        self.reviewing = true;
-        ctx.run_later(CATCH_UP, move |actor, ctx| {
-            actor.reviewing = false;
+        self.taking_snapshot = true;
+        ctx.run_later(EVENT_LAG, move |actor, ctx| {
+            actor.taking_snapshot = false;
             actor.reconcile(&snapshot);
-            if actor.stale {
+            if actor.snapshot_outdated {
                 actor.resynchronise(ctx);
             }
         });
@@ -298,19 +298,19 @@ impl AriActor {
     }
 
     /// Something may have been missed: what is under way may have been asked too early to show it.
-    fn missed(&mut self, ctx: &mut Context<Self>) {
-        self.stale = true;
+    fn events_missed(&mut self, ctx: &mut Context<Self>) {
+        self.snapshot_outdated = true;
         self.resynchronise(ctx);
     }
 
     /// Asks Asterisk what lives on it, unless that is under way. Without our application too: our calls go on.
     fn resynchronise(&mut self, ctx: &mut Context<Self>) {
         let answers = matches!(self.connection, Connection::Connected | Connection::Replaced);
-        if self.reviewing || !answers {
+        if self.taking_snapshot || !answers {
             return;
         }
-        self.reviewing = true;
-        self.stale = false;
+        self.taking_snapshot = true;
+        self.snapshot_outdated = false;
         ctx.spawn(
             connection::snapshot(self.client.clone())
                 .into_actor(self)
@@ -319,17 +319,17 @@ impl AriActor {
                     Err(error) => {
                         tracing::warn!(actor = actor.health.name(), %error, "resynchronisation failed");
                         // The next review tries again.
-                        actor.reviewing = false;
-                        actor.stale = true;
+                        actor.taking_snapshot = false;
+                        actor.snapshot_outdated = true;
                     }
                 }),
         );
     }
 
     /// The slow, regular look at what no event tells.
-    fn review(&mut self, ctx: &mut Context<Self>) {
+    fn check_calls(&mut self, ctx: &mut Context<Self>) {
         let blind = matches!(self.connection, Connection::Replaced);
-        if self.stale || blind || self.calls.are_in_doubt() {
+        if self.snapshot_outdated || blind || self.calls.are_uncertain() {
             self.resynchronise(ctx);
         }
         self.calls.expire(Instant::now(), Timestamp::now());
@@ -387,7 +387,7 @@ impl Actor for AriActor {
                     recovery::open_calls(ledger, name).await
                 }
             };
-            select(Box::pin(open_calls), Box::pin(sleep(HEAD_START))).into_actor(actor)
+            select(Box::pin(open_calls), Box::pin(sleep(RECOVERY_WAIT))).into_actor(actor)
         });
         let open_calls = early.then(|early, actor, ctx| {
             actor.connect(ctx);
@@ -398,13 +398,13 @@ impl Actor for AriActor {
             calls.into_actor(actor)
         });
         ctx.spawn(open_calls.map(|calls, actor, ctx| {
-            let settled_at = Instant::now() + actor.settings.asterisk.request_timeout();
-            actor.calls.recover(calls, Instant::now(), settled_at);
-            actor.missed(ctx);
+            let requests_end_at = Instant::now() + actor.settings.asterisk.request_timeout();
+            actor.calls.recover(calls, Instant::now(), requests_end_at);
+            actor.events_missed(ctx);
         }));
-        ctx.run_interval(REPORT, |actor, _| actor.publish());
-        ctx.run_interval(REVIEW, Self::review);
-        ctx.run_interval(RESYNCHRONISE, Self::resynchronise);
+        ctx.run_interval(STATUS_INTERVAL, |actor, _| actor.publish());
+        ctx.run_interval(CHECK_INTERVAL, Self::check_calls);
+        ctx.run_interval(RESYNC_INTERVAL, Self::resynchronise);
     }
 }
 
@@ -415,7 +415,7 @@ impl StreamHandler<Received> for AriActor {
             Received::Gap(missed) => {
                 tracing::warn!(actor = self.health.name(), missed, "events were dropped");
                 self.count(metric::ari_gaps);
-                self.missed(ctx);
+                self.events_missed(ctx);
             }
             Received::Closed(reason) => self.wait(OriginateError::NotConnected(reason), ctx),
         }

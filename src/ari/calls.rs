@@ -12,7 +12,7 @@ use super::messages::Originate;
 use super::tracker::{CallTracker, Outcome};
 use crate::call::{Call, CallId, Full, LiveCalls, LiveCount};
 
-/// The calls of one life of an actor. The slots outlive it.
+/// The calls of one incarnation of an actor. The slots outlive it.
 #[derive(Debug)]
 pub(super) struct Calls {
     tracker: CallTracker,
@@ -23,14 +23,14 @@ pub(super) struct Calls {
 }
 
 impl Calls {
-    /// Those of earlier lives are followed on: their requests may be under way until `settled_at`.
+    /// Those of earlier incarnations are followed on: their requests may be under way until `requests_end_at`.
     pub(super) fn new(
         mut tracker: CallTracker,
         live: LiveCalls,
         integration: &str,
-        settled_at: Instant,
+        requests_end_at: Instant,
     ) -> Self {
-        tracker.adopt(live.open(), Instant::now(), settled_at);
+        tracker.adopt(live.open(), Instant::now(), requests_end_at);
         Self {
             tracker,
             live,
@@ -56,13 +56,13 @@ impl Calls {
 
     /// Whether Asterisk has to be asked, as no event may tell: of a call of which it has shown nothing yet or the end of one
     /// leg only, or of one that has a slot and is not followed.
-    pub(super) fn are_in_doubt(&self) -> bool {
-        self.tracker.has_doubtful() || self.has_strays()
+    pub(super) fn are_uncertain(&self) -> bool {
+        self.tracker.has_uncertain() || self.has_orphans()
     }
 
     /// Whether there are slots of calls that nobody follows: of those that stayed unknown.
-    fn has_strays(&self) -> bool {
-        self.live.own() > self.tracker.len()
+    fn has_orphans(&self) -> bool {
+        self.live.len() > self.tracker.len()
     }
 
     /// A request is about to leave, if there is a slot for its call.
@@ -81,8 +81,8 @@ impl Calls {
     }
 
     /// A request has ended.
-    pub(super) fn settle(&mut self, id: CallId, outcome: Outcome, at: Timestamp, now: Instant) {
-        let changed = self.tracker.settle(id, outcome, at, now);
+    pub(super) fn end_request(&mut self, id: CallId, outcome: Outcome, at: Timestamp, now: Instant) {
+        let changed = self.tracker.end_request(id, outcome, at, now);
         self.record(changed);
     }
 
@@ -93,12 +93,12 @@ impl Calls {
     }
 
     /// Takes over the calls that an earlier process left, see [`CallTracker::adopt`].
-    pub(super) fn recover(&mut self, calls: Vec<Call>, now: Instant, settled_at: Instant) {
+    pub(super) fn recover(&mut self, calls: Vec<Call>, now: Instant, requests_end_at: Instant) {
         // What this process began it knows better.
         let earlier = calls.into_iter().filter(|call| call.created_at < self.live.since);
         let calls: Vec<Arc<Call>> = earlier.map(Arc::new).collect();
         self.live.recover(calls.iter().cloned());
-        self.tracker.adopt(calls, now, settled_at);
+        self.tracker.adopt(calls, now, requests_end_at);
     }
 
     /// Holds the calls against everything that lives on Asterisk. Says how many slots it freed of calls that nobody followed.
@@ -110,11 +110,11 @@ impl Calls {
         } = snapshot;
         let changed = self.tracker.reconcile(channels, bridges, *asked_at, at);
         self.record(changed);
-        if !self.has_strays() {
+        if !self.has_orphans() {
             return 0;
         }
         let shown: HashSet<&str> = channels.iter().map(|channel| channel.id.as_str()).collect();
-        self.live.keep(*asked_at, |id| {
+        self.live.retain(*asked_at, |id| {
             self.tracker.follows(id) || shown.contains(id.to_string().as_str())
         })
     }

@@ -24,7 +24,7 @@ const IDLE: Duration = Duration::from_secs(10);
 
 /// How long a TCP connection may take at most; and half of a request's time at most, so that a request that was never
 /// sent is known as such.
-const CONNECT: Duration = Duration::from_secs(2);
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// The largest answer that is read. A channel takes about 1 kB.
 const MAX_ANSWER: usize = 16 * 1024 * 1024;
@@ -37,7 +37,7 @@ const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'~');
 
 /// Events that a call's life does not depend on: 53 of 82 of a bridged call are `ChannelVarset` alone.
-pub(super) const UNWANTED: [&str; 9] = [
+pub(super) const FILTERED_EVENTS: [&str; 9] = [
     "BridgeCreated",
     "BridgeDestroyed",
     "ChannelLeftBridge",
@@ -53,7 +53,7 @@ pub(super) const UNWANTED: [&str; 9] = [
 /// channel goes on to, so the number to dial. Ours is in the endpoint. Times are in seconds.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Placing<'a> {
+struct OriginateBody<'a> {
     endpoint: String,
     extension: &'a str,
     context: String,
@@ -73,7 +73,7 @@ pub(super) struct AriClient {
 impl AriClient {
     pub(super) fn new(settings: &AsteriskSettings) -> Self {
         let connector = Connector::new()
-            .timeout(CONNECT.min(settings.request_timeout() / 2))
+            .timeout(CONNECT_TIMEOUT.min(settings.request_timeout() / 2))
             .conn_keep_alive(IDLE)
             // One of them is the event socket, which has a client of its own.
             .limit(settings.connections() - 1);
@@ -100,7 +100,7 @@ impl AriClient {
         message: &Originate,
         limit: Instant,
     ) -> Result<Option<Channel>, AriError> {
-        let body = Placing {
+        let body = OriginateBody {
             endpoint: format!("PJSIP/{}@{}", message.extension, self.settings.trunk),
             extension: message.number.as_str(),
             context: self.settings.context.to_string(),
@@ -121,7 +121,7 @@ impl AriClient {
         if status.is_success() {
             return Ok(serde_json::from_slice(&body).ok());
         }
-        let message = words(&body);
+        let message = error_message(&body);
         match status {
             StatusCode::UNAUTHORIZED => Err(AriError::Unauthorized),
             // Asterisk's own 500 for an originate; any other may come from something in between that gave up.
@@ -208,7 +208,10 @@ impl AriClient {
 
     /// Leaves events out that nobody here needs.
     pub(super) async fn filter_events(&self, app: &str) -> Result<Application, AriError> {
-        let disallowed: Vec<Value> = UNWANTED.iter().map(|kind| json!({ "type": kind })).collect();
+        let disallowed: Vec<Value> = FILTERED_EVENTS
+            .iter()
+            .map(|kind| json!({ "type": kind }))
+            .collect();
         let request = self.request(Method::PUT, &["applications", app, "eventFilter"]);
         self.send(request, Some(json!({ "disallowed": disallowed })))
             .await
@@ -266,7 +269,7 @@ impl AriClient {
                 status if status.is_success() => Ok(body),
                 status => Err(AriError::Rejected {
                     status: status.as_u16(),
-                    message: words(&body),
+                    message: error_message(&body),
                 }),
             }
         };
@@ -320,7 +323,7 @@ fn found<T>(answer: Result<T, AriError>) -> Result<Option<T>, AriError> {
 }
 
 /// Asterisk's words in an answer: `{"message": …}` or `{"error": …}`.
-fn words(body: &[u8]) -> String {
+fn error_message(body: &[u8]) -> String {
     let value: Value = serde_json::from_slice(body).unwrap_or_default();
     let text = value
         .get("message")

@@ -6,7 +6,7 @@ use serde::Serialize;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
-use super::client::{AriClient, UNWANTED};
+use super::client::{AriClient, FILTERED_EVENTS};
 use super::error::{AriError, OriginateError};
 use super::event::{Application, Bridge, Channel};
 use super::socket::{self, Received};
@@ -85,7 +85,7 @@ pub(super) struct Detail {
 pub(super) struct Opened {
     pub(super) frames: mpsc::Receiver<Received>,
     /// What fills it. It ends when the socket has.
-    pub(super) pump: JoinHandle<()>,
+    pub(super) reader: JoinHandle<()>,
     /// The same queue, to see how full it is.
     pub(super) queue: mpsc::WeakSender<Received>,
     /// Whether Asterisk knows the trunk.
@@ -113,22 +113,22 @@ pub(super) async fn open(
     let socket = socket::open(&settings, &app).await?;
     let (sender, frames) = socket::queue();
     let queue = sender.downgrade();
-    // Given up half-way, `frames` is dropped, and the pump closes the socket.
-    let pump = spawn_detached(
+    // Given up half-way, `frames` is dropped, and the reader closes the socket.
+    let reader = spawn_detached(
         &health,
         "event socket",
-        socket::pump(socket, sender, health.name().to_owned()),
+        socket::reader(socket, sender, health.name().to_owned()),
     );
     let shown = client.application(&app).await?;
     let trunk_known = subscribe(&client, &app, &shown).await?;
     let filtered = |kind: &&str| shown.events_disallowed.iter().any(|shown| shown.name == **kind);
-    if !UNWANTED.iter().all(filtered) {
+    if !FILTERED_EVENTS.iter().all(filtered) {
         client.filter_events(&app).await?;
     }
     let snapshot = snapshot(client).await?;
     Ok(Opened {
         frames,
-        pump,
+        reader,
         queue,
         trunk_known,
         snapshot,

@@ -1,5 +1,5 @@
 //! What the ledger remembers for an Asterisk's actor, asked for until it answers. The questions go past pauses and open
-//! circuits: without the answers an actor would take another name for all of its life.
+//! circuits: without the answers an actor would take another name for as long as it runs.
 
 use std::time::Duration;
 
@@ -11,19 +11,19 @@ use crate::database::StoreError;
 use crate::ledger::{GetInstance, LedgerHandle, ListOpenCalls};
 
 /// How long one question may take.
-const PATIENCE: Duration = Duration::from_secs(2);
+const TIMEOUT: Duration = Duration::from_secs(2);
 
 /// How long a connection to Asterisk waits for the ledger.
-const INSTANCE_PATIENCE: Duration = Duration::from_secs(5);
+const INSTANCE_TIMEOUT: Duration = Duration::from_secs(5);
 
 const RETRY: Backoff = Backoff::constant(Duration::from_millis(20), Duration::from_secs(5));
 
 /// Which gateway this is. Without the ledger the provisional name does: calls must not wait for a disk.
 pub(super) async fn instance(ledger: LedgerHandle, provisional: String) -> String {
-    let give_up = Instant::now() + INSTANCE_PATIENCE;
+    let give_up = Instant::now() + INSTANCE_TIMEOUT;
     let mut attempt = 0;
     while Instant::now() < give_up {
-        match ledger.control(GetInstance, Instant::now() + PATIENCE).await {
+        match ledger.control(GetInstance, Instant::now() + TIMEOUT).await {
             Ok(instance) => return instance,
             Err(error) => tracing::debug!(%error, "the ledger does not say which gateway this is"),
         }
@@ -44,7 +44,7 @@ pub(super) async fn open_calls(ledger: LedgerHandle, integration: String) -> Vec
         let question = ListOpenCalls {
             integration: integration.clone(),
         };
-        match ledger.control(question, Instant::now() + PATIENCE).await {
+        match ledger.control(question, Instant::now() + TIMEOUT).await {
             Ok(calls) => return calls,
             Err(error @ AskError::Reply(StoreError::Decode(_))) if attempt == 0 => {
                 tracing::warn!(%error, "the ledger cannot list its open calls: what lives on Asterisk is not followed");

@@ -26,7 +26,7 @@ use crate::metric;
 use crate::settings::AsteriskSettings;
 
 /// Frames between the reader and the actor: a second of the worst storm that one Asterisk can make.
-const QUEUE: usize = 16_384;
+const QUEUE_FRAMES: usize = 16_384;
 
 /// Bytes of those frames: twice what so many usual ones have, so that large ones do not take the memory.
 const QUEUE_BYTES: usize = 32 * MAX_FRAME;
@@ -35,16 +35,16 @@ const QUEUE_BYTES: usize = 32 * MAX_FRAME;
 const MAX_FRAME: usize = 1024 * 1024;
 
 /// Between two pings.
-const PING: Duration = Duration::from_secs(5);
+const PING_INTERVAL: Duration = Duration::from_secs(5);
 
 /// With nothing heard for this long, not even a pong, the peer is gone. With the ping's rhythm: found within 15 s.
-const SILENCE: Duration = Duration::from_secs(10);
+const IDLE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// How long the handshake, or the writing of a ping, may take.
-const PATIENCE: Duration = Duration::from_secs(5);
+const TIMEOUT: Duration = Duration::from_secs(5);
 
 /// How long the farewell may take: writing the close frame, and Asterisk's own.
-pub(super) const FAREWELL: Duration = Duration::from_secs(1);
+pub(super) const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// What the reader hands to the actor.
 #[derive(Debug)]
@@ -74,7 +74,7 @@ pub(super) async fn open(settings: &AsteriskSettings, app: &str) -> Result<Socke
         .basic_auth(&settings.user, Some(settings.password.expose_secret()))
         .max_frame_size(MAX_FRAME)
         .connect();
-    match timeout(PATIENCE, connect).await {
+    match timeout(TIMEOUT, connect).await {
         Ok(Ok((_, socket))) => Ok(socket),
         Ok(Err(awc::error::WsClientError::InvalidResponseStatus(StatusCode::UNAUTHORIZED))) => {
             Err(AriError::Unauthorized)
@@ -86,14 +86,14 @@ pub(super) async fn open(settings: &AsteriskSettings, app: &str) -> Result<Socke
     }
 }
 
-/// The queue that [`pump`] fills.
+/// The queue that [`reader`] fills.
 pub(super) fn queue() -> (mpsc::Sender<Received>, mpsc::Receiver<Received>) {
-    mpsc::channel(QUEUE)
+    mpsc::channel(QUEUE_FRAMES)
 }
 
 /// Moves frames into the queue until the socket ends, and says why it did. Once nobody takes them from the queue any more, it
 /// closes the socket in order.
-pub(super) async fn pump(socket: Socket, queue: mpsc::Sender<Received>, actor: String) {
+pub(super) async fn reader(socket: Socket, queue: mpsc::Sender<Received>, actor: String) {
     let (mut sink, mut stream) = socket.split();
     let heard = Rc::new(Cell::new(Instant::now()));
     let (pongs, owed) = mpsc::channel(1);
@@ -102,14 +102,14 @@ pub(super) async fn pump(socket: Socket, queue: mpsc::Sender<Received>, actor: S
         biased;
         reason = read(&mut stream, &queue, &heard, pongs, &actor) => reason,
         reason = keep_alive(&mut sink, &heard, owed) => reason,
-        () = queue.closed() => return farewell(&mut sink, &mut stream, &actor).await,
+        () = queue.closed() => return close(&mut sink, &mut stream, &actor).await,
     };
     // The one place where the end may wait for room: nothing is read any more.
     let _ = queue.send(Received::Closed(reason)).await;
 }
 
 /// Closes the socket with a reason, and waits until the other side has read that.
-async fn farewell(sink: &mut SplitSink<Socket, Message>, stream: &mut SplitStream<Socket>, actor: &str) {
+async fn close(sink: &mut SplitSink<Socket, Message>, stream: &mut SplitStream<Socket>, actor: &str) {
     let closing = async {
         let reason = CloseReason {
             code: CloseCode::Away,
@@ -124,7 +124,7 @@ async fn farewell(sink: &mut SplitSink<Socket, Message>, stream: &mut SplitStrea
         }
         Ok::<_, WsProtocolError>(())
     };
-    match timeout(FAREWELL, closing).await {
+    match timeout(CLOSE_TIMEOUT, closing).await {
         Ok(Ok(())) => tracing::debug!(actor, "the event socket is closed"),
         Ok(Err(error)) => tracing::debug!(actor, %error, "the event socket broke at its end"),
         Err(_) => tracing::debug!(actor, "the event socket's end was not answered"),
@@ -197,17 +197,17 @@ async fn keep_alive(
     heard: &Cell<Instant>,
     mut owed: mpsc::Receiver<Bytes>,
 ) -> String {
-    let mut ticks = interval(PING);
+    let mut ticks = interval(PING_INTERVAL);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         let message = tokio::select! {
             _ = ticks.tick() => Message::Ping(Bytes::new()),
             Some(payload) = owed.recv() => Message::Pong(payload),
         };
-        if heard.get().elapsed() > SILENCE {
+        if heard.get().elapsed() > IDLE_TIMEOUT {
             return "nothing heard, not even a pong".to_owned();
         }
-        match timeout(PATIENCE, sink.send(message)).await {
+        match timeout(TIMEOUT, sink.send(message)).await {
             Ok(Ok(())) => {}
             Ok(Err(error)) => return format!("ping failed: {error}"),
             Err(_) => return "ping could not be written".to_owned(),
@@ -267,7 +267,7 @@ mod tests {
         let socket: BoxedSocket = Box::new(ours);
         let (queue, mut received) = queue();
         let begun = Instant::now();
-        let pumped = pump(Framed::new(socket, Codec::new()), queue, "test".to_owned());
+        let pumped = reader(Framed::new(socket, Codec::new()), queue, "test".to_owned());
         let (closed, ()) = tokio::join!(received.recv(), pumped);
         assert!(
             matches!(&closed, Some(Received::Closed(reason)) if reason.contains("nothing heard")),

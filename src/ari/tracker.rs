@@ -32,12 +32,13 @@ struct Tracked {
     call: Arc<Call>,
     /// When Asterisk, or the end of the request, last said something of the call; none while the request is under
     /// way. A snapshot that was asked for earlier says nothing about what it does not show.
-    heard_at: Option<Instant>,
+    last_seen_at: Option<Instant>,
 }
 
 impl Tracked {
-    fn silent_since(&self, asked_at: Instant) -> bool {
-        self.heard_at.is_some_and(|heard_at| heard_at < asked_at)
+    fn unseen_since(&self, asked_at: Instant) -> bool {
+        self.last_seen_at
+            .is_some_and(|last_seen_at| last_seen_at < asked_at)
     }
 }
 
@@ -75,25 +76,29 @@ impl CallTracker {
 
     /// Whether there is a call of which Asterisk has shown nothing yet, or of which one leg has ended and not all of them: the
     /// end of the other may have been missed, or is none of our application's events.
-    pub(super) fn has_doubtful(&self) -> bool {
+    pub(super) fn has_uncertain(&self) -> bool {
         self.calls.values().any(|tracked| {
             let legs = &tracked.call.legs;
             legs.is_empty() || legs.iter().any(|leg| leg.ended_at.is_some())
         })
     }
 
-    /// Takes over calls of an earlier life, as they are known at `now`. A request of that life may still be under
-    /// way until `settled_at`; not that of a call whose channel was seen.
-    pub(super) fn adopt(&mut self, calls: Vec<Arc<Call>>, now: Instant, settled_at: Instant) {
+    /// Takes over calls of an earlier incarnation, as they are known at `now`. A request of that one may still be under
+    /// way until `requests_end_at`; not that of a call whose channel was seen.
+    pub(super) fn adopt(&mut self, calls: Vec<Arc<Call>>, now: Instant, requests_end_at: Instant) {
         for call in calls {
             for leg in &call.legs {
                 self.channels.insert(leg.channel_id.clone(), call.id);
             }
             self.channels.insert(call.id.to_string(), call.id);
-            let heard_at = if call.legs.is_empty() { settled_at } else { now };
+            let last_seen_at = if call.legs.is_empty() {
+                requests_end_at
+            } else {
+                now
+            };
             self.calls.entry(call.id).or_insert(Tracked {
                 call,
-                heard_at: Some(heard_at),
+                last_seen_at: Some(last_seen_at),
             });
         }
     }
@@ -101,11 +106,17 @@ impl CallTracker {
     /// A call's request is about to leave.
     pub(super) fn begin(&mut self, call: Arc<Call>) {
         self.channels.insert(call.id.to_string(), call.id);
-        self.calls.insert(call.id, Tracked { call, heard_at: None });
+        self.calls.insert(
+            call.id,
+            Tracked {
+                call,
+                last_seen_at: None,
+            },
+        );
     }
 
     /// A request has ended. Says how the call stands, where that changed.
-    pub(super) fn settle(
+    pub(super) fn end_request(
         &mut self,
         id: CallId,
         outcome: Outcome,
@@ -113,7 +124,7 @@ impl CallTracker {
         now: Instant,
     ) -> Option<Arc<Call>> {
         let tracked = self.calls.get_mut(&id)?;
-        tracked.heard_at = Some(now);
+        tracked.last_seen_at = Some(now);
         let seen = tracked.call.state != CallState::Sent || !tracked.call.legs.is_empty();
         let (state, error) = match outcome {
             Outcome::Accepted(channel) => {
@@ -160,12 +171,12 @@ impl CallTracker {
             }
             Event::ApplicationReplaced | Event::Other => None,
         }?;
-        if let Some(heard_at) = self
+        if let Some(last_seen_at) = self
             .calls
             .get_mut(&id)
-            .and_then(|tracked| tracked.heard_at.as_mut())
+            .and_then(|tracked| tracked.last_seen_at.as_mut())
         {
-            *heard_at = now;
+            *last_seen_at = now;
         }
         self.changed(id)
     }

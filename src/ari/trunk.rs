@@ -9,7 +9,7 @@ use tokio::time::Instant;
 use super::actor::AriHandle;
 use super::error::OriginateError;
 use super::messages::{GetChannel, Hangup, Originate};
-use super::pace::Pace;
+use super::pacer::Pacer;
 use crate::actor::{AskError, Class, Limits, Reply};
 use crate::call::{Call, CallId};
 use crate::metric;
@@ -18,22 +18,22 @@ use crate::telephony::TrunkName;
 
 /// How fast calls may be placed: sections of the settings that lead to one node and trunk share its rate.
 #[derive(Debug, Default)]
-pub struct Paces(HashMap<((String, u16), TrunkName), Pace>);
+pub struct Pacers(HashMap<((String, u16), TrunkName), Pacer>);
 
-impl Paces {
+impl Pacers {
     /// The trunk of an Asterisk whose actor is this.
     pub fn trunk(&mut self, asterisk: AriHandle, settings: &AsteriskSettings) -> Trunk {
         Trunk {
             asterisk,
-            pace: self.pace(settings),
+            pacer: self.pacer(settings),
             limits: settings.limits,
         }
     }
 
-    fn pace(&mut self, settings: &AsteriskSettings) -> Option<Pace> {
+    fn pacer(&mut self, settings: &AsteriskSettings) -> Option<Pacer> {
         let calls_per_s = settings.trunk_limits.calls_per_s?;
-        let pace = self.0.entry((settings.node(), settings.trunk.clone()));
-        Some(pace.or_insert_with(|| Pace::new(calls_per_s)).clone())
+        let pacer = self.0.entry((settings.node(), settings.trunk.clone()));
+        Some(pacer.or_insert_with(|| Pacer::new(calls_per_s)).clone())
     }
 }
 
@@ -41,7 +41,7 @@ impl Paces {
 #[derive(Debug, Clone)]
 pub struct Trunk {
     asterisk: AriHandle,
-    pace: Option<Pace>,
+    pacer: Option<Pacer>,
     limits: Limits,
 }
 
@@ -55,12 +55,12 @@ impl Trunk {
     /// # Cancel safety
     /// As [`ActorHandle::ask`](crate::actor::ActorHandle::ask): once begun, the call goes on without its caller.
     pub async fn originate(&self, request: Originate, deadline: Instant) -> Reply<Originate> {
-        let Some(pace) = &self.pace else {
+        let Some(pacer) = &self.pacer else {
             return self.asterisk.ask(request, deadline).await;
         };
         // Nobody waits for a turn only to be refused.
         self.asterisk.admits(Class::Originate)?;
-        if let Err(excess) = pace.turn(self.limits, deadline).await {
+        if let Err(excess) = pacer.acquire(self.limits, deadline).await {
             let actor = self.asterisk.name().to_owned();
             metric::shed(actor, Class::Originate.as_str(), "trunk_rate").increment(1);
             return Err(AskError::Reply(OriginateError::TrunkRate {
@@ -129,20 +129,20 @@ mod tests {
             });
             serde_json::from_value(settings).unwrap()
         };
-        let mut paces = Paces::default();
+        let mut pacers = Pacers::default();
         let mut leaves = async |host, trunk| {
-            let pace = paces.pace(&section(host, trunk, Some(1))).unwrap();
+            let pacer = pacers.pacer(&section(host, trunk, Some(1))).unwrap();
             let limits = Limits {
                 waiting: 0,
                 ..Limits::default()
             };
             let deadline = Instant::now() + Duration::from_secs(1);
-            pace.turn(limits, deadline).await.is_ok()
+            pacer.acquire(limits, deadline).await.is_ok()
         };
         assert!(leaves("pbx", "3cx").await);
         assert!(!leaves("PBX", "3cx").await, "the same trunk");
         assert!(leaves("pbx", "carrier").await);
         assert!(leaves("elsewhere", "3cx").await);
-        assert!(paces.pace(&section("pbx", "3cx", None)).is_none());
+        assert!(pacers.pacer(&section("pbx", "3cx", None)).is_none());
     }
 }

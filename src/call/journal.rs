@@ -24,7 +24,7 @@ pub struct Journal(Arc<Inner>);
 #[derive(Debug, Default)]
 struct Inner {
     calls: Mutex<Calls>,
-    news: Notify,
+    unwritten: Notify,
     empty: Notify,
 }
 
@@ -57,7 +57,7 @@ impl Journal {
             metric::ledger_lost().increment(1);
         }
         drop(calls);
-        self.0.news.notify_one();
+        self.0.unwritten.notify_one();
     }
 
     /// What the journal itself knows of a call, where that is newer than the disk.
@@ -79,14 +79,14 @@ impl Journal {
     /// Waits until there is something to write.
     ///
     /// # Cancel safety
-    /// Safe: the news stay.
-    pub(crate) async fn news(&self) {
+    /// Safe: what is unwritten stays.
+    pub(crate) async fn unwritten(&self) {
         loop {
             // What a writer that died had taken, too.
             if self.len() > 0 {
                 return;
             }
-            self.0.news.notified().await;
+            self.0.unwritten.notified().await;
         }
     }
 
@@ -227,7 +227,7 @@ mod tests {
         let journal = Journal::default();
         journal.record(call().into());
         assert_eq!(journal.take(10).len(), 1);
-        let at_once = timeout(Duration::ZERO, journal.news()).await;
+        let at_once = timeout(Duration::ZERO, journal.unwritten()).await;
         assert!(at_once.is_ok(), "no other call has to come first");
         let taken = journal.take(10);
         assert_eq!(taken.len(), 1);

@@ -59,9 +59,9 @@ struct Slot {
 #[derive(Debug, Clone)]
 pub struct LiveCalls {
     registry: Registry,
-    /// The actor's place among all.
-    place: usize,
-    patience: Duration,
+    /// Of the actor, among all.
+    index: usize,
+    grace: Duration,
     /// Calls from before were begun by an earlier process.
     pub(crate) since: Timestamp,
 }
@@ -101,9 +101,9 @@ impl Registry {
         self.0.actors.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A place for the actor of one more Asterisk.
+    /// Adds the actor of one more Asterisk.
     #[must_use]
-    pub fn join(&self, actor: &str, settings: &AsteriskSettings) -> LiveCalls {
+    pub fn register(&self, actor: &str, settings: &AsteriskSettings) -> LiveCalls {
         let node = settings.node();
         let mut actors = self.lock();
         actors.push(ActorCalls {
@@ -116,11 +116,11 @@ impl Registry {
             live: metric::live_calls(actor.to_owned()),
             limit: metric::live_calls_limit(actor.to_owned()),
         });
-        show(&actors, &node);
+        update_gauges(&actors, &node);
         LiveCalls {
             registry: self.clone(),
-            place: actors.len() - 1,
-            patience: settings.request_timeout() + settings.ring_timeout() + MARGIN,
+            index: actors.len() - 1,
+            grace: settings.request_timeout() + settings.ring_timeout() + MARGIN,
             since: Timestamp::now(),
         }
     }
@@ -163,7 +163,7 @@ impl LiveCount {
 }
 
 /// Brings the gauges of all actors of a node up to date: what one takes, the others may not have.
-fn show(actors: &[ActorCalls], node: &(String, u16)) {
+fn update_gauges(actors: &[ActorCalls], node: &(String, u16)) {
     for own in actors.iter().filter(|actor| actor.node == *node) {
         let room = LiveCount::of(actors, own).room().unwrap_or(0);
         own.live.set(own.calls.len() as f64);
@@ -178,15 +178,15 @@ impl LiveCalls {
         actors: &mut [ActorCalls],
         change: impl FnOnce(&mut HashMap<CallId, Slot>) -> T,
     ) -> T {
-        let changed = change(&mut actors[self.place].calls);
-        show(actors, &actors[self.place].node);
+        let changed = change(&mut actors[self.index].calls);
+        update_gauges(actors, &actors[self.index].node);
         changed
     }
 
     /// Takes a slot for a call that is about to be asked for, and has the call recorded.
     pub(crate) fn begin(&self, call: Arc<Call>) -> Result<(), Full> {
         let mut actors = self.registry.lock();
-        LiveCount::of(&actors, &actors[self.place]).room()?;
+        LiveCount::of(&actors, &actors[self.index]).room()?;
         self.change(&mut actors, |calls| calls.insert(call.id, Slot::of(&call)));
         self.registry.0.journal.record(call);
         Ok(())
@@ -198,7 +198,7 @@ impl LiveCalls {
         let mut actors = self.registry.lock();
         if call.closed && call.state != CallState::Unknown {
             self.change(&mut actors, |calls| calls.remove(&call.id));
-        } else if let Some(slot) = actors[self.place].calls.get_mut(&call.id)
+        } else if let Some(slot) = actors[self.index].calls.get_mut(&call.id)
             // A thread that hung and comes back is behind the one that took its place.
             && slot.call.revision <= call.revision
         {
@@ -211,7 +211,7 @@ impl LiveCalls {
     /// Takes over the calls that an earlier process left. They live, be there room for them or not.
     pub(crate) fn recover(&self, calls: impl IntoIterator<Item = Arc<Call>>) {
         let mut actors = self.registry.lock();
-        actors[self.place].recovered = true;
+        actors[self.index].recovered = true;
         self.change(&mut actors, |slots| {
             for call in calls {
                 slots.entry(call.id).or_insert_with(|| Slot::of(&call));
@@ -221,16 +221,16 @@ impl LiveCalls {
 
     /// Whether that was done.
     pub(crate) fn has_recovered(&self) -> bool {
-        self.registry.lock()[self.place].recovered
+        self.registry.lock()[self.index].recovered
     }
 
     /// Lets go of the actor's calls of which `lives` says that they do not, by what Asterisk was asked at `asked_at`. Not of
     /// those whose request may not have reached it by then. Says how many those were.
-    pub(crate) fn keep(&self, asked_at: Instant, lives: impl Fn(CallId) -> bool) -> usize {
+    pub(crate) fn retain(&self, asked_at: Instant, lives: impl Fn(CallId) -> bool) -> usize {
         let mut actors = self.registry.lock();
         self.change(&mut actors, |calls| {
             let before = calls.len();
-            calls.retain(|call, slot| asked_at < slot.taken_at + self.patience || lives(*call));
+            calls.retain(|call, slot| asked_at < slot.taken_at + self.grace || lives(*call));
             before - calls.len()
         })
     }
@@ -238,19 +238,19 @@ impl LiveCalls {
     /// The actor's calls of which something may become known.
     pub(crate) fn open(&self) -> Vec<Arc<Call>> {
         let actors = self.registry.lock();
-        let calls = actors[self.place].calls.values().map(|slot| &slot.call);
+        let calls = actors[self.index].calls.values().map(|slot| &slot.call);
         calls.filter(|call| !call.closed).cloned().collect()
     }
 
     /// How many calls the actor has.
-    pub(crate) fn own(&self) -> usize {
-        self.registry.lock()[self.place].calls.len()
+    pub(crate) fn len(&self) -> usize {
+        self.registry.lock()[self.index].calls.len()
     }
 
     /// How many live on the node and on the trunk, whoever placed them.
     pub(crate) fn count(&self) -> LiveCount {
         let actors = self.registry.lock();
-        LiveCount::of(&actors, &actors[self.place])
+        LiveCount::of(&actors, &actors[self.index])
     }
 }
 

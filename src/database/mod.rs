@@ -81,7 +81,7 @@ pub(crate) use value::{Json, Value};
 use crate::settings::StoreUrl;
 
 /// How long bringing a schema up to date may take: an index over a large table takes minutes.
-const MIGRATION: Duration = Duration::from_secs(1_800);
+const MIGRATION_TIMEOUT: Duration = Duration::from_secs(1_800);
 
 /// An error of a migration, which quotes no values either.
 fn migration(error: &refinery::Error) -> StoreError {

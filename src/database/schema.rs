@@ -31,16 +31,16 @@ impl Schema {
     /// Only reads.
     pub(crate) async fn of(
         url: &StoreUrl,
-        patience: Duration,
+        time_limit: Duration,
         migrations: &Migrations,
     ) -> Result<Self, StoreError> {
         let (found, known) = match url {
             StoreUrl::Sqlite(file) => (
-                of_file(file, patience, migrations.history).await?,
+                of_file(file, time_limit, migrations.history).await?,
                 (migrations.sqlite)(),
             ),
             StoreUrl::Postgres(url) => (
-                of_database(url, patience, migrations.history).await?,
+                of_database(url, time_limit, migrations.history).await?,
                 (migrations.postgres)(),
             ),
         };
@@ -83,17 +83,21 @@ impl fmt::Display for Schema {
     }
 }
 
-async fn of_file(file: &Path, patience: Duration, history: &'static str) -> Result<Option<i32>, StoreError> {
+async fn of_file(
+    file: &Path,
+    time_limit: Duration,
+    history: &'static str,
+) -> Result<Option<i32>, StoreError> {
     let file = file.to_owned();
-    let look = move || applied(&file, patience, history);
-    match timeout(patience, tokio::task::spawn_blocking(look)).await {
+    let read = move || applied(&file, time_limit, history);
+    match timeout(time_limit, tokio::task::spawn_blocking(read)).await {
         Ok(Ok(found)) => found,
         Ok(Err(_)) => Err(StoreError::Unavailable("the store is closing".to_owned())),
         Err(_) => Err(StoreError::Unavailable("no answer in time".to_owned())),
     }
 }
 
-fn applied(file: &Path, patience: Duration, history: &str) -> Result<Option<i32>, StoreError> {
+fn applied(file: &Path, time_limit: Duration, history: &str) -> Result<Option<i32>, StoreError> {
     if !file.exists() {
         let directory = match file.parent() {
             Some(parent) if parent != Path::new("") => parent,
@@ -105,7 +109,7 @@ fn applied(file: &Path, patience: Duration, history: &str) -> Result<Option<i32>
         };
     }
     let connection = Connection::open_with_flags(file, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
-    connection.busy_timeout(patience)?;
+    connection.busy_timeout(time_limit)?;
     if connection.is_readonly(MAIN_DB)? {
         return Err(StoreError::Unavailable("the file cannot be written".to_owned()));
     }
@@ -117,9 +121,9 @@ fn applied(file: &Path, patience: Duration, history: &str) -> Result<Option<i32>
     }
 }
 
-async fn of_database(url: &str, patience: Duration, history: &str) -> Result<Option<i32>, StoreError> {
-    let database = Postgres::new(url, 1, patience)?;
-    let look = async {
+async fn of_database(url: &str, time_limit: Duration, history: &str) -> Result<Option<i32>, StoreError> {
+    let database = Postgres::new(url, 1, time_limit)?;
+    let read = async {
         let client = database.get().await?;
         let there = client
             .query_one("SELECT to_regclass($1) IS NOT NULL", &[&history])
@@ -129,7 +133,7 @@ async fn of_database(url: &str, patience: Duration, history: &str) -> Result<Opt
         }
         Ok(client.query_one(&latest(history), &[]).await?.try_get(0)?)
     };
-    database.bounded(look).await
+    database.bounded(read).await
 }
 
 /// The name is one of ours: the table is the same in both databases.

@@ -298,8 +298,8 @@ async fn in_a_file_each_write_reaches_the_disk_and_readers_only_read() {
         Ok(connection.pragma_update(None, "synchronous", "normal")?)
     };
     file.writer.with(relax).await.unwrap();
-    let look = async |session: &Session<'_>| session.query_one("PRAGMA synchronous", params![]).await;
-    let full: Result<i64, StoreError> = database.write(look).await;
+    let read = async |session: &Session<'_>| session.query_one("PRAGMA synchronous", params![]).await;
+    let full: Result<i64, StoreError> = database.write(read).await;
     assert_eq!(full, Ok(2));
     let insert = format!("{INSERT} RETURNING id");
     let written = database.query::<Uuid>(insert, Thing::named("a").values()).await;

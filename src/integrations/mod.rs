@@ -11,7 +11,7 @@ use futures_util::join;
 use tokio::time::{Instant, timeout};
 
 use crate::actor::{ActorRegistry, Operate, Placement, State};
-use crate::ari::{self, AriHandle, AriSettings, Leave, Paces, Trunk};
+use crate::ari::{self, AriHandle, AriSettings, Leave, Pacers, Trunk};
 use crate::cdr::collector::{self, CollectorHandle};
 use crate::ledger;
 use crate::pac::{self, InvalidPacAddress, PacHandle};
@@ -23,13 +23,13 @@ pub use stores::{Stores, cdr_store, ledger_settings};
 use stores::provisional_instance;
 
 /// How long the actors may take to be built. None of them waits for its integration.
-const BUILD_PATIENCE: Duration = Duration::from_secs(5);
+const BUILD_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// How long the stores may take to write what is left.
-const STORE_PATIENCE: Duration = Duration::from_secs(5);
+const STORE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// How long the event socket of an Asterisk may take to be closed; a little more than the actor takes at most.
-const LEAVE_PATIENCE: Duration = Duration::from_secs(2);
+const LEAVE_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Every actor of the gateway.
 #[derive(Debug, Clone)]
@@ -57,18 +57,18 @@ impl Integrations {
         let stores = Stores::spawn(settings, placement);
         let mut asterisk = BTreeMap::new();
         let mut trunks = BTreeMap::new();
-        let mut paces = Paces::default();
+        let mut pacers = Pacers::default();
         for (name, section) in &settings.asterisk {
             let actor = format!("asterisk.{name}");
             let ari_settings = AriSettings {
-                live_calls: stores.registry.join(&actor, section),
+                live_calls: stores.registry.register(&actor, section),
                 name: actor,
                 asterisk: section.clone(),
                 ledger: stores.ledger.clone(),
                 provisional_instance: provisional_instance(settings),
             };
             let handle = ari::spawn(ari_settings, placement);
-            trunks.insert(name.clone(), paces.trunk(handle.clone(), section));
+            trunks.insert(name.clone(), pacers.trunk(handle.clone(), section));
             asterisk.insert(name.clone(), handle);
         }
         let mut pacs = BTreeMap::new();
@@ -120,22 +120,22 @@ impl Integrations {
     pub async fn built(&self) {
         let actors = self.actors();
         let running = join_all(actors.all().map(|actor| actor.health().reached(State::Running)));
-        if timeout(BUILD_PATIENCE, running).await.is_err() {
+        if timeout(BUILD_TIMEOUT, running).await.is_err() {
             tracing::warn!("not every actor is up; those that are answer");
         }
     }
 
     /// Stops everything, the stores after all that asks them; each has time of its own, so that one that hangs costs the
     /// others nothing. A collector and the PAC that it asks end together: the next start takes up what it had begun.
-    pub async fn stop(&self, patience: Duration) {
-        let deadline = Instant::now() + patience;
+    pub async fn stop(&self, time_limit: Duration) {
+        let deadline = Instant::now() + time_limit;
         join!(
             join_all(self.collectors.values().map(|handle| handle.stop(deadline))),
             join_all(self.asterisk.values().map(|handle| leave(handle, deadline))),
             join_all(self.pac.values().map(|handle| handle.stop(deadline))),
             join_all(self.recordings.values().map(|handle| handle.stop(deadline))),
         );
-        let deadline = Instant::now() + STORE_PATIENCE;
+        let deadline = Instant::now() + STORE_TIMEOUT;
         if let Err(error) = ledger::flush(&self.stores.ledger, deadline).await {
             tracing::warn!(%error, "what became of the latest calls is not in the ledger");
         }
@@ -145,7 +145,7 @@ impl Integrations {
 
 /// Stops the actor of an Asterisk, its event socket in order: with the actor's thread it would just break off.
 async fn leave(asterisk: &AriHandle, deadline: Instant) {
-    let soon = deadline.min(Instant::now() + LEAVE_PATIENCE);
+    let soon = deadline.min(Instant::now() + LEAVE_TIMEOUT);
     if let Err(error) = asterisk.control(Leave, soon).await {
         tracing::debug!(actor = asterisk.name(), %error, "the event socket was not closed in order");
     }

@@ -2,7 +2,7 @@
 
 use tokio::time::timeout;
 
-use super::BUILD_PATIENCE;
+use super::BUILD_TIMEOUT;
 use crate::actor::{Class, Placement, Spawn};
 use crate::call::{Journal, Registry};
 use crate::cdr::{self, CdrHandle, digest};
@@ -51,7 +51,7 @@ impl Stores {
                 self.keys.was_loaded().await;
             }
         };
-        if timeout(BUILD_PATIENCE, read).await.is_err() || !self.keys.state().loaded {
+        if timeout(BUILD_TIMEOUT, read).await.is_err() || !self.keys.state().loaded {
             tracing::warn!("the keys cannot be read yet: requests are refused until they are");
         }
     }

@@ -10,7 +10,7 @@ use tokio::sync::OnceCell;
 use tokio::time::{Instant, sleep, timeout};
 use uuid::Uuid;
 
-use super::key::{AuditLog, Keeper, KeyRing};
+use super::key::{AuditLog, KeyRing, Maintenance};
 use super::messages::{Flush, GetCall, GetInstance, ListOpenCalls};
 use super::search::{SearchCalls, search};
 use super::store::LedgerStore;
@@ -21,20 +21,20 @@ use crate::metric;
 use crate::settings::StoreSettings;
 
 /// Calls written in one commit.
-const GROUP: usize = 500;
+const BATCH_SIZE: usize = 500;
 
 /// How long a state waits for others, to be written in one commit with them: the states of a call that comes and goes in it
 /// are one row, and each commit writes every page that it touched.
-const GATHER: Duration = Duration::from_millis(20);
+const BATCH_DELAY: Duration = Duration::from_millis(20);
 
 /// Between two tries of a store that does not work.
 const RETRY: Backoff = Backoff::constant(Duration::from_millis(50), Duration::from_secs(5));
 
 /// How long the ledger may lie idle before it is looked at.
-const PROBE: Duration = Duration::from_secs(5);
+const PROBE_INTERVAL: Duration = Duration::from_secs(5);
 
 /// Between two looks for an actor that is being built again.
-const MOMENT: Duration = Duration::from_millis(20);
+const POLL_INTERVAL: Duration = Duration::from_millis(20);
 
 /// A handle to the ledger.
 pub type LedgerHandle = ActorHandle<LedgerActor>;
@@ -49,7 +49,7 @@ pub struct LedgerActor {
     settings: LedgerSettings,
     /// Set once the store is open; opening is tried until then.
     store: Arc<OnceCell<Store>>,
-    keeper: Keeper,
+    maintenance: Maintenance,
     health: Health,
 }
 
@@ -94,7 +94,7 @@ pub fn spawn(settings: LedgerSettings, placement: Placement) -> LedgerHandle {
     actor::spawn(spawn, move |health| {
         let store = Arc::default();
         LedgerActor {
-            keeper: Keeper::new(&settings, Arc::clone(&store)),
+            maintenance: Maintenance::new(&settings, Arc::clone(&store)),
             settings: settings.clone(),
             store,
             health: health.clone(),
@@ -113,7 +113,7 @@ pub async fn flush(ledger: &LedgerHandle, deadline: Instant) -> Result<(), AskEr
     loop {
         match ledger.control(Flush, deadline).await {
             Err(AskError::Restarting { .. } | AskError::Interrupted) if Instant::now() < deadline => {
-                sleep(MOMENT).await;
+                sleep(POLL_INTERVAL).await;
             }
             ended => return ended,
         }
@@ -135,7 +135,7 @@ impl Actor for LedgerActor {
                 .into_actor(self)
                 .map(|(), _, _| ()),
         );
-        ctx.spawn(self.keeper.clone().run().into_actor(self).map(|(), _, _| ()));
+        ctx.spawn(self.maintenance.clone().run().into_actor(self).map(|(), _, _| ()));
     }
 }
 
@@ -161,16 +161,19 @@ async fn work(settings: &LedgerSettings, cell: &OnceCell<Store>) -> Result<(), S
         let open = async || LedgerStore::open(&settings.store).await.map(Arc::new);
         return cell.get_or_try_init(open).await.map(drop);
     };
-    if timeout(PROBE, settings.journal.news()).await.is_err() {
+    if timeout(PROBE_INTERVAL, settings.journal.unwritten())
+        .await
+        .is_err()
+    {
         return store.ping().await;
     }
-    sleep(GATHER).await;
+    sleep(BATCH_DELAY).await;
     write_once(&settings.journal, store).await
 }
 
 /// Writes a group of calls. One that the store refuses is set aside, so that it does not hold up the others for ever.
 async fn write_once(journal: &Journal, store: &LedgerStore) -> Result<(), StoreError> {
-    let calls = journal.take(GROUP);
+    let calls = journal.take(BATCH_SIZE);
     let mut written = store.save(calls.clone()).await;
     if matches!(written, Err(StoreError::Query(_))) {
         written = write_each(&calls, store).await;
@@ -217,8 +220,8 @@ fn report(health: &Health, error: Option<&StoreError>) {
 }
 
 impl LedgerActor {
-    pub(super) fn keeper(&self) -> Keeper {
-        self.keeper.clone()
+    pub(super) fn maintenance(&self) -> Maintenance {
+        self.maintenance.clone()
     }
 
     pub(super) fn store(&self) -> Result<Store, StoreError> {
@@ -282,11 +285,11 @@ impl Handler<Ask<Flush>> for LedgerActor {
     type Result = actix::ResponseFuture<Reply<Flush>>;
 
     fn handle(&mut self, ask: Ask<Flush>, _: &mut Self::Context) -> Self::Result {
-        let (journal, keeper) = (self.settings.journal.clone(), self.keeper());
+        let (journal, maintenance) = (self.settings.journal.clone(), self.maintenance());
         ask.run(|Flush, _| async move {
             // The one writer is at work; this only waits for it.
             journal.drained().await;
-            keeper.write_audit().await
+            maintenance.write_audit().await
         })
     }
 }
@@ -379,11 +382,11 @@ mod tests {
         let ledger = spawn(settings, Placement::Current);
         let shown = async {
             while !shows("mege_ledger_unwritten 0") {
-                sleep(MOMENT).await;
+                sleep(POLL_INTERVAL).await;
             }
             journal.record(call().into());
             while !shows("mege_ledger_unwritten 1") {
-                sleep(MOMENT).await;
+                sleep(POLL_INTERVAL).await;
             }
         };
         timeout(Duration::from_secs(60), shown).await.unwrap();
@@ -409,7 +412,7 @@ mod tests {
         let create = CreateKey { key, by: by() };
         let id = elsewhere.ask(create, deadline).await.unwrap().key.id;
         while !matches!(keys.named("crm"), Known::Live(_)) {
-            sleep(MOMENT).await;
+            sleep(POLL_INTERVAL).await;
         }
 
         // While somebody blocks, a paused clock stands still but for what it is advanced.

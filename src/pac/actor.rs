@@ -92,18 +92,18 @@ impl Actor for PacActor {
     }
 }
 
-/// Knows without traffic whether PAC answers: asks it when it was silent for a while or a request met trouble, and
+/// Knows without traffic whether PAC answers: asks it when it was silent for a while or a request met a failure, and
 /// ever less often while it is away.
 async fn keep_probing(client: Client) {
-    let mut in_vain = 0;
+    let mut failures = 0;
     loop {
         if client.probe().await {
-            in_vain = 0;
-            client.reach().silence(PROBE_INTERVAL).await;
+            failures = 0;
+            client.reachability().idle(PROBE_INTERVAL).await;
         }
-        // After trouble too: what just failed needs a moment.
-        sleep(PROBE_BACKOFF.delay(in_vain)).await;
-        in_vain = in_vain.saturating_add(1);
+        // After a failure too: what just failed needs a moment.
+        sleep(PROBE_BACKOFF.delay(failures)).await;
+        failures = failures.saturating_add(1);
     }
 }
 

@@ -8,14 +8,14 @@ use tokio::time::{Instant, timeout_at};
 use tonic::transport::{Channel, Endpoint};
 use tonic::{Request, Response, Status};
 
-use super::error::{PacError, tame};
+use super::error::{PacError, sanitize};
 use super::failure::Failure;
 use super::messages::{ExecuteSql, MakeCall};
 use super::proto::call::MakeCallRequest;
 use super::proto::call::call_pbx_service_client::CallPbxServiceClient;
 use super::proto::sql::sql_service_pbx_service_client::SqlServicePbxServiceClient;
 use super::proto::sql::{SqlRequest, SqlResponse};
-use super::reach::Reach;
+use super::reachability::Reachability;
 use super::retry::Retries;
 use super::rows;
 use super::statement::Statement;
@@ -40,7 +40,7 @@ struct Inner {
     token: Option<Token>,
     timeout: Duration,
     max_reply_bytes: usize,
-    reach: Reach,
+    reachability: Reachability,
     retries: Retries,
 }
 
@@ -53,14 +53,14 @@ impl Client {
             token: settings.jwt.clone().map(Token::new),
             timeout: settings.request_timeout(),
             max_reply_bytes: settings.max_reply_bytes,
-            reach: Reach::new(health.clone()),
+            reachability: Reachability::new(health.clone()),
             retries: Retries::new(name),
         }))
     }
 
     /// What its requests have shown of PAC.
-    pub(super) fn reach(&self) -> &Reach {
-        &self.0.reach
+    pub(super) fn reachability(&self) -> &Reachability {
+        &self.0.reachability
     }
 
     /// Runs a statement, at most until `deadline` or the request timeout; where PAC did not answer, perhaps again.
@@ -69,7 +69,7 @@ impl Client {
         let read = async || self.sql(statement.text().to_owned(), until).await;
         let reply = match self.0.retries.run(until, read).await {
             Ok(reply) => rows::parse(&reply).map_err(AskError::Reply),
-            Err(failure) => Err(failure.of_read()),
+            Err(failure) => Err(failure.into_read_error()),
         };
         if let Err(error) = &reply {
             tracing::debug!(pac = self.0.name, statement = statement.name(), %error, "statement failed");
@@ -95,8 +95,8 @@ impl Client {
         let sent = self.send(request, until, async |request| service.make_call(request).await);
         let reply = match sent.await {
             Ok(reply) if reply.result => Ok(()),
-            Ok(reply) => Err(PacError::Rejected(tame(&reply.message))),
-            Err(failure) => Err(failure.of_command()),
+            Ok(reply) => Err(PacError::Rejected(sanitize(&reply.message))),
+            Err(failure) => Err(failure.into_command_error()),
         };
         let reply = reply.map_err(AskError::Reply);
         self.count(MakeCall::OPERATION, &reply);
@@ -108,7 +108,7 @@ impl Client {
         let until = Instant::now() + PROBE_TIMEOUT.min(self.0.timeout);
         let reply = self.sql("SELECT 1".to_owned(), until).await;
         if let Err(failure @ Failure::Late) = &reply {
-            self.note(failure);
+            self.record(failure);
         }
         reply.is_ok()
     }
@@ -137,22 +137,22 @@ impl Client {
         }
         let failure = match timeout_at(until, rpc(request)).await {
             Ok(Ok(reply)) => {
-                self.0.reach.answered();
+                self.0.reachability.answered();
                 return Ok(reply.into_inner());
             }
-            Ok(Err(status)) => self.hint(Failure::of(&status, self.0.max_reply_bytes)),
+            Ok(Err(status)) => self.with_hint(Failure::of(&status, self.0.max_reply_bytes)),
             // Dropped, the request is cancelled at PAC too.
             Err(_) => Failure::Late,
         };
         // One slow reply does not mean that PAC is away; the probe says.
         if failure != Failure::Late {
-            self.note(&failure);
+            self.record(&failure);
         }
         Err(failure)
     }
 
     /// A PAC that refuses a token answers with an HTTP status that does not exist, which looks like a broken peer.
-    fn hint(&self, failure: Failure) -> Failure {
+    fn with_hint(&self, failure: Failure) -> Failure {
         match failure {
             Failure::Lost(text) if self.0.token.is_some() => {
                 Failure::Lost(format!("{text}; PAC also does this when it refuses the token"))
@@ -165,10 +165,10 @@ impl Client {
         }
     }
 
-    fn note(&self, failure: &Failure) {
+    fn record(&self, failure: &Failure) {
         match failure.kind() {
-            Some(reason) => self.0.reach.failed(reason),
-            None => self.0.reach.answered(),
+            Some(reason) => self.0.reachability.failed(reason),
+            None => self.0.reachability.answered(),
         }
     }
 

@@ -59,35 +59,35 @@ pub struct InvalidPacAddress {
 
 /// PAC's own words, fit for logs and replies: the first line, not too long, long runs of digits blanked, since
 /// they may be somebody's number.
-pub(super) fn tame(text: &str) -> String {
+pub(super) fn sanitize(text: &str) -> String {
     const LONGEST: usize = 200;
     let line = text.trim_start().lines().next().unwrap_or_default();
-    let mut tamed = String::new();
+    let mut sanitized = String::new();
     let mut digits = String::new();
     for c in line.chars().take(LONGEST).chain(['\n']) {
         if c.is_ascii_digit() {
             digits.push(c);
         } else {
-            tamed.push_str(if digits.len() > 4 { "…" } else { &digits });
+            sanitized.push_str(if digits.len() > 4 { "…" } else { &digits });
             digits.clear();
-            tamed.push(c);
+            sanitized.push(c);
         }
     }
-    tamed.trim_end().to_owned()
+    sanitized.trim_end().to_owned()
 }
 
 #[cfg(test)]
 mod tests {
-    use super::tame;
+    use super::sanitize;
 
     #[test]
     fn tames_what_pac_says() {
-        assert_eq!(tame("  all well\nsecond line"), "all well");
+        assert_eq!(sanitize("  all well\nsecond line"), "all well");
         assert_eq!(
-            tame("no route to +79102223311 from 1012"),
+            sanitize("no route to +79102223311 from 1012"),
             "no route to +… from 1012"
         );
-        assert_eq!(tame(&"x".repeat(1_000)).len(), 200);
-        assert_eq!(tame(""), "");
+        assert_eq!(sanitize(&"x".repeat(1_000)).len(), 200);
+        assert_eq!(sanitize(""), "");
     }
 }

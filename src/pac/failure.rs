@@ -4,7 +4,7 @@ use std::error::Error;
 
 use tonic::{Code, ConnectError, Status, TimeoutExpired};
 
-use super::error::{PacError, tame};
+use super::error::{PacError, sanitize};
 use crate::actor::AskError;
 
 /// Why there is no reply.
@@ -33,7 +33,7 @@ impl Failure {
             return if status.code() == Code::OutOfRange && too_large {
                 Self::TooLarge(limit)
             } else {
-                Self::Status(status.code(), tame(status.message()))
+                Self::Status(status.code(), sanitize(status.message()))
             };
         };
         let chain = || std::iter::successors(Some(source), |&error| error.source());
@@ -48,7 +48,7 @@ impl Failure {
     }
 
     /// Whether the same request may fare better in a moment: PAC did not answer it, or said that it could not right then.
-    pub(super) fn is_passing(&self) -> bool {
+    pub(super) fn is_transient(&self) -> bool {
         match self {
             Self::Unsent(_) | Self::Lost(_) => true,
             Self::Status(code, _) => *code == Code::Unavailable,
@@ -57,7 +57,7 @@ impl Failure {
     }
 
     /// A read's error: whatever went wrong, nothing happened.
-    pub(super) fn of_read(self) -> AskError<PacError> {
+    pub(super) fn into_read_error(self) -> AskError<PacError> {
         AskError::Reply(match self {
             // PAC cancels a request by itself only at the deadline it was given.
             Self::Late | Self::Status(Code::DeadlineExceeded | Code::Cancelled, _) => {
@@ -75,7 +75,7 @@ impl Failure {
     }
 
     /// A command's error: only what surely did nothing may say so.
-    pub(super) fn of_command(self) -> PacError {
+    pub(super) fn into_command_error(self) -> PacError {
         match self {
             Self::Unsent(text) => PacError::Unavailable(text),
             Self::Lost(text) => PacError::OutcomeUnknown(text),

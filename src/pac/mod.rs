@@ -10,7 +10,7 @@ mod error;
 mod failure;
 mod messages;
 pub(crate) mod proto;
-mod reach;
+mod reachability;
 mod retry;
 mod rows;
 mod statement;

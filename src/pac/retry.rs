@@ -20,14 +20,14 @@ const BACKOFF: Backoff = Backoff::constant(Duration::from_millis(50), Duration::
 
 /// What failed later than this after its beginning is not repeated: a connection that is not even refused, or one that was lost
 /// in the middle of long work, would take as long again.
-const QUICK: Duration = Duration::from_secs(1);
+const FAST_FAILURE: Duration = Duration::from_secs(1);
 
 /// Of the reads of so long …
-const WINDOW: Duration = Duration::from_mins(1);
+const BUDGET_WINDOW: Duration = Duration::from_mins(1);
 
 /// … such a share may be repeats, and none beside it.
-const SHARE: f32 = 0.2;
-const AT_LEAST_PER_S: u32 = 0;
+const RETRY_RATIO: f32 = 0.2;
+const MIN_RETRIES_PER_S: u32 = 0;
 
 /// What one PAC's reads may repeat.
 pub(super) struct Retries {
@@ -39,7 +39,7 @@ impl Retries {
     pub(super) fn new(pac: &str) -> Self {
         Self {
             pac: pac.to_owned(),
-            budget: TpsBudget::new(WINDOW, AT_LEAST_PER_S, SHARE),
+            budget: TpsBudget::new(BUDGET_WINDOW, MIN_RETRIES_PER_S, RETRY_RATIO),
         }
     }
 
@@ -57,11 +57,11 @@ impl Retries {
         let mut retries = 0;
         loop {
             let failure = match read().await {
-                Err(failure) if failure.is_passing() => failure,
+                Err(failure) if failure.is_transient() => failure,
                 ended => return ended,
             };
             let next = Instant::now() + BACKOFF.delay(retries);
-            if retries == RETRIES || next >= until || begun.elapsed() > QUICK {
+            if retries == RETRIES || next >= until || begun.elapsed() > FAST_FAILURE {
                 return Err(failure);
             }
             if !self.budget.withdraw() {

@@ -1,6 +1,6 @@
 //! What `ExecuteSql` replies.
 
-use super::error::{PacError, tame};
+use super::error::{PacError, sanitize};
 use super::messages::Rows;
 use super::proto::sql::SqlResponse;
 
@@ -29,10 +29,10 @@ fn database_error(exception: &str) -> String {
     let state = parts.by_ref().find(|part| is_sqlstate(part));
     match (state, parts.next()) {
         (Some(state), Some(text)) if state.starts_with(SYNTAX_OR_ACCESS) => {
-            format!("{state}: {}", tame(text))
+            format!("{state}: {}", sanitize(text))
         }
-        (Some(state), text) => format!("{state}: {}", tame(&without_quoted(text.unwrap_or_default()))),
-        (None, _) => tame(&without_quoted(line)),
+        (Some(state), text) => format!("{state}: {}", sanitize(&without_quoted(text.unwrap_or_default()))),
+        (None, _) => sanitize(&without_quoted(line)),
     }
 }
 

@@ -29,7 +29,7 @@ const LIMITS: Limits = Limits {
 
 /// Between two looks at the directory, and how long one may take before that is said.
 const PROBE_INTERVAL: Duration = Duration::from_secs(5);
-const PROBE_PATIENCE: Duration = Duration::from_secs(5);
+const PROBE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The way to the recordings of one 3CX.
 pub type RecordingHandle = ActorHandle<RecordingActor>;
@@ -86,15 +86,15 @@ async fn keep_probing(directory: Arc<Directory>, health: Health) {
     };
     loop {
         let directory = Arc::clone(&directory);
-        let mut looking = spawn_blocking(move || directory.look());
-        let found = match timeout(PROBE_PATIENCE, &mut looking).await {
+        let mut checking = spawn_blocking(move || directory.check());
+        let found = match timeout(PROBE_TIMEOUT, &mut checking).await {
             Ok(found) => found,
             Err(_) => {
                 publish(Err(RecordingError::Unavailable("no answer in time".to_owned())));
-                looking.await
+                checking.await
             }
         };
-        publish(found.unwrap_or_else(|error| Err(lost(error))));
+        publish(found.unwrap_or_else(|error| Err(join_error(error))));
         sleep(PROBE_INTERVAL).await;
     }
 }
@@ -108,7 +108,7 @@ impl Handler<Ask<OpenRecording>> for RecordingActor {
             let threads = Handle::current();
             // With the permit: a thread that hangs counts as in flight, whoever has given up on it.
             let opening = spawn_blocking(move || open(&directory, &path, permit, threads));
-            opening.await.unwrap_or_else(|error| Err(lost(error)))
+            opening.await.unwrap_or_else(|error| Err(join_error(error)))
         })
     }
 }
@@ -130,7 +130,7 @@ fn open(
 }
 
 /// What became of work on a thread that did not come back: a panic goes on where it is caught and counted.
-fn lost(error: JoinError) -> RecordingError {
+fn join_error(error: JoinError) -> RecordingError {
     match error.try_into_panic() {
         Ok(panic) => resume_unwind(panic),
         Err(_) => RecordingError::Unavailable("the actor is stopping".to_owned()),

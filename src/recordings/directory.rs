@@ -26,7 +26,7 @@ impl Directory {
     }
 
     /// Whether recordings could be opened: the directory is there and can be read.
-    pub(super) fn look(&self) -> Result<(), RecordingError> {
+    pub(super) fn check(&self) -> Result<(), RecordingError> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         openat2(self.root()?, ".", flags, Mode::empty(), BENEATH).map_err(unavailable)?;
         Ok(())

@@ -20,19 +20,19 @@ use crate::actor::Permit;
 const CHUNK: u64 = 128 * 1024;
 
 /// How long a disk may take for them.
-const READ_WITHIN: Duration = Duration::from_secs(10);
+const READ_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Reads one open recording. It may be used on any thread; what blocks runs on threads of the actor that opened it, so
 /// that a mount that hangs takes no thread of anybody else.
 #[derive(Debug, Clone)]
 pub struct Reader {
-    held: Arc<Held>,
+    open_file: Arc<OpenFile>,
     threads: Handle,
 }
 
 /// What a thread that hangs in the kernel keeps until it is out again.
 #[derive(Debug)]
-struct Held {
+struct OpenFile {
     file: File,
     _permit: Option<Permit>,
 }
@@ -41,7 +41,7 @@ impl Reader {
     /// A reader of `file` that blocks threads of the current runtime only.
     pub(super) fn new(file: File, permit: Option<Permit>, threads: Handle) -> Self {
         Self {
-            held: Arc::new(Held {
+            open_file: Arc::new(OpenFile {
                 file,
                 _permit: permit,
             }),
@@ -56,7 +56,7 @@ impl Reader {
         offset: u64,
         length: u64,
     ) -> impl Stream<Item = Result<Bytes, RecordingError>> + 'static {
-        stream::taken_in_time(self, offset, length)
+        stream::with_client_timeout(self, offset, length)
     }
 
     /// Some of the `length` bytes at `offset`, at least one.
@@ -70,7 +70,7 @@ impl Reader {
         let mut piece = BytesMut::zeroed(usize::try_from(length.min(CHUNK)).unwrap_or_default());
         // What is in memory comes at once. Anything else, a file system that cannot tell included, is for a thread.
         let at_once = preadv2(
-            &self.held.file,
+            &self.open_file.file,
             &mut [IoSliceMut::new(&mut piece)],
             offset,
             ReadWriteFlags::NOWAIT,
@@ -78,17 +78,17 @@ impl Reader {
         if let Ok(count) = at_once {
             return taken(piece, count);
         }
-        let held = Arc::clone(&self.held);
+        let open_file = Arc::clone(&self.open_file);
         let reading = self.threads.spawn_blocking(move || {
             loop {
-                match pread(&held.file, &mut piece[..], offset) {
+                match pread(&open_file.file, &mut piece[..], offset) {
                     Ok(count) => return taken(piece, count),
                     Err(Errno::INTR) => {}
                     Err(error) => return Err(unavailable(error)),
                 }
             }
         });
-        match timeout(READ_WITHIN, reading).await {
+        match timeout(READ_TIMEOUT, reading).await {
             Ok(read) => read
                 .unwrap_or_else(|_| Err(RecordingError::Unavailable("reading was interrupted".to_owned()))),
             Err(_) => Err(RecordingError::Unavailable("no answer in time".to_owned())),

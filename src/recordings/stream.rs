@@ -17,7 +17,7 @@ use super::error::RecordingError;
 use super::reader::Reader;
 
 /// How long a piece may wait for its reader.
-pub(super) const TAKEN_WITHIN: Duration = Duration::from_secs(60);
+pub(super) const READ_BY_CLIENT_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// A recording that is being read.
 struct Open {
@@ -36,7 +36,7 @@ struct Rest {
     _clock: AbortOnDropHandle<()>,
 }
 
-pub(super) fn taken_in_time(
+pub(super) fn with_client_timeout(
     reader: Reader,
     offset: u64,
     length: u64,
@@ -85,7 +85,10 @@ impl Rest {
 
 async fn close_when_not_taken(open: Weak<RefCell<Open>>) {
     loop {
-        let Some(until) = open.upgrade().map(|open| open.borrow().taken + TAKEN_WITHIN) else {
+        let Some(until) = open
+            .upgrade()
+            .map(|open| open.borrow().taken + READ_BY_CLIENT_TIMEOUT)
+        else {
             return;
         };
         if Instant::now() >= until {

@@ -15,7 +15,7 @@ use tempfile::TempDir;
 use tokio::time::{Instant, timeout};
 
 use super::directory::Directory;
-use super::stream::TAKEN_WITHIN;
+use super::stream::READ_BY_CLIENT_TIMEOUT;
 use super::*;
 use crate::actor::{AskError, Class, Placement, State};
 
@@ -301,7 +301,7 @@ async fn a_body_that_nobody_reads_closes_its_file_and_returns_its_permit() {
     for _ in 0..3 {
         // Not too slow for its reader, who takes a piece now and then.
         read.next().await.unwrap().unwrap();
-        tokio::time::sleep(TAKEN_WITHIN - Duration::from_secs(1)).await;
+        tokio::time::sleep(READ_BY_CLIENT_TIMEOUT - Duration::from_secs(1)).await;
     }
     assert_eq!(actor.in_flight(Class::Read), 1);
     assert_eq!(paused.next().await, Some(Err(RecordingError::NotTaken)));

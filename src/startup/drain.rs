@@ -15,7 +15,7 @@ use crate::service_manager;
 use crate::settings::HttpSettings;
 
 /// How long the server may take to cut what is open in the end: its workers look each second.
-const CUT_PATIENCE: Duration = Duration::from_secs(2);
+const CUT_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// How long connections that are being opened get to be accepted: more than a round trip, and than a busy host takes.
 const LAST_CONNECTIONS: Duration = Duration::from_millis(250);
@@ -50,7 +50,7 @@ pub(super) async fn drain(
     if timeout_at(deadline, &mut stopped).await.is_err() {
         tracing::warn!(open = lifecycle.open_requests(), "open requests are cut off");
         // Also past this: nobody may hold up the rest of the stop.
-        if timeout_at(deadline + CUT_PATIENCE, stopped).await.is_err() {
+        if timeout_at(deadline + CUT_TIMEOUT, stopped).await.is_err() {
             tracing::error!("the server does not stop");
         }
     }

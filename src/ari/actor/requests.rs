@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use metrics::Counter;
 use tokio::time::Instant;
 
-use super::{ASK_ABOUT_UNKNOWN, AriActor};
+use super::{AriActor, UNKNOWN_CHECK_DELAY};
 use crate::actor::{self, Ask, AskError, Class, Health, Reply, Request};
 use crate::ari::connection::Connection;
 use crate::ari::error::{AriError, OriginateError};
@@ -19,7 +19,7 @@ use crate::call::{Call, CallId, CallState, Leg};
 use crate::metric::{self, Handles};
 
 /// With less time than this to its deadline an originate is not sent: it would leave, and nobody would wait for the answer.
-pub(super) const LEAST: Duration = Duration::from_millis(50);
+pub(super) const MIN_TIME_LEFT: Duration = Duration::from_millis(50);
 
 impl AriActor {
     /// Begins a call: from here on it has its slot, is followed, and will be in the ledger.
@@ -42,32 +42,32 @@ impl Handler<Ask<Originate>> for AriActor {
             Err(reply) => return reply,
         };
         let id = ask.message().call_id;
-        let begun = self.begin(ask.message()).map(|()| Settling {
+        let begun = self.begin(ask.message()).map(|()| PendingOriginate {
             address: ctx.address(),
             id,
             outcome: None,
         });
-        let (client, tally) = (self.client.clone(), self.tally.clone());
+        let (client, counter) = (self.client.clone(), self.counter.clone());
         // Counted from here: a request that was not even begun by then never leaves.
         let latest = Instant::now() + self.settings.asterisk.request_timeout();
         ask.run_to_end(move |message, deadline| async move {
             let limit = deadline.min(latest);
             let originated = match begun {
-                Ok(mut settling) if limit < Instant::now() + LEAST => {
+                Ok(mut pending) if limit < Instant::now() + MIN_TIME_LEFT => {
                     let late = "too little time was left to ask Asterisk";
-                    settling.outcome = Some(Outcome::NotSent(late.to_owned()));
-                    tally.count::<Originate>("too_late");
+                    pending.outcome = Some(Outcome::NotSent(late.to_owned()));
+                    counter.count::<Originate>("too_late");
                     return Err(AskError::DeadlineExceeded { begun: false });
                 }
-                Ok(mut settling) => {
+                Ok(mut pending) => {
                     let placed = client.originate(&message, limit).await;
                     let error = placed.as_ref().err().cloned();
-                    settling.outcome = Some(outcome(placed));
+                    pending.outcome = Some(outcome(placed));
                     error.map_or(Ok(()), |error| Err(error.into()))
                 }
                 Err(error) => Err(error),
             };
-            tally.count::<Originate>(originated.as_ref().err().map_or("ok", OriginateError::outcome));
+            counter.count::<Originate>(originated.as_ref().err().map_or("ok", OriginateError::outcome));
             originated.map_err(AskError::Reply)
         })
     }
@@ -78,10 +78,10 @@ impl Handler<Ask<Hangup>> for AriActor {
 
     /// Without the event socket too: Asterisk may answer all the same.
     fn handle(&mut self, ask: Ask<Hangup>, _: &mut Self::Context) -> Self::Result {
-        let (client, tally) = (self.client.clone(), self.tally.clone());
+        let (client, counter) = (self.client.clone(), self.counter.clone());
         ask.run(move |Hangup { channel }, deadline| async move {
             let ended = client.hang_up(&channel, deadline).await;
-            tally.count::<Hangup>(match &ended {
+            counter.count::<Hangup>(match &ended {
                 Ok(true) => "ok",
                 Ok(false) => "no_such_call",
                 Err(error) => error.outcome(),
@@ -95,11 +95,11 @@ impl Handler<Ask<GetChannel>> for AriActor {
     type Result = ResponseFuture<Reply<GetChannel>>;
 
     fn handle(&mut self, ask: Ask<GetChannel>, _: &mut Self::Context) -> Self::Result {
-        let (client, tally) = (self.client.clone(), self.tally.clone());
+        let (client, counter) = (self.client.clone(), self.counter.clone());
         let integration = self.settings.name.clone();
         ask.run(move |GetChannel { call_id }, _| async move {
             let channel = client.channel(&call_id.to_string()).await;
-            tally.count::<GetChannel>(channel.as_ref().err().map_or("ok", AriError::outcome));
+            counter.count::<GetChannel>(channel.as_ref().err().map_or("ok", AriError::outcome));
             // Other applications on the node have channels of their own.
             let ours = channel?.filter(|channel| client.is_through_trunk(channel));
             Ok(ours.and_then(|channel| shown(call_id, &integration, channel)))
@@ -109,13 +109,13 @@ impl Handler<Ask<GetChannel>> for AriActor {
 
 /// Counts what comes of requests.
 #[derive(Clone)]
-pub(super) struct Tally {
+pub(super) struct RequestCounter {
     health: Health,
     /// By operation and outcome.
     requests: Rc<Handles<(&'static str, &'static str), Counter>>,
 }
 
-impl Tally {
+impl RequestCounter {
     pub(super) fn new(health: Health) -> Self {
         Self {
             health,
@@ -161,43 +161,44 @@ fn outcome(placed: Result<Option<Channel>, AriError>) -> Outcome {
 }
 
 /// A request to originate that is under way. However it ends, in a panic too, the actor hears of it.
-struct Settling {
+struct PendingOriginate {
     address: Addr<AriActor>,
     id: CallId,
     /// None until it has one.
     outcome: Option<Outcome>,
 }
 
-impl Drop for Settling {
+impl Drop for PendingOriginate {
     fn drop(&mut self) {
         let interrupted = || Outcome::Unknown("the request was interrupted".to_owned());
-        let settle = Settle {
+        let ended = OriginateEnded {
             id: self.id,
             outcome: self.outcome.take().unwrap_or_else(interrupted),
         };
-        actor::notify(&self.address, settle);
+        actor::notify(&self.address, ended);
     }
 }
 
 /// Note to self: a request to originate has ended.
 #[derive(Debug)]
-struct Settle {
+struct OriginateEnded {
     id: CallId,
     outcome: Outcome,
 }
 
-impl Message for Settle {
+impl Message for OriginateEnded {
     type Result = ();
 }
 
-impl Handler<Settle> for AriActor {
+impl Handler<OriginateEnded> for AriActor {
     type Result = ();
 
-    fn handle(&mut self, Settle { id, outcome }: Settle, ctx: &mut Context<Self>) {
+    fn handle(&mut self, OriginateEnded { id, outcome }: OriginateEnded, ctx: &mut Context<Self>) {
         if matches!(outcome, Outcome::Unknown(_)) {
-            ctx.run_later(ASK_ABOUT_UNKNOWN, Self::missed);
+            ctx.run_later(UNKNOWN_CHECK_DELAY, Self::events_missed);
         }
-        self.calls.settle(id, outcome, Timestamp::now(), Instant::now());
+        self.calls
+            .end_request(id, outcome, Timestamp::now(), Instant::now());
     }
 }
 
@@ -210,15 +211,15 @@ impl Handler<Ask<Leave>> for AriActor {
             Err(reply) => return reply,
         };
         self.enter(Connection::Left);
-        let pump = self.socket.take().map(|(heard, pump)| {
-            // Nobody listens: the pump closes the socket.
+        let reader = self.socket.take().map(|(heard, reader)| {
+            // Nobody listens: the reader closes the socket.
             ctx.cancel_future(heard);
-            pump
+            reader
         });
         ask.run(move |Leave, _| async move {
             // A panic in it was counted.
-            if let Some(pump) = pump {
-                let _ = pump.await;
+            if let Some(reader) = reader {
+                let _ = reader.await;
             }
             Ok(())
         })

@@ -4,7 +4,7 @@ use serde_json::json;
 use tempfile::TempDir;
 use tokio::time::timeout;
 
-use super::requests::LEAST;
+use super::requests::MIN_TIME_LEFT;
 use super::*;
 use crate::actor::AskError;
 use crate::ari::Originate;
@@ -69,7 +69,7 @@ impl Surroundings {
         let registry = Registry::new(ledger.journal.clone());
         let settings = AriSettings {
             name: "asterisk.test".to_owned(),
-            live_calls: registry.join("asterisk.test", &asterisk),
+            live_calls: registry.register("asterisk.test", &asterisk),
             asterisk,
             ledger: ledger::spawn(ledger, Placement::Current),
             provisional_instance: "p".to_owned(),
@@ -126,7 +126,7 @@ async fn with_no_time_left_nothing_is_sent_and_the_call_has_failed() {
             extension: None,
         },
     };
-    let placed = asterisk.ask(originate, Instant::now() + LEAST / 2).await;
+    let placed = asterisk.ask(originate, Instant::now() + MIN_TIME_LEFT / 2).await;
     // Which says nothing of Asterisk, too.
     assert_eq!(placed, Err(AskError::DeadlineExceeded { begun: false }));
     until("its slot is free", || {

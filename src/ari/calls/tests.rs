@@ -56,7 +56,7 @@ impl World {
     fn new(seed: u64) -> Self {
         let journal = Journal::default();
         let registry = Registry::new(journal.clone());
-        let live = registry.join("asterisk.main", &settings());
+        let live = registry.register("asterisk.main", &settings());
         Self {
             random: fastrand::Rng::with_seed(seed),
             begun: (Instant::now(), Timestamp::from_second(1_700_000_000).unwrap()),
@@ -96,12 +96,12 @@ impl World {
                 self.placed += 1;
                 let (id, life, latest) = (call_id, self.life, Instant::now() + REQUEST);
                 self.requests.push(Request { id, life, latest });
-                assert!(self.live.own() <= LIMIT);
+                assert!(self.live.len() <= LIMIT);
             }
             Err(full) => {
                 self.refused += 1;
                 assert_eq!(full, Full::Node);
-                assert!(self.live.own() >= LIMIT, "there was room");
+                assert!(self.live.len() >= LIMIT, "there was room");
             }
         }
     }
@@ -128,9 +128,9 @@ impl World {
             3 | 4 => Outcome::Unknown("no answer".to_owned()),
             _ => Outcome::Rejected("no".to_owned()),
         };
-        // What an earlier life had begun, this one does not hear the end of.
+        // What an earlier incarnation had begun, this one does not hear the end of.
         if life == self.life {
-            self.calls.settle(id, outcome, self.at(), Instant::now());
+            self.calls.end_request(id, outcome, self.at(), Instant::now());
         }
     }
 
@@ -268,7 +268,7 @@ impl World {
             if let Some(snapshot) = self.snapshot.take() {
                 self.calls.reconcile(&snapshot, self.at());
             }
-            if self.calls.are_in_doubt() {
+            if self.calls.are_uncertain() {
                 self.look();
                 let snapshot = self.snapshot.take().unwrap();
                 self.calls.reconcile(&snapshot, self.at());
@@ -295,7 +295,7 @@ async fn no_history_leaks_a_slot_or_frees_that_of_a_call_that_lives() {
         }
         world.end().await;
         assert_eq!(
-            (world.live.own(), world.calls.len(), world.calls.are_in_doubt()),
+            (world.live.len(), world.calls.len(), world.calls.are_uncertain()),
             (0, 0, false),
             "seed {seed}"
         );
@@ -315,13 +315,13 @@ async fn a_call_that_stayed_unknown_keeps_its_slot_until_asterisk_was_asked() {
     world.begin();
     let Request { id, .. } = world.requests.pop().unwrap();
     let lost = Outcome::Unknown("no answer".to_owned());
-    world.calls.settle(id, lost, world.at(), Instant::now());
+    world.calls.end_request(id, lost, world.at(), Instant::now());
     // It was placed, and for a long time nobody can be asked.
     world.alive.insert(id.to_string(), id);
     advance(Duration::from_secs(120)).await;
     world.calls.expire(Instant::now(), world.at());
     assert_eq!((world.calls.len(), world.registry.get(id).is_some()), (0, true));
-    assert!(world.calls.are_in_doubt());
+    assert!(world.calls.are_uncertain());
     world.look();
     let snapshot = world.snapshot.take().unwrap();
     assert_eq!(world.calls.reconcile(&snapshot, world.at()), 0, "it lives");
@@ -345,7 +345,7 @@ async fn a_life_whose_ledger_never_answers_lets_go_of_the_calls_of_the_one_befor
     world.restart();
     world.begin();
     assert_eq!(world.refused, 1, "the next life finds them taken");
-    assert!(world.calls.are_in_doubt());
+    assert!(world.calls.are_uncertain());
     advance(Duration::from_secs(120)).await;
     world.look();
     let snapshot = world.snapshot.take().unwrap();
@@ -355,5 +355,5 @@ async fn a_life_whose_ledger_never_answers_lets_go_of_the_calls_of_the_one_befor
     world.adopt().await;
     world.alive.clear();
     world.end().await;
-    assert_eq!(world.live.own(), 0);
+    assert_eq!(world.live.len(), 0);
 }

@@ -42,7 +42,7 @@ impl CallTracker {
             let silent = self
                 .calls
                 .get(&id)
-                .is_some_and(|tracked| tracked.silent_since(asked_at));
+                .is_some_and(|tracked| tracked.unseen_since(asked_at));
             if let Some(channel) = live.get(first.as_str()) {
                 touched.extend(self.observe(id, channel, at));
             } else if silent {
@@ -66,7 +66,7 @@ impl CallTracker {
         let ids: Vec<CallId> = self
             .calls
             .iter()
-            .filter(|(_, tracked)| tracked.silent_since(now))
+            .filter(|(_, tracked)| tracked.unseen_since(now))
             .map(|(id, _)| *id)
             .collect();
         let touched: Vec<CallId> = ids.into_iter().filter_map(|id| self.unseen(id, at)).collect();

@@ -27,7 +27,7 @@ fn begin(tracker: &mut CallTracker) -> (CallId, String) {
 
 fn accept(tracker: &mut CallTracker, id: CallId, first: &str) {
     let shown = Some(channel(first, ChannelState::Other));
-    tracker.settle(id, Outcome::Accepted(shown), at(0), Instant::now());
+    tracker.end_request(id, Outcome::Accepted(shown), at(0), Instant::now());
 }
 
 fn dial(caller: Option<&str>, peer: &str, dialstatus: DialStatus) -> Event {
@@ -199,7 +199,7 @@ async fn a_refused_call_is_rejected_and_one_that_never_left_failed() {
     ];
     for (outcome, state) in outcomes {
         let (id, _) = begin(&mut tracker);
-        let call = tracker.settle(id, outcome, at(1), Instant::now()).unwrap();
+        let call = tracker.end_request(id, outcome, at(1), Instant::now()).unwrap();
         assert_eq!(
             (call.state, call.closed, call.ended_at),
             (state, true, Some(at(1)))
@@ -213,7 +213,7 @@ async fn an_unanswered_request_is_unknown_until_its_channel_shows_up() {
     let mut tracker = tracker();
     let (id, first) = begin(&mut tracker);
     let call = tracker
-        .settle(id, Outcome::Unknown("lost".to_owned()), at(1), Instant::now())
+        .end_request(id, Outcome::Unknown("lost".to_owned()), at(1), Instant::now())
         .unwrap();
     assert_eq!((call.state, call.closed), (CallState::Unknown, false));
     let shown = [channel(&first, ChannelState::Ringing)];
@@ -225,7 +225,7 @@ async fn an_unanswered_request_is_unknown_until_its_channel_shows_up() {
 async fn what_cannot_be_found_out_stays_unknown() {
     let mut tracker = tracker();
     let (id, _) = begin(&mut tracker);
-    tracker.settle(id, Outcome::Unknown("lost".to_owned()), at(1), Instant::now());
+    tracker.end_request(id, Outcome::Unknown("lost".to_owned()), at(1), Instant::now());
     let later = Instant::now() + RING;
     assert!(
         tracker.reconcile(&[], &[], later, at(2)).is_empty(),
@@ -246,7 +246,7 @@ async fn an_event_before_the_answer_says_more_than_a_lost_answer() {
     tracker.apply(&changed(&first, ChannelState::Ringing), at(1), Instant::now());
     assert!(
         tracker
-            .settle(id, Outcome::Unknown("lost".to_owned()), at(2), Instant::now())
+            .end_request(id, Outcome::Unknown("lost".to_owned()), at(2), Instant::now())
             .is_none()
     );
     assert_eq!(tracker.len(), 1);
@@ -313,15 +313,15 @@ async fn a_call_of_an_earlier_life_is_found_again_by_its_bridge() {
 async fn a_call_with_one_leg_left_is_asked_about_until_that_has_ended() {
     let mut tracker = tracker();
     let (id, first) = begin(&mut tracker);
-    assert!(tracker.has_doubtful(), "nothing was shown");
+    assert!(tracker.has_uncertain(), "nothing was shown");
     accept(&mut tracker, id, &first);
     bridge(&mut tracker, &first).unwrap();
-    assert!(!tracker.has_doubtful());
+    assert!(!tracker.has_uncertain());
     tracker
         .apply(&destroyed(&first, 16), at(6), Instant::now())
         .unwrap();
     // The end of the other was dropped, or its endpoint is none that the application is subscribed to.
-    assert!(tracker.has_doubtful());
+    assert!(tracker.has_uncertain());
     let call = tracker
         .reconcile(&[], &[], Instant::now() + RING, at(7))
         .remove(0);
@@ -329,7 +329,7 @@ async fn a_call_with_one_leg_left_is_asked_about_until_that_has_ended() {
         (call.state, call.cause),
         (CallState::Ended, Some(HangupCause(16)))
     );
-    assert!(!tracker.has_doubtful());
+    assert!(!tracker.has_uncertain());
 }
 
 #[actix_rt::test]
@@ -340,7 +340,7 @@ async fn without_a_connection_unknown_calls_are_closed_in_time() {
         tracker.expire(Instant::now() + RING, at(100)).is_empty(),
         "its request is under way"
     );
-    tracker.settle(id, Outcome::Unknown("lost".to_owned()), at(1), Instant::now());
+    tracker.end_request(id, Outcome::Unknown("lost".to_owned()), at(1), Instant::now());
     assert!(tracker.expire(Instant::now() + RING, at(59)).is_empty());
     let call = tracker.expire(Instant::now() + RING, at(61)).remove(0);
     assert_eq!((call.state, call.closed), (CallState::Unknown, true));
@@ -385,7 +385,7 @@ async fn nothing_is_kept_of_calls_that_are_over_however_they_ended() {
             }
             2 => {
                 let refused = Outcome::Rejected("busy".to_owned());
-                tracker.settle(id, refused, at(1), Instant::now());
+                tracker.end_request(id, refused, at(1), Instant::now());
             }
             3 => {
                 accept(&mut tracker, id, &first);
@@ -394,7 +394,7 @@ async fn nothing_is_kept_of_calls_that_are_over_however_they_ended() {
             }
             _ => {
                 let lost = Outcome::Unknown("lost".to_owned());
-                tracker.settle(id, lost, at(1), Instant::now());
+                tracker.end_request(id, lost, at(1), Instant::now());
                 tracker.expire(Instant::now() + RING, at(100));
             }
         }

@@ -14,7 +14,7 @@ fn settings(trunk: &str, max_live_calls: usize, trunk_limit: Option<usize>) -> A
 
 /// The only Asterisk's calls.
 fn alone(max_live_calls: usize) -> LiveCalls {
-    Registry::default().join("asterisk.main", &settings("3cx", max_live_calls, None))
+    Registry::default().register("asterisk.main", &settings("3cx", max_live_calls, None))
 }
 
 fn taken(calls: &LiveCalls) -> CallId {
@@ -28,7 +28,7 @@ fn refused(calls: &LiveCalls) -> Full {
 }
 
 fn holds(calls: &LiveCalls, id: CallId) -> bool {
-    calls.registry.lock()[calls.place].calls.contains_key(&id)
+    calls.registry.lock()[calls.index].calls.contains_key(&id)
 }
 
 /// The call is over. It may be told again.
@@ -51,7 +51,7 @@ fn a_call_has_a_slot_from_its_request_to_its_end() {
     end(&calls, first);
     end(&calls, first);
     assert!(!holds(&calls, first));
-    assert_eq!(calls.own(), 1);
+    assert_eq!(calls.len(), 1);
     taken(&calls);
     assert_eq!(refused(&calls), Full::Node);
 }
@@ -59,9 +59,9 @@ fn a_call_has_a_slot_from_its_request_to_its_end() {
 #[test]
 fn actors_of_one_node_share_it_and_those_of_one_trunk_share_that() {
     let node = Registry::default();
-    let main = node.join("asterisk.main", &settings("3cx", 4, Some(2)));
-    let branch = node.join("asterisk.branch", &settings("3cx", 4, Some(2)));
-    let carrier = node.join("asterisk.carrier", &settings("carrier", 4, None));
+    let main = node.register("asterisk.main", &settings("3cx", 4, Some(2)));
+    let branch = node.register("asterisk.branch", &settings("3cx", 4, Some(2)));
+    let carrier = node.register("asterisk.carrier", &settings("carrier", 4, None));
     let (ours, theirs) = (taken(&main), taken(&branch));
     assert_eq!((refused(&main), refused(&branch)), (Full::Trunk, Full::Trunk));
     taken(&carrier);
@@ -78,14 +78,14 @@ fn actors_of_one_node_share_it_and_those_of_one_trunk_share_that() {
     end(&branch, ours);
     assert!(holds(&main, ours) && !holds(&branch, ours));
     let later = Instant::now() + Duration::from_secs(3600);
-    assert_eq!(main.keep(later, |_| false), 1);
+    assert_eq!(main.retain(later, |_| false), 1);
     assert!(holds(&branch, theirs));
     // Another node has slots of its own.
     let elsewhere = AsteriskSettings {
         host: "elsewhere".to_owned(),
         ..settings("3cx", 1, None)
     };
-    let elsewhere = node.join("asterisk.elsewhere", &elsewhere);
+    let elsewhere = node.register("asterisk.elsewhere", &elsewhere);
     taken(&elsewhere);
     assert_eq!(refused(&elsewhere), Full::Node);
     assert_eq!(serde_json::to_value(main.count()).unwrap()["node"], 3);
@@ -103,9 +103,9 @@ fn the_limit_that_is_shown_is_what_the_others_leave() {
     };
     metrics::with_local_recorder(&recorder, || {
         let node = Registry::default();
-        let main = node.join("main", &settings("3cx", 5, Some(3)));
-        let branch = node.join("branch", &settings("3cx", 5, Some(3)));
-        let carrier = node.join("carrier", &settings("carrier", 5, None));
+        let main = node.register("main", &settings("3cx", 5, Some(3)));
+        let branch = node.register("branch", &settings("3cx", 5, Some(3)));
+        let carrier = node.register("carrier", &settings("carrier", 5, None));
         shown(0, 3, "main");
         shown(0, 5, "carrier");
         let id = taken(&main);
@@ -124,7 +124,7 @@ fn the_limit_that_is_shown_is_what_the_others_leave() {
         shown(1, 1, "branch");
         end(&main, id);
         shown(1, 1, "main");
-        branch.keep(Instant::now() + Duration::from_secs(3600), |_| false);
+        branch.retain(Instant::now() + Duration::from_secs(3600), |_| false);
         shown(1, 2, "main");
         shown(3, 4, "carrier");
     });
@@ -139,7 +139,7 @@ fn calls_that_live_already_count_be_there_room_or_not() {
         calls.recover(recovered.iter().cloned().map(Arc::new));
     }
     assert!(calls.has_recovered());
-    assert_eq!(calls.own(), 2);
+    assert_eq!(calls.len(), 2);
     end(&calls, recovered[0].id);
     assert_eq!(refused(&calls), Full::Node);
     end(&calls, recovered[1].id);
@@ -151,11 +151,11 @@ fn a_look_at_asterisk_says_nothing_of_a_request_that_may_still_arrive() {
     let calls = alone(2);
     let (lost, found) = (taken(&calls), taken(&calls));
     let now = Instant::now();
-    assert_eq!(calls.keep(now, |_| false), 0);
+    assert_eq!(calls.retain(now, |_| false), 0);
     // 5 s for the request, 30 s of ringing, and the margin.
-    assert_eq!(calls.keep(now + Duration::from_secs(64), |_| false), 0);
+    assert_eq!(calls.retain(now + Duration::from_secs(64), |_| false), 0);
     let later = now + Duration::from_secs(66);
-    assert_eq!(calls.keep(later, |id| id == found), 1);
+    assert_eq!(calls.retain(later, |id| id == found), 1);
     assert!(holds(&calls, found) && !holds(&calls, lost));
 }
 
@@ -163,8 +163,8 @@ fn a_look_at_asterisk_says_nothing_of_a_request_that_may_still_arrive() {
 fn a_call_is_found_in_its_newest_state_until_it_is_over() {
     let registry = Registry::default();
     let (main, branch) = (
-        registry.join("asterisk.main", &settings("3cx", 2, None)),
-        registry.join("asterisk.branch", &settings("3cx", 2, None)),
+        registry.register("asterisk.main", &settings("3cx", 2, None)),
+        registry.register("asterisk.branch", &settings("3cx", 2, None)),
     );
     let (ours, theirs) = (taken(&main), taken(&branch));
     let state = |id: CallId| registry.get(id).map(|call| call.state);
@@ -189,7 +189,7 @@ fn a_call_is_found_in_its_newest_state_until_it_is_over() {
     assert!(main.open().is_empty() && branch.open().len() == 1);
     end(&branch, theirs);
     assert_eq!(state(theirs), None);
-    // Late news of what is over bring it back nowhere.
+    // A late state of what is over brings it back nowhere.
     branch.record(Arc::new(Call { id: theirs, ..call() }));
     assert_eq!(state(theirs), None);
 }
@@ -197,7 +197,7 @@ fn a_call_is_found_in_its_newest_state_until_it_is_over() {
 #[test]
 fn what_is_recorded_reaches_the_journal() {
     let journal = Journal::default();
-    let calls = Registry::new(journal.clone()).join("asterisk.main", &settings("3cx", 2, None));
+    let calls = Registry::new(journal.clone()).register("asterisk.main", &settings("3cx", 2, None));
     let id = taken(&calls);
     assert_eq!(journal.get(id).unwrap().state, CallState::Sent);
     end(&calls, id);

@@ -9,7 +9,7 @@ use crate::database::StoreError;
 /// Classes and codes of errors that are no row's fault and pass: no connection, no resources, an operator's intervention, limits
 /// of ours, a lost race, a server that only reads since another has taken its place, a schema or rights that are not those
 /// that this program was started on (`42`, `0A000`).
-const PASSING: [&str; 11] = [
+const TRANSIENT: [&str; 11] = [
     "08", "0A000", "25006", "25P03", "28", "40", "42", "53", "55P03", "57", "58",
 ];
 
@@ -35,7 +35,7 @@ fn database(error: &DbError) -> StoreError {
         text.push_str(", constraint ");
         text.push_str(constraint);
     }
-    if PASSING.iter().any(|passing| code.starts_with(passing)) {
+    if TRANSIENT.iter().any(|transient| code.starts_with(transient)) {
         StoreError::Unavailable(text)
     } else {
         StoreError::Query(text)

@@ -9,7 +9,7 @@ use refinery::Runner;
 use tokio::time::timeout;
 use tokio_postgres::NoTls;
 
-use super::{MIGRATION, StoreError, migration};
+use super::{MIGRATION_TIMEOUT, StoreError, migration};
 
 /// Keeps gateways that start together from migrating together, and lets a migration take its time. The number is
 /// "mege.cdr" in ASCII.
@@ -69,7 +69,7 @@ impl Postgres {
                 .map_err(|error| migration(&error))?;
             Ok(())
         };
-        timeout(MIGRATION, work).await.unwrap_or_else(|_| {
+        timeout(MIGRATION_TIMEOUT, work).await.unwrap_or_else(|_| {
             Err(StoreError::Unavailable(
                 "its schema was not up to date in time".to_owned(),
             ))

@@ -12,10 +12,10 @@ use rusqlite::Connection;
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout_at};
 
-use crate::database::{MIGRATION, StoreError, migration};
+use crate::database::{MIGRATION_TIMEOUT, StoreError, migration};
 
 /// How many of SQLite's steps lie between two looks at the clock: well under a millisecond.
-const STEPS_BETWEEN_LOOKS: i32 = 1_000;
+const STEPS_PER_DEADLINE_CHECK: i32 = 1_000;
 
 /// Prepared statements that a connection keeps: more than a store has.
 const STATEMENTS: usize = 64;
@@ -66,7 +66,7 @@ impl Connections {
     pub(super) async fn migrate(&self, mut migrations: Runner, history: &str) -> Result<(), StoreError> {
         migrations.set_migration_table_name(history);
         let migrations = migrations.set_grouped(true);
-        self.until(Instant::now() + MIGRATION, move |connection| {
+        self.until(Instant::now() + MIGRATION_TIMEOUT, move |connection| {
             migrations.run(connection).map_err(|error| migration(&error))?;
             Ok(())
         })
@@ -85,7 +85,8 @@ impl Connections {
         let job = tokio::task::spawn_blocking(move || {
             let _place = place;
             let mut connection = inner.take()?;
-            connection.progress_handler(STEPS_BETWEEN_LOOKS, Some(move || Instant::now() >= deadline))?;
+            connection
+                .progress_handler(STEPS_PER_DEADLINE_CHECK, Some(move || Instant::now() >= deadline))?;
             let done = work(&mut connection);
             connection.progress_handler(0, None::<fn() -> bool>)?;
             inner.idle().push(connection);

@@ -3,7 +3,7 @@
 use actix::{Handler, ResponseFuture};
 
 use super::api_key::{ApiKey, KeyId};
-use super::keeper::Keeper;
+use super::maintenance::Maintenance;
 use super::messages::{CreateKey, CreatedKey, ListAudit, ListKeys, MAX_AUDIT, RevokeKey, RotateLinkKey};
 use super::now;
 use super::secret::{KeySecret, LinkKey};
@@ -11,8 +11,8 @@ use crate::actor::{Ask, Reply};
 use crate::ledger::LedgerActor;
 
 /// Lets a change be seen here at once, as far as possible; the next look shows it anyway.
-async fn show(keeper: &Keeper) {
-    if let Err(error) = keeper.refresh().await {
+async fn refresh_here(maintenance: &Maintenance) {
+    if let Err(error) = maintenance.refresh().await {
         tracing::warn!(%error, "a change of the keys is seen here a little later");
     }
 }
@@ -21,7 +21,7 @@ impl Handler<Ask<CreateKey>> for LedgerActor {
     type Result = ResponseFuture<Reply<CreateKey>>;
 
     fn handle(&mut self, ask: Ask<CreateKey>, _: &mut Self::Context) -> Self::Result {
-        let (store, keeper) = (self.store(), self.keeper());
+        let (store, maintenance) = (self.store(), self.maintenance());
         ask.run(|CreateKey { key, by }, _| async move {
             let secret = KeySecret::generate()?;
             let key = ApiKey {
@@ -33,7 +33,7 @@ impl Handler<Ask<CreateKey>> for LedgerActor {
                 revoked_at: None,
             };
             store?.create_key(key.clone(), secret.digest(), by).await?;
-            show(&keeper).await;
+            refresh_here(&maintenance).await;
             Ok(CreatedKey { key, secret })
         })
     }
@@ -55,10 +55,10 @@ impl Handler<Ask<RevokeKey>> for LedgerActor {
     type Result = ResponseFuture<Reply<RevokeKey>>;
 
     fn handle(&mut self, ask: Ask<RevokeKey>, _: &mut Self::Context) -> Self::Result {
-        let (store, keeper) = (self.store(), self.keeper());
+        let (store, maintenance) = (self.store(), self.maintenance());
         ask.run(|RevokeKey { id, by }, _| async move {
             store?.revoke_key(id, by).await?;
-            show(&keeper).await;
+            refresh_here(&maintenance).await;
             Ok(())
         })
     }
@@ -68,10 +68,10 @@ impl Handler<Ask<RotateLinkKey>> for LedgerActor {
     type Result = ResponseFuture<Reply<RotateLinkKey>>;
 
     fn handle(&mut self, ask: Ask<RotateLinkKey>, _: &mut Self::Context) -> Self::Result {
-        let (store, keeper) = (self.store(), self.keeper());
+        let (store, maintenance) = (self.store(), self.maintenance());
         ask.run(|RotateLinkKey { by }, _| async move {
             store?.rotate_link_key(LinkKey::generate()?, by).await?;
-            show(&keeper).await;
+            refresh_here(&maintenance).await;
             Ok(())
         })
     }

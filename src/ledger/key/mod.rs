@@ -4,7 +4,7 @@ mod api_key;
 mod audit;
 mod audit_log;
 mod handlers;
-mod keeper;
+mod maintenance;
 mod messages;
 mod ring;
 mod scope;
@@ -15,7 +15,7 @@ pub(super) use api_key::tests::api_key;
 pub use api_key::{ApiKey, InvalidKey, KeyId, NewKey, is_key_name};
 pub use audit::{AuditAction, AuditEntry, AuditId, Principal};
 pub use audit_log::{AuditLog, Refused};
-pub(super) use keeper::Keeper;
+pub(super) use maintenance::Maintenance;
 pub use messages::{
     CreateKey, CreatedKey, KeyError, ListAudit, ListKeys, MAX_AUDIT, MAX_KEYS, RevokeKey, RotateLinkKey,
 };

@@ -13,7 +13,7 @@ use super::api_key::ApiKey;
 use super::secret::{LinkKey, SecretDigest};
 
 /// After how long without a look at the ledger the keys are called stale.
-const STALE: Duration = Duration::from_secs(2);
+const STALE_AFTER: Duration = Duration::from_secs(2);
 
 /// All keys, kept up to date by the `LedgerActor`. Cloning it gives another door to the same ring. `Debug` shows no secret.
 #[derive(Debug, Clone, Default)]
@@ -23,7 +23,7 @@ pub struct KeyRing(Arc<watch::Sender<View>>);
 struct View {
     loaded: Option<Arc<Loaded>>,
     /// When the ledger last said what is so.
-    looked_at: Option<Instant>,
+    refreshed_at: Option<Instant>,
 }
 
 /// What is read of the ledger at once.
@@ -98,7 +98,7 @@ impl KeyRing {
         self.0.borrow().loaded.clone()
     }
 
-    fn look_up(&self, find: impl FnOnce(&Loaded) -> Option<&Arc<ApiKey>>) -> Known {
+    fn find_key(&self, find: impl FnOnce(&Loaded) -> Option<&Arc<ApiKey>>) -> Known {
         let Some(loaded) = self.loaded() else {
             return Known::NotLoaded;
         };
@@ -112,13 +112,13 @@ impl KeyRing {
     /// The key that has this digest.
     #[must_use]
     pub fn find(&self, digest: &SecretDigest) -> Known {
-        self.look_up(|loaded| loaded.by_digest.get(digest))
+        self.find_key(|loaded| loaded.by_digest.get(digest))
     }
 
     /// The key of that name: the live one, or else the one that was revoked last.
     #[must_use]
     pub fn named(&self, name: &str) -> Known {
-        self.look_up(|loaded| loaded.by_name.get(name))
+        self.find_key(|loaded| loaded.by_name.get(name))
     }
 
     /// Whether any key was ever made, revoked ones too; none before the ledger was read.
@@ -137,11 +137,11 @@ impl KeyRing {
     #[must_use]
     pub fn state(&self) -> RingState {
         let view = self.0.borrow();
-        let age = view.looked_at.map(|at| at.elapsed());
+        let age = view.refreshed_at.map(|at| at.elapsed());
         RingState {
             loaded: view.loaded.is_some(),
             live: view.loaded.as_ref().map_or(0, |loaded| loaded.live),
-            stale_s: age.filter(|age| *age > STALE).map(|age| age.as_secs()),
+            stale_s: age.filter(|age| *age > STALE_AFTER).map(|age| age.as_secs()),
         }
     }
 
@@ -163,7 +163,7 @@ impl KeyRing {
     /// The ledger was looked at, and what is loaded still holds.
     pub(in crate::ledger) fn confirm(&self) {
         self.0.send_if_modified(|view| {
-            view.looked_at = Some(Instant::now());
+            view.refreshed_at = Some(Instant::now());
             false
         });
     }
@@ -172,7 +172,7 @@ impl KeyRing {
     pub(in crate::ledger) fn install(&self, loaded: Loaded) {
         self.0.send_modify(|view| {
             view.loaded = Some(Arc::new(loaded));
-            view.looked_at = Some(Instant::now());
+            view.refreshed_at = Some(Instant::now());
         });
     }
 }

@@ -15,7 +15,7 @@ use crate::ledger::key::{
 };
 
 /// Entries of the audit that one statement deletes, at most: it holds nobody up for long.
-pub(in crate::ledger) const FORGET: u32 = 1_000;
+pub(in crate::ledger) const DELETE_LIMIT: u32 = 1_000;
 
 /// The name of the key that signs links.
 const LINK_KEY: &str = "link_key";
@@ -184,12 +184,12 @@ impl LedgerStore {
         self.database.write(write).await
     }
 
-    /// Deletes entries from before that time, at most [`FORGET`] of them; says how many.
-    pub(in crate::ledger) async fn forget_audit(&self, before: Timestamp) -> Result<u64, StoreError> {
+    /// Deletes entries from before that time, at most [`DELETE_LIMIT`] of them; says how many.
+    pub(in crate::ledger) async fn delete_old_audit(&self, before: Timestamp) -> Result<u64, StoreError> {
         let delete = "DELETE FROM ledger_audit WHERE at < $1 \
                       AND id IN (SELECT id FROM ledger_audit ORDER BY id LIMIT $2)";
         self.database
-            .execute(delete, params![before, i64::from(FORGET)])
+            .execute(delete, params![before, i64::from(DELETE_LIMIT)])
             .await
     }
 }

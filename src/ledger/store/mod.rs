@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-pub(super) use self::keys::FORGET;
+pub(super) use self::keys::DELETE_LIMIT;
 use super::key::ApiKey;
 use crate::call::Call;
 use crate::database::{Database, Migrations, Schema, Session, StoreError, params};

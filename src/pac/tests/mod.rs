@@ -33,20 +33,20 @@ fn start_with(settings: PacSettings) -> PacHandle {
     spawn("test", settings, Placement::Current).unwrap()
 }
 
-async fn read(pac: &PacHandle, patience: Duration) -> Reply<ExecuteSql> {
+async fn read(pac: &PacHandle, limit: Duration) -> Reply<ExecuteSql> {
     let statement = Statement::new("test", "SELECT 'values stay here'", &[]);
     let asked = ready(pac)
         .await
-        .ask(ExecuteSql { statement }, Instant::now() + patience);
+        .ask(ExecuteSql { statement }, Instant::now() + limit);
     timeout(LIMIT, asked).await.expect("an ask never hangs")
 }
 
-async fn call(pac: &PacHandle, patience: Duration) -> Reply<MakeCall> {
+async fn call(pac: &PacHandle, limit: Duration) -> Reply<MakeCall> {
     let call = MakeCall {
         from: Extension::parse("101", None).unwrap(),
         to: PhoneNumber::parse("+79102223311").unwrap(),
     };
-    let asked = ready(pac).await.ask(call, Instant::now() + patience);
+    let asked = ready(pac).await.ask(call, Instant::now() + limit);
     timeout(LIMIT, asked).await.expect("an ask never hangs")
 }
 

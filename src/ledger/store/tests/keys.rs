@@ -134,7 +134,7 @@ async fn forgets_the_audit(store: &LedgerStore) {
     store.write_audit(entries).await.unwrap();
     let mut deleted = Vec::new();
     for _ in 0..4 {
-        deleted.push(store.forget_audit(limit).await.unwrap());
+        deleted.push(store.delete_old_audit(limit).await.unwrap());
     }
     assert_eq!(deleted, [1_000, 1_000, 400, 0]);
     let left = store.audit(None, 1_000).await.unwrap();

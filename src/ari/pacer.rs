@@ -9,12 +9,12 @@ use tokio::time::{Instant, sleep_until, timeout_at};
 
 use crate::actor::Limits;
 
-/// One call after another, never two at once, with a short bounded queue. Cloning it gives another door to the same queue.
+/// One call after another, never two at once, with a short bounded queue. Cloning it gives another handle to the same queue.
 ///
 /// There are no bursts: carriers count within windows of their own, and of two bursts at the ends of two windows one
 /// would be above the rate.
 #[derive(Debug, Clone)]
-pub(super) struct Pace(Arc<Inner>);
+pub(super) struct Pacer(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
@@ -33,13 +33,13 @@ struct Queue {
 
 /// More calls are asked for than the trunk may be given.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Excess {
+pub(super) struct RateExceeded {
     /// When everybody that waits has left.
     pub(super) retry_after: Duration,
 }
 
 /// A place in the queue, however it is left.
-struct Place<'a>(&'a Pace);
+struct Place<'a>(&'a Pacer);
 
 impl Drop for Place<'_> {
     fn drop(&mut self) {
@@ -47,7 +47,7 @@ impl Drop for Place<'_> {
     }
 }
 
-impl Pace {
+impl Pacer {
     pub(super) fn new(calls_per_s: NonZeroU32) -> Self {
         Self(Arc::new(Inner {
             interval: Duration::from_secs(1) / calls_per_s.get(),
@@ -68,7 +68,7 @@ impl Pace {
     ///
     /// # Cancel safety
     /// Dropping the future gives up the place in the queue; those behind move up.
-    pub(super) async fn turn(&self, limits: Limits, deadline: Instant) -> Result<(), Excess> {
+    pub(super) async fn acquire(&self, limits: Limits, deadline: Instant) -> Result<(), RateExceeded> {
         let until = deadline.min(Instant::now() + Duration::from_millis(limits.wait_ms));
         let _place = self.enter(limits.waiting, until)?;
         let turn = async {
@@ -83,17 +83,17 @@ impl Pace {
             let left_at = if waits { next } else { Instant::now() };
             self.queue().next = left_at + self.0.interval;
         };
-        timeout_at(until, turn).await.map_err(|_| Excess {
+        timeout_at(until, turn).await.map_err(|_| RateExceeded {
             retry_after: self.after_all(&self.queue()),
         })
     }
 
-    fn enter(&self, room: usize, until: Instant) -> Result<Place<'_>, Excess> {
+    fn enter(&self, room: usize, until: Instant) -> Result<Place<'_>, RateExceeded> {
         let mut queue = self.queue();
         let wait = self.after_all(&queue);
         let has_room = (queue.waiting as usize) < room && Instant::now() + wait <= until;
         if !wait.is_zero() && !has_room {
-            return Err(Excess { retry_after: wait });
+            return Err(RateExceeded { retry_after: wait });
         }
         queue.waiting += 1;
         Ok(Place(self))

@@ -20,29 +20,29 @@ struct Connection {
 }
 
 /// Publishes changes only; health is published once an outage, not once a request.
-pub(super) struct Reach {
+pub(super) struct Reachability {
     health: Health,
     connection: RefCell<Option<Connection>>,
-    contact: Cell<Instant>,
-    trouble: Notify,
+    last_answer_at: Cell<Instant>,
+    failure: Notify,
 }
 
-impl Reach {
+impl Reachability {
     pub(super) fn new(health: Health) -> Self {
         Self {
             health,
             connection: RefCell::new(None),
-            contact: Cell::new(Instant::now()),
-            trouble: Notify::new(),
+            last_answer_at: Cell::new(Instant::now()),
+            failure: Notify::new(),
         }
     }
 
     /// Waits until PAC has said nothing for `time`, or has become unreachable.
-    pub(super) async fn silence(&self, time: Duration) {
+    pub(super) async fn idle(&self, time: Duration) {
         loop {
-            let end = self.contact.get() + time;
-            let troubled = timeout_at(end, self.trouble.notified()).await.is_ok();
-            if troubled || self.contact.get() + time <= end {
+            let end = self.last_answer_at.get() + time;
+            let failure = timeout_at(end, self.failure.notified()).await.is_ok();
+            if failure || self.last_answer_at.get() + time <= end {
                 return;
             }
         }
@@ -50,7 +50,7 @@ impl Reach {
 
     /// PAC answered, whatever it said.
     pub(super) fn answered(&self) {
-        self.contact.set(Instant::now());
+        self.last_answer_at.set(Instant::now());
         self.change(true, None);
     }
 
@@ -73,7 +73,7 @@ impl Reach {
         }
         if same.is_none() {
             if !reachable {
-                self.trouble.notify_one();
+                self.failure.notify_one();
             }
             tracing::info!(
                 actor = self.health.name(),
@@ -93,39 +93,39 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn silence_counts_from_the_latest_answer() {
-        let reach = Reach::new(Health::new("pac.test"));
+        let reachability = Reachability::new(Health::new("pac.test"));
         let start = Instant::now();
         let answers = async {
             for _ in 0..5 {
                 tokio::time::sleep(10 * SECOND).await;
-                reach.answered();
+                reachability.answered();
             }
         };
-        tokio::join!(answers, reach.silence(15 * SECOND));
+        tokio::join!(answers, reachability.idle(15 * SECOND));
         assert_eq!(start.elapsed(), 65 * SECOND);
     }
 
     #[tokio::test(start_paused = true)]
     async fn trouble_ends_the_silence_and_is_published_with_its_beginning() {
         let health = Health::new("pac.test");
-        let reach = Reach::new(health.clone());
-        reach.answered();
-        let trouble = async {
+        let reachability = Reachability::new(health.clone());
+        reachability.answered();
+        let failed = async {
             tokio::time::sleep(SECOND).await;
-            reach.failed("connection lost");
+            reachability.failed("connection lost");
         };
         let start = Instant::now();
-        tokio::join!(trouble, reach.silence(15 * SECOND));
+        tokio::join!(failed, reachability.idle(15 * SECOND));
         assert_eq!(start.elapsed(), SECOND);
 
         let first = health.report();
         assert!(!first.usable);
         assert_eq!(first.detail["reachable"], false);
-        reach.failed("no connection");
+        reachability.failed("no connection");
         let second = health.report();
         assert_eq!(second.detail["last_error"], "no connection");
         assert_eq!(second.detail["since"], first.detail["since"], "one outage");
-        reach.answered();
+        reachability.answered();
         let third = health.report();
         assert!(third.usable);
         assert_eq!(third.detail["last_error"], "no connection", "still worth knowing");

@@ -14,24 +14,24 @@ use super::ring::{KeyRing, Loaded};
 use super::secret::LinkKey;
 use crate::database::StoreError;
 use crate::ledger::actor::{LedgerSettings, Store};
-use crate::ledger::store::FORGET;
+use crate::ledger::store::DELETE_LIMIT;
 use crate::metric;
 
 /// Between two looks at the generation: a key that is revoked elsewhere holds so much longer at most.
-const LOOK: Duration = Duration::from_millis(300);
+const REFRESH_INTERVAL: Duration = Duration::from_millis(300);
 
 /// Between two looks whether the store is open yet: the start waits for the keys.
-const OPENING: Duration = Duration::from_millis(10);
+const OPEN_CHECK_INTERVAL: Duration = Duration::from_millis(10);
 
 /// Between two writes of what was refused.
-const FLUSH: Duration = Duration::from_secs(5);
+const FLUSH_INTERVAL: Duration = Duration::from_secs(5);
 
 /// How many flushes lie at most between two looks for entries that are past their time: an hour.
-const FLUSHES_BETWEEN_CLEANINGS: u32 = 720;
+const FLUSHES_PER_CLEANING: u32 = 720;
 
 /// Reads keys for the ring, and writes and clears the audit. Clones share the one place for reading.
 #[derive(Clone)]
-pub(in crate::ledger) struct Keeper {
+pub(in crate::ledger) struct Maintenance {
     store: Arc<OnceCell<Store>>,
     ring: KeyRing,
     audit: AuditLog,
@@ -40,7 +40,7 @@ pub(in crate::ledger) struct Keeper {
     reading: Arc<Mutex<()>>,
 }
 
-impl Keeper {
+impl Maintenance {
     pub(in crate::ledger) fn new(settings: &LedgerSettings, store: Arc<OnceCell<Store>>) -> Self {
         Self {
             store,
@@ -62,7 +62,7 @@ impl Keeper {
         loop {
             // Until the store is open there is nothing to look at, and whoever opens it tells why.
             if !self.store.initialized() {
-                sleep(OPENING).await;
+                sleep(OPEN_CHECK_INTERVAL).await;
                 continue;
             }
             let done = self.refresh().await;
@@ -72,7 +72,7 @@ impl Keeper {
                 tracing::warn!(%error, "the keys cannot be looked at; those that are known go on being served");
             }
             failed = done.is_err();
-            sleep(LOOK).await;
+            sleep(REFRESH_INTERVAL).await;
         }
     }
 
@@ -103,13 +103,13 @@ impl Keeper {
         let mut flushes: u32 = 0;
         loop {
             tokio::select! {
-                () = sleep(FLUSH) => {}
+                () = sleep(FLUSH_INTERVAL) => {}
                 () = self.audit.urgent() => {}
             }
             // What cannot be written waits for the next time; that the ledger is down is told elsewhere.
             if let Err(error) = self.write_audit().await {
                 tracing::debug!(%error, "entries of the audit wait to be written");
-            } else if flushes.is_multiple_of(FLUSHES_BETWEEN_CLEANINGS) {
+            } else if flushes.is_multiple_of(FLUSHES_PER_CLEANING) {
                 self.clean().await;
             }
             flushes = flushes.wrapping_add(1);
@@ -152,8 +152,8 @@ impl Keeper {
             return;
         };
         loop {
-            match store.forget_audit(before).await {
-                Ok(deleted) if deleted == u64::from(FORGET) => {}
+            match store.delete_old_audit(before).await {
+                Ok(deleted) if deleted == u64::from(DELETE_LIMIT) => {}
                 Ok(_) => return,
                 Err(error) => {
                     tracing::warn!(%error, "old entries of the audit stay for another hour");
