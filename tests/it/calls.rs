@@ -5,8 +5,8 @@ use mege_gateway::call::{CallId, CallState};
 use mege_gateway::simulator::{AriFault, AriOperation, HowOften};
 use serde_json::{Value, json};
 
+use crate::access::make;
 use crate::ari::patient;
-use crate::doors::make;
 use crate::support::app::{LIMIT, Reply, TestApp, simulated, simulated_as, simulator};
 use crate::support::calls::{assert_refused, call_id, parse_id, talking, until};
 use crate::support::eventually;

@@ -10,8 +10,8 @@ use mege_gateway::simulator::{AriFault, AriOperation, HowOften};
 use mege_gateway::telephony::HangupCause;
 use tokio::time::Instant;
 
+use crate::access::{header, make};
 use crate::ari::{no_channels, no_event_sockets, patient};
-use crate::doors::{header, make};
 use crate::support::app::{LIMIT, Reply, TestApp, simulated};
 use crate::support::calls::{call_id, talking, until};
 use crate::support::eventually;

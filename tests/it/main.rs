@@ -1,6 +1,7 @@
 //! The integration tests: one binary, so that it is linked once.
 #![expect(clippy::expect_used, reason = "a test whose set-up fails says why and ends")]
 
+mod access;
 mod any_gateway;
 mod ari;
 #[cfg(feature = "peers")]
@@ -16,7 +17,6 @@ mod collector;
 mod contract;
 mod demo;
 mod deployment;
-mod doors;
 mod drain;
 mod drop_in;
 mod fault_proxy;

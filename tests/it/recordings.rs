@@ -7,7 +7,7 @@ use mege_gateway::actor::Class;
 use mege_gateway::ledger::key::CreatedKey;
 use mege_gateway::recordings::{LinkSignature, RecordingId};
 
-use crate::doors::make;
+use crate::access::make;
 use crate::support::app::{LIMIT, Reply, TestApp};
 use crate::support::eventually;
 use crate::support::recorded::{Recordings, links, store};

@@ -28,7 +28,7 @@ for _ in $(seq 600); do
   sleep 0.1
 done
 
-# The first key closes the doors.
+# After the first key nobody is let in without one.
 key=$(curl -fsS "$root/v1/keys" -H 'Content-Type: application/json' \
   -d '{"name": "schemathesis", "scopes": ["calls:write", "cdr:read", "recordings:read", "status:read", "admin"]}' |
   sed -n 's/.*"secret":"\([^"]*\)".*/\1/p')

@@ -205,7 +205,9 @@ async fn whoever_waits_for_a_thread_that_was_left_behind_is_told_and_it_does_not
     until("it blocks", async || world.blocked.load(Ordering::SeqCst) == 1).await;
     unresponsive(&handle).await;
     handle.restart().await.unwrap();
-    let (begun, blocks, waited) = tokio::join!(begun, blocks, in_the_mailbox);
+    // Long before the deadline of what they asked.
+    let told = timeout(LIMIT / 2, async { tokio::join!(begun, blocks, in_the_mailbox) }).await;
+    let (begun, blocks, waited) = told.expect("they are told");
     assert_eq!(begun.unwrap(), Err(AskError::Interrupted));
     assert!(blocks.unwrap().is_err_and(|error| never_begun(&error)));
     assert!(waited.unwrap().is_err_and(|error| never_begun(&error)));

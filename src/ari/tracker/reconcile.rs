@@ -94,14 +94,14 @@ impl CallTracker {
 
     /// Asterisk shows nothing of the call, and never has.
     fn unseen(&mut self, id: CallId, at: Timestamp) -> Option<CallId> {
-        let patience = self.ring_timeout + MARGIN;
+        let grace = self.ring_timeout + MARGIN;
         let call = self.call_mut(id)?;
         if !call.legs.is_empty() {
             return None;
         }
         // Never false: it may have been and gone, so unknown is what it stays.
         let changed = advance(call, CallState::Unknown, at);
-        call.closed = at > call.created_at + patience;
+        call.closed = at > call.created_at + grace;
         (changed || call.closed).then_some(id)
     }
 

@@ -5,7 +5,7 @@ use serde_json::Value;
 use tokio::time::timeout;
 
 use super::fail_for_good;
-use crate::doors::make;
+use crate::access::make;
 use crate::support::app::{LIMIT, TestApp, simulated, simulator};
 use crate::support::eventually;
 use crate::support::program::{Ended, Program, free_tcp_port, run};

@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use serde_json::json;
 
 use super::{ALL, get, order, shown, until};
-use crate::doors::make;
+use crate::access::make;
 use crate::support::app::{TestApp, simulated, simulator};
 
 /// Those of a gateway on a simulator, in the order of their names.

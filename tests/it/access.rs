@@ -1,4 +1,4 @@
-//! The doors: who gets in, who does not, and what they are told.
+//! Access: who gets in, who does not, and what they are told.
 
 mod audit;
 mod command;
