@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use mege_gateway::cdr::{Batch, Cdr, Recording, Sourced, digest, open_store};
+use mege_gateway::cdr::{Batch, Cdr, Recording, SourceRow as _, Sourced, digest, open_store};
 use mege_gateway::settings::{Settings, Sources};
 use serde_json::{Value, json};
 use tempfile::TempDir;

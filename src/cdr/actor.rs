@@ -1,6 +1,5 @@
 //! The only door to the CDR store.
 
-use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -22,14 +21,13 @@ use crate::settings::StoreSettings;
 /// How often an open store is looked at.
 const PROBE_INTERVAL: Duration = Duration::from_secs(5);
 /// The waits before a store that cannot be opened, or does not answer, is tried again.
-const RETRY: Backoff = Backoff::constant(Duration::from_millis(200), Duration::from_secs(10));
+const RETRY: Backoff = Backoff::new(Duration::from_millis(200), Duration::from_secs(10));
 
 /// The way to the CDR store.
 pub type CdrHandle = ActorHandle<CdrActor>;
 
 /// Starts the actor of the CDR store. It is there at once, the store when it can be opened: until then, and
 /// whenever it does not answer, requests get [`StoreError::NotOpen`] or [`StoreError::Unavailable`], and the health says that it is not usable.
-#[must_use]
 pub fn spawn_cdr(spawn: Spawn, settings: StoreSettings) -> CdrHandle {
     actor::spawn(spawn, move |health| {
         CdrActor::new(settings.clone(), health.clone())
@@ -37,6 +35,8 @@ pub fn spawn_cdr(spawn: Spawn, settings: StoreSettings) -> CdrHandle {
 }
 
 /// Owns the CDR store.
+#[derive(derive_more::Debug)]
+#[debug("CdrActor")]
 pub struct CdrActor {
     settings: StoreSettings,
     health: Health,
@@ -56,12 +56,6 @@ struct StoreHealth {
     /// Why it does not.
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<String>,
-}
-
-impl fmt::Debug for CdrActor {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("CdrActor").finish_non_exhaustive()
-    }
 }
 
 impl CdrActor {

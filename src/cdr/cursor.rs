@@ -48,7 +48,6 @@ pub struct ClientId(String);
 
 impl ClientId {
     /// The client of that name, which no other has.
-    #[must_use]
     pub fn named(name: String) -> Self {
         Self(name)
     }

@@ -15,7 +15,7 @@ pub use cursor::{ClientId, HandedOut, Resumed, Since};
 pub use messages::{
     Apply, CdrPages, GetLastCallId, GetPosition, GetRecording, ListDigests, RemovePosition, SearchAfterCallId,
 };
-pub use record::{Cdr, Column, InvalidRow, Recording, Sourced, digest};
+pub use record::{Cdr, Column, InvalidRow, Recording, SourceRow, Sourced, digest};
 pub use store::{
     Batch, CdrRange, CdrStore, Changes, LegacyRow, Position, RecordingFile, open_store, store_schema,
 };

@@ -4,6 +4,10 @@
 //! row over as one JSON array of text, see [`Column`]; the hash of that very text is the row's digest, computed by
 //! the source and checked here, so that a stored row is known to be what the source holds.
 
+use std::fmt::{Debug, Display};
+use std::hash::Hash;
+use std::str::FromStr;
+
 use jiff::Timestamp;
 use md5::{Digest as _, Md5};
 use serde::{Deserialize, Serialize};
@@ -49,35 +53,71 @@ pub enum InvalidRow {
     },
 }
 
-/// Defines a row type once: its fields, its columns, and the way from the source's text.
+/// A row of one of the source's tables, which both 3CX and the store know by one key, the first column.
+pub trait SourceRow: Sized + Send + Sync + 'static {
+    /// The key within one 3CX.
+    type Key: Copy + Ord + Hash + Debug + Display + FromStr;
+    /// The source's table.
+    const SOURCE_TABLE: &'static str;
+    /// Which of its rows are collected.
+    const SOURCE_CONDITION: &'static str;
+    /// The store's table.
+    const TABLE: &'static str;
+    /// The source's columns, in order.
+    const COLUMNS: &'static [Column];
+
+    /// Its key.
+    fn key(&self) -> Self::Key;
+
+    /// Reads a row from its values as the source's text has them, in the columns' order.
+    ///
+    /// # Errors
+    /// See [`InvalidRow`].
+    fn from_texts(values: Vec<Option<String>>) -> Result<Self, InvalidRow>;
+
+    /// The values as the source's text has them, in the columns' order.
+    fn to_texts(&self) -> Vec<Option<String>>;
+
+    /// Reads a row from the source's JSON array of text.
+    ///
+    /// # Errors
+    /// See [`InvalidRow`].
+    fn from_source(text: &str) -> Result<Self, InvalidRow> {
+        let values = serde_json::from_str(text).map_err(|error| InvalidRow::NotAnArray {
+            line: error.line(),
+            column: error.column(),
+        })?;
+        Self::from_texts(values)
+    }
+}
+
+/// Defines a row type once: its tables, its fields, its columns, and the way from and to the source's text.
 macro_rules! row {
-    ($(#[$doc:meta])* $row:ident { $($(#[$field_doc:meta])* $name:ident: $type:ty,)* }) => {
+    (
+        $(#[$doc:meta])*
+        $row:ident($key:ident: $key_type:ty, $table:literal) from $source:literal where $condition:literal {
+            $($(#[$field_doc:meta])* $name:ident: $type:ty,)*
+        }
+    ) => {
         $(#[$doc])*
         #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
         pub struct $row {
             $(#[doc = concat!("The source's `", stringify!($name), "`.")] $(#[$field_doc])* pub $name: $type,)*
         }
 
-        impl $row {
-            /// The columns, in order.
-            pub const COLUMNS: &'static [Column] =
+        impl SourceRow for $row {
+            type Key = $key_type;
+            const SOURCE_TABLE: &'static str = $source;
+            const SOURCE_CONDITION: &'static str = $condition;
+            const TABLE: &'static str = $table;
+            const COLUMNS: &'static [Column] =
                 &[$(Column { name: stringify!($name), kind: <$type as Value>::KIND },)*];
 
-            /// Reads a row from the source's JSON array of text.
-            ///
-            /// # Errors
-            /// See [`InvalidRow`].
-            pub fn from_source(text: &str) -> Result<Self, InvalidRow> {
-                let values =
-                    serde_json::from_str(text).map_err(|error| InvalidRow::NotAnArray { line: error.line(), column: error.column() })?;
-                Self::from_texts(values)
+            fn key(&self) -> $key_type {
+                self.$key
             }
 
-            /// Reads a row from its values as the source's text has them, in the columns' order.
-            ///
-            /// # Errors
-            /// See [`InvalidRow`].
-            pub fn from_texts(values: Vec<Option<String>>) -> Result<Self, InvalidRow> {
+            fn from_texts(values: Vec<Option<String>>) -> Result<Self, InvalidRow> {
                 let (expected, got) = (Self::COLUMNS.len(), values.len());
                 if got != expected {
                     return Err(InvalidRow::Width { expected, got });
@@ -92,9 +132,7 @@ macro_rules! row {
                 },)* })
             }
 
-            /// The values as the source's text has them, in the columns' order.
-            #[must_use]
-            pub fn to_texts(&self) -> Vec<Option<String>> {
+            fn to_texts(&self) -> Vec<Option<String>> {
                 vec![$(Value::to_text(&self.$name),)*]
             }
         }
@@ -103,7 +141,7 @@ macro_rules! row {
 
 row! {
     /// One leg: party A towards party B, as `cdroutput` has it.
-    Cdr {
+    Cdr(cdr_id: Uuid, "cdr") from "cdroutput" where "cdr_ended_at IS NOT NULL" {
         /// The leg's id; begins with the FILETIME of its start.
         cdr_id: Uuid,
         /// The call flow that the leg is part of.
@@ -158,7 +196,7 @@ row! {
 
 row! {
     /// One recording of a leg, as `recordings` has it.
-    Recording {
+    Recording(id_recording: i64, "recording") from "recordings" where "cdr_id IS NOT NULL" {
         /// The source's serial number.
         id_recording: i64,
         /// The leg that was recorded.
@@ -185,7 +223,6 @@ pub struct Sourced<T> {
 
 /// The digest of a row's text, as the source computes it: MD5 in lower-case hexadecimal. It finds differences; it
 /// protects nothing.
-#[must_use]
 pub fn digest(text: &str) -> String {
     Md5::digest(text.as_bytes())
         .iter()

@@ -20,7 +20,6 @@ pub enum Kind {
 
 impl Kind {
     /// For messages: the kind with its article.
-    #[must_use]
     pub fn article(self) -> &'static str {
         match self {
             Self::Id => "a uuid",
@@ -44,64 +43,31 @@ pub(super) trait Value: Sized {
     fn to_text(&self) -> Option<String>;
 }
 
-impl Value for Uuid {
-    const KIND: Kind = Kind::Id;
+/// Says of each type what its column holds, and how its text becomes a value and back.
+macro_rules! values {
+    ($($type:ty: $kind:ident, $text:ident => $read:expr, $value:ident => $write:expr;)*) => {
+        $(impl Value for $type {
+            const KIND: Kind = Kind::$kind;
 
-    fn from_text(text: Option<String>) -> Option<Self> {
-        Self::try_parse(&text?).ok()
-    }
+            fn from_text(text: Option<String>) -> Option<Self> {
+                let $text = text?;
+                $read
+            }
 
-    fn to_text(&self) -> Option<String> {
-        Some(self.to_string())
-    }
+            fn to_text(&self) -> Option<String> {
+                let $value = self;
+                Some($write)
+            }
+        })*
+    };
 }
 
-impl Value for String {
-    const KIND: Kind = Kind::Text;
-
-    fn from_text(text: Option<String>) -> Option<Self> {
-        text
-    }
-
-    fn to_text(&self) -> Option<String> {
-        Some(self.clone())
-    }
-}
-
-impl Value for bool {
-    const KIND: Kind = Kind::Flag;
-
-    fn from_text(text: Option<String>) -> Option<Self> {
-        text?.parse().ok()
-    }
-
-    fn to_text(&self) -> Option<String> {
-        Some(self.to_string())
-    }
-}
-
-impl Value for Timestamp {
-    const KIND: Kind = Kind::Moment;
-
-    fn from_text(text: Option<String>) -> Option<Self> {
-        Self::from_microsecond(text?.parse().ok()?).ok()
-    }
-
-    fn to_text(&self) -> Option<String> {
-        Some(self.as_microsecond().to_string())
-    }
-}
-
-impl Value for i64 {
-    const KIND: Kind = Kind::Integer;
-
-    fn from_text(text: Option<String>) -> Option<Self> {
-        text?.parse().ok()
-    }
-
-    fn to_text(&self) -> Option<String> {
-        Some(self.to_string())
-    }
+values! {
+    Uuid: Id, text => Self::try_parse(&text).ok(), id => id.to_string();
+    String: Text, text => Some(text), text => text.clone();
+    bool: Flag, text => text.parse().ok(), flag => flag.to_string();
+    Timestamp: Moment, text => Self::from_microsecond(text.parse().ok()?).ok(), at => at.as_microsecond().to_string();
+    i64: Integer, text => text.parse().ok(), number => number.to_string();
 }
 
 impl<T: Value> Value for Option<T> {

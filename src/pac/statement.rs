@@ -6,49 +6,38 @@ use jiff::Timestamp;
 use uuid::Uuid;
 
 /// A value in a statement. None of these can hold text of a caller's.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, derive_more::From)]
 pub enum Param {
     /// An id.
     Uuid(Uuid),
-    /// Several ids, as a list for `IN (…)`; must not be empty.
-    Uuids(Vec<Uuid>),
     /// A whole number.
     Integer(i64),
-    /// Several whole numbers, as a list for `IN (…)`; must not be empty.
-    Integers(Vec<i64>),
     /// A moment, as `to_timestamp(…)`.
     Timestamp(Timestamp),
+    /// Several values, as a list for `IN (…)`; must not be empty.
+    List(Vec<Self>),
 }
 
 impl fmt::Display for Param {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Uuid(id) => write!(f, "'{id}'"),
-            Self::Uuids(ids) => list(f, ids, "'"),
             Self::Integer(number) => write!(f, "{number}"),
-            Self::Integers(numbers) => list(f, numbers, ""),
             Self::Timestamp(at) => {
                 let micros = at.as_microsecond();
                 let sign = if micros < 0 { "-" } else { "" };
-                let micros = micros.unsigned_abs();
-                write!(
-                    f,
-                    "to_timestamp({sign}{}.{:06})",
-                    micros / 1_000_000,
-                    micros % 1_000_000
-                )
+                let (seconds, fraction) = (
+                    micros.unsigned_abs() / 1_000_000,
+                    micros.unsigned_abs() % 1_000_000,
+                );
+                write!(f, "to_timestamp({sign}{seconds}.{fraction:06})")
+            }
+            Self::List(values) => {
+                let values: Vec<String> = values.iter().map(Self::to_string).collect();
+                f.write_str(&values.join(", "))
             }
         }
     }
-}
-
-/// Writes values for `IN (…)`, each between quotes of this kind.
-fn list(f: &mut fmt::Formatter<'_>, values: &[impl fmt::Display], quote: &str) -> fmt::Result {
-    for (i, value) in values.iter().enumerate() {
-        let comma = if i == 0 { "" } else { ", " };
-        write!(f, "{comma}{quote}{value}{quote}")?;
-    }
-    Ok(())
 }
 
 /// A statement for [`ExecuteSql`](super::ExecuteSql), ready to send.
@@ -64,7 +53,6 @@ impl Statement {
     ///
     /// # Panics
     /// When the template names a parameter that is not there: a bug that the first test finds.
-    #[must_use]
     pub fn new(name: &'static str, template: &'static str, params: &[Param]) -> Self {
         let mut pieces = template.split('$');
         let mut text = pieces.next().unwrap_or_default().to_owned();
@@ -83,13 +71,11 @@ impl Statement {
     }
 
     /// What it is called in metrics and errors.
-    #[must_use]
     pub fn name(&self) -> &'static str {
         self.name
     }
 
     /// The SQL.
-    #[must_use]
     pub fn text(&self) -> &str {
         &self.text
     }
@@ -106,8 +92,8 @@ mod tests {
             Param::Uuid(Uuid::nil()),
             Param::Integer(-5),
             Param::Timestamp(at),
-            Param::Uuids(vec![Uuid::nil(), Uuid::max()]),
-            Param::Integers(vec![1, -2]),
+            Param::List(vec![Uuid::nil().into(), Uuid::max().into()]),
+            Param::List(vec![1.into(), (-2).into()]),
         ];
         let statement = Statement::new(
             "test",

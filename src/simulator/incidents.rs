@@ -62,13 +62,11 @@ impl Incident {
     ];
 
     /// Whether it goes on for a while, and does not strike once.
-    #[must_use]
     pub fn lasts(self) -> bool {
         !matches!(self, Self::AnswerLost | Self::SocketHalfOpen | Self::SocketCut)
     }
 
     /// What goes wrong, and what a viewer sees of it at a gateway whose Asterisk and 3CX are both named `main`.
-    #[must_use]
     pub fn description(self) -> (&'static str, &'static str) {
         match self {
             Self::AriSlow => ("ARI is slow", "make-call takes 2 s, and nothing else does"),

@@ -116,25 +116,21 @@ impl Simulator {
     }
 
     /// Where ARI listens.
-    #[must_use]
     pub fn ari_address(&self) -> SocketAddr {
         self.parts.asterisk.address()
     }
 
     /// Where PAC listens.
-    #[must_use]
     pub fn pac_address(&self) -> SocketAddr {
         self.parts.pbx.address()
     }
 
     /// The Asterisk.
-    #[must_use]
     pub fn asterisk(&self) -> &SimulatedAsterisk {
         &self.parts.asterisk
     }
 
     /// The 3CX.
-    #[must_use]
     pub fn pbx(&self) -> &SimulatedPbx {
         &self.parts.pbx
     }

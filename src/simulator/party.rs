@@ -35,7 +35,6 @@ impl PartyBehaviour {
 
     /// What a party does unless it was told otherwise, by the last digit of its number, so that everybody who tries
     /// the simulator can choose: 7 is busy, 8 never answers, 9 rejects, all others answer.
-    #[must_use]
     pub fn of_number(number: &str) -> Self {
         match number.as_bytes().last() {
             Some(b'7') => Self::BUSY,

@@ -82,7 +82,6 @@ pub struct Pace {
 
 impl Pace {
     /// For tests: calls over in a moment.
-    #[must_use]
     pub fn brisk() -> Self {
         Self {
             ring: Duration::from_millis(10),

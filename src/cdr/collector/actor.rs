@@ -30,7 +30,6 @@ const LONGEST_BACKOFF: u32 = 6;
 pub type CollectorHandle = ActorHandle<CollectorActor>;
 
 /// Starts the actor `collector.{pbx}`, which looks at the 3CX behind `pac` at once and then again and again.
-#[must_use]
 pub fn spawn(
     pbx: &str,
     settings: PacSettings,
@@ -128,12 +127,7 @@ pub struct CollectorStatus {
 impl CollectorActor {
     fn new(make: Maker, health: &Health) -> Self {
         let interval = Duration::from_millis(make.settings.collector.interval_ms.max(1));
-        #[expect(
-            clippy::expect_used,
-            reason = "the first delay is above zero and at most the last"
-        )]
-        let backoff = Backoff::try_new(interval, interval.saturating_mul(LONGEST_BACKOFF))
-            .expect("an interval of at least a millisecond");
+        let backoff = Backoff::new(interval, interval.saturating_mul(LONGEST_BACKOFF));
         Self {
             make,
             health: health.clone(),

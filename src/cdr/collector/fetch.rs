@@ -2,10 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::Collector;
 use super::ports::{CollectError, Source, Store};
 use super::reply::{Listed, columns, nonsense, parse};
 use super::rows::Row;
+use super::{Collector, queries};
 use crate::actor::AskError;
 use crate::cdr::{Batch, InvalidRow, Position, Sourced, digest};
 use crate::metric;
@@ -104,7 +104,7 @@ impl<S: Source, T: Store> Collector<S, T> {
         };
         let mut parts = vec![keys.to_vec()];
         while let Some(keys) = parts.pop() {
-            let statement = R::fetch(keys.clone());
+            let statement = queries::fetch::<R>(&keys);
             let name = statement.name();
             match columns(&self.source, statement).await {
                 Ok(lines) => read(name, &keys, lines, &mut fetched)?,

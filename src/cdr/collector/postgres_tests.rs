@@ -20,7 +20,7 @@ use super::memory::Memory;
 use super::ports::{CollectError, Source};
 use super::*;
 use crate::actor::{Placement, State};
-use crate::cdr::{Cdr, Kind, Recording};
+use crate::cdr::{Cdr, Kind, Recording, SourceRow as _};
 use crate::pac::proto::sql::sql_service_pbx_service_server::{
     SqlServicePbxService, SqlServicePbxServiceServer,
 };

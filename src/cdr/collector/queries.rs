@@ -15,7 +15,8 @@ use std::sync::LazyLock;
 use jiff::Timestamp;
 use uuid::Uuid;
 
-use crate::cdr::{Cdr, Column, Kind, Recording};
+use super::rows::Row;
+use crate::cdr::{Cdr, Column, Kind, Recording, SourceRow};
 use crate::pac::{Param, Statement};
 
 /// How many keys and digests are listed at once: some 100 bytes each.
@@ -47,15 +48,60 @@ fn row(columns: &[Column]) -> String {
     sql
 }
 
-static CDR: LazyLock<String> = LazyLock::new(|| row(Cdr::COLUMNS));
-static RECORDING: LazyLock<String> = LazyLock::new(|| row(Recording::COLUMNS));
+/// What is asked of one table: each statement's name and text.
+pub(super) struct TableQueries {
+    list: (&'static str, String),
+    fetch: (&'static str, String),
+    tally: (&'static str, String),
+}
 
-/// A count and a digest over all digests in the keys' order.
-fn tally(inner: &str, key: &str) -> String {
-    format!(
-        "SELECT CAST(count(*) AS text), md5(coalesce(string_agg(digest, '' ORDER BY {key}, digest), '')) \
-         FROM ({inner}) AS listed"
-    )
+impl TableQueries {
+    fn of<R: SourceRow>([list, fetch, tally]: [&'static str; 3]) -> Self {
+        let (table, condition, key) = (R::SOURCE_TABLE, R::SOURCE_CONDITION, R::COLUMNS[0].name);
+        let row = row(R::COLUMNS);
+        let between = format!("FROM {table} WHERE {key} >= $1 AND {key} < $2 AND {condition}");
+        let listed =
+            format!("SELECT CAST({key} AS text), md5({row}) {between} ORDER BY {table}.{key} LIMIT $3");
+        let fetched = format!(
+            "SELECT CAST({key} AS text), line, md5(line) FROM (SELECT {key}, {row} AS line FROM {table} \
+             WHERE {key} IN ($1) AND {condition}) AS listed ORDER BY listed.{key}, line"
+        );
+        let tallied = format!(
+            "SELECT CAST(count(*) AS text), md5(coalesce(string_agg(digest, '' ORDER BY {key}, digest), '')) \
+             FROM (SELECT {key}, md5({row}) AS digest {between}) AS listed"
+        );
+        Self {
+            list: (list, listed),
+            fetch: (fetch, fetched),
+            tally: (tally, tallied),
+        }
+    }
+}
+
+pub(super) static CDRS: LazyLock<TableQueries> =
+    LazyLock::new(|| TableQueries::of::<Cdr>(["list_cdrs", "fetch_cdrs", "tally_cdrs"]));
+/// Recordings without a leg's id are of older versions of 3CX and belong to no CDR.
+pub(super) static RECORDINGS: LazyLock<TableQueries> = LazyLock::new(|| {
+    TableQueries::of::<Recording>(["list_recordings", "fetch_recordings", "tally_recordings"])
+});
+
+/// Rows with `from <= key < until`, by key: `(key, digest)`.
+pub(super) fn list<R: Row>(from: R::Key, until: R::Key) -> Statement {
+    let (name, sql) = &R::queries().list;
+    Statement::new(name, sql, &[from.into(), until.into(), limit()])
+}
+
+/// These rows: `(key, row, digest)`.
+pub(super) fn fetch<R: Row>(keys: &[R::Key]) -> Statement {
+    let (name, sql) = &R::queries().fetch;
+    let keys: Vec<Param> = keys.iter().copied().map(Into::into).collect();
+    Statement::new(name, sql, &[keys.into()])
+}
+
+/// How many rows have `from <= key < until`, and the digest of their digests in the keys' order.
+pub(super) fn tally<R: Row>(from: R::Key, until: R::Key) -> Statement {
+    let (name, sql) = &R::queries().tally;
+    Statement::new(name, sql, &[from.into(), until.into()])
 }
 
 /// The source's clock, with a digest of it and `nonce`: everything else depends on it, so it must be the answer to
@@ -67,7 +113,7 @@ pub(super) fn clock(nonce: u32) -> Statement {
             micros("now()")
         )
     });
-    Statement::new("clock", &SQL, &[Param::Integer(nonce.into())])
+    Statement::new("clock", &SQL, &[i64::from(nonce).into()])
 }
 
 /// Legs that ended after `after`, by end and id: `(cdr_id, ended_at, digest)`. `floor` keeps the source from reading
@@ -80,117 +126,29 @@ pub(super) fn list_ended(floor: Uuid, after: (Timestamp, Uuid)) -> Statement {
              AND cdr_ended_at < to_timestamp(253402300800) \
              ORDER BY cdroutput.cdr_ended_at, cdroutput.cdr_id LIMIT $4",
             micros("cdr_ended_at"),
-            *CDR
+            row(Cdr::COLUMNS)
         )
     });
     let (ended_at, id) = after;
-    let params = [
-        Param::Uuid(floor),
-        Param::Timestamp(ended_at),
-        Param::Uuid(id),
-        limit(),
-    ];
-    Statement::new("list_ended", &SQL, &params)
-}
-
-/// Legs with `from <= cdr_id < until`, by id: `(cdr_id, digest)`.
-pub(super) fn list_cdrs(from: Uuid, until: Uuid) -> Statement {
-    static SQL: LazyLock<String> = LazyLock::new(|| {
-        format!(
-            "SELECT CAST(cdr_id AS text), md5({}) FROM cdroutput \
-             WHERE cdr_id >= $1 AND cdr_id < $2 AND cdr_ended_at IS NOT NULL ORDER BY cdroutput.cdr_id LIMIT $3",
-            *CDR
-        )
-    });
     Statement::new(
-        "list_cdrs",
+        "list_ended",
         &SQL,
-        &[Param::Uuid(from), Param::Uuid(until), limit()],
+        &[floor.into(), ended_at.into(), id.into(), limit()],
     )
-}
-
-/// These legs: `(cdr_id, row, digest)`.
-pub(super) fn fetch_cdrs(ids: Vec<Uuid>) -> Statement {
-    static SQL: LazyLock<String> = LazyLock::new(|| {
-        format!(
-            "SELECT CAST(cdr_id AS text), line, md5(line) FROM (SELECT cdr_id, {} AS line FROM cdroutput \
-             WHERE cdr_id IN ($1) AND cdr_ended_at IS NOT NULL) AS listed ORDER BY listed.cdr_id, line",
-            *CDR
-        )
-    });
-    Statement::new("fetch_cdrs", &SQL, &[Param::Uuids(ids)])
-}
-
-/// How many legs have `from <= cdr_id < until`, and the digest of their digests.
-pub(super) fn tally_cdrs(from: Uuid, until: Uuid) -> Statement {
-    static SQL: LazyLock<String> = LazyLock::new(|| {
-        let inner = format!(
-            "SELECT cdr_id, md5({}) AS digest FROM cdroutput \
-             WHERE cdr_id >= $1 AND cdr_id < $2 AND cdr_ended_at IS NOT NULL",
-            *CDR
-        );
-        tally(&inner, "cdr_id")
-    });
-    Statement::new("tally_cdrs", &SQL, &[Param::Uuid(from), Param::Uuid(until)])
 }
 
 /// The greatest id of a leg with `from <= cdr_id < until`, or `none`.
 pub(super) fn latest_cdr(from: Uuid, until: Uuid) -> Statement {
     const SQL: &str = "SELECT coalesce((SELECT CAST(cdr_id AS text) FROM cdroutput \
          WHERE cdr_id >= $1 AND cdr_id < $2 AND cdr_ended_at IS NOT NULL ORDER BY cdroutput.cdr_id DESC LIMIT 1), 'none')";
-    Statement::new("latest_cdr", SQL, &[Param::Uuid(from), Param::Uuid(until)])
+    Statement::new("latest_cdr", SQL, &[from.into(), until.into()])
 }
 
 /// The latest recording before `at`, or 0: a walk down the keys that reads no more than what is younger.
 pub(super) fn first_recording(at: Timestamp) -> Statement {
     const SQL: &str = "SELECT CAST(coalesce((SELECT id_recording FROM recordings WHERE start_time < $1 \
          ORDER BY recordings.id_recording DESC LIMIT 1), 0) AS text)";
-    Statement::new("first_recording", SQL, &[Param::Timestamp(at)])
-}
-
-/// Recordings with `from <= id_recording < until`, by number: `(id_recording, digest)`. Those without a leg's id
-/// are of older versions of 3CX and belong to no CDR.
-pub(super) fn list_recordings(from: i64, until: i64) -> Statement {
-    static SQL: LazyLock<String> = LazyLock::new(|| {
-        format!(
-            "SELECT CAST(id_recording AS text), md5({}) FROM recordings \
-             WHERE id_recording >= $1 AND id_recording < $2 AND cdr_id IS NOT NULL \
-             ORDER BY recordings.id_recording LIMIT $3",
-            *RECORDING
-        )
-    });
-    let params = [Param::Integer(from), Param::Integer(until), limit()];
-    Statement::new("list_recordings", &SQL, &params)
-}
-
-/// These recordings: `(id_recording, row, digest)`.
-pub(super) fn fetch_recordings(numbers: Vec<i64>) -> Statement {
-    static SQL: LazyLock<String> = LazyLock::new(|| {
-        format!(
-            "SELECT CAST(id_recording AS text), line, md5(line) FROM (SELECT id_recording, {} AS line \
-             FROM recordings WHERE id_recording IN ($1) AND cdr_id IS NOT NULL) AS listed \
-             ORDER BY listed.id_recording, line",
-            *RECORDING
-        )
-    });
-    Statement::new("fetch_recordings", &SQL, &[Param::Integers(numbers)])
-}
-
-/// How many recordings have `from <= id_recording < until`, and the digest of their digests.
-pub(super) fn tally_recordings(from: i64, until: i64) -> Statement {
-    static SQL: LazyLock<String> = LazyLock::new(|| {
-        let inner = format!(
-            "SELECT id_recording, md5({}) AS digest FROM recordings \
-             WHERE id_recording >= $1 AND id_recording < $2 AND cdr_id IS NOT NULL",
-            *RECORDING
-        );
-        tally(&inner, "id_recording")
-    });
-    Statement::new(
-        "tally_recordings",
-        &SQL,
-        &[Param::Integer(from), Param::Integer(until)],
-    )
+    Statement::new("first_recording", SQL, &[at.into()])
 }
 
 fn limit() -> Param {
@@ -209,8 +167,8 @@ mod tests {
     fn short(statement: &Statement) -> String {
         statement
             .text()
-            .replace(CDR.as_str(), "<cdr>")
-            .replace(RECORDING.as_str(), "<recording>")
+            .replace(&row(Cdr::COLUMNS), "<cdr>")
+            .replace(&row(Recording::COLUMNS), "<recording>")
             .replace(&micros("cdr_ended_at"), "<ended>")
             .replace(&micros("now()"), "<now>")
     }
@@ -223,14 +181,14 @@ mod tests {
         let statements = [
             clock(7),
             list_ended(from, (at, Uuid::nil())),
-            list_cdrs(from, until),
-            fetch_cdrs(vec![from, until]),
-            tally_cdrs(from, until),
+            list::<Cdr>(from, until),
+            fetch::<Cdr>(&[from, until]),
+            tally::<Cdr>(from, until),
             latest_cdr(from, until),
             first_recording(at),
-            list_recordings(1, 2),
-            fetch_recordings(vec![1, 2]),
-            tally_recordings(1, 2),
+            list::<Recording>(1, 2),
+            fetch::<Recording>(&[1, 2]),
+            tally::<Recording>(1, 2),
         ];
         let texts: Vec<String> = statements.iter().map(short).collect();
         let bounds = "cdr_id >= '00000000-01dc-688a-2607-57e500000000' \
@@ -287,7 +245,7 @@ mod tests {
     #[test]
     fn a_row_is_one_array_of_text_with_every_column_in_order() {
         assert_eq!(
-            *RECORDING,
+            row(Recording::COLUMNS),
             format!(
                 "CAST(json_build_array(CAST(id_recording AS text), CAST(cdr_id AS text), \
                  CAST(recording_url AS text), {}, {}, CAST(archived AS text), CAST(archived_url AS text)) AS text)",
@@ -295,7 +253,8 @@ mod tests {
                 micros("end_time")
             )
         );
-        let mut rest = CDR.as_str();
+        let cdr = row(Cdr::COLUMNS);
+        let mut rest = cdr.as_str();
         for column in Cdr::COLUMNS {
             let at = rest.find(column.name).unwrap();
             rest = &rest[at + column.name.len()..];

@@ -21,7 +21,7 @@ const STORE: Duration = Duration::from_secs(10);
 const PAC: Duration = Duration::from_secs(3);
 
 /// The waits after a step that failed, and how many may fail in a row: some two minutes, as PAC takes to be restarted.
-const RETRY: Backoff = Backoff::constant(Duration::from_secs(1), Duration::from_secs(30));
+const RETRY: Backoff = Backoff::new(Duration::from_secs(1), Duration::from_secs(30));
 const MOST_FAILURES: u32 = 8;
 
 /// What to collect: legs by their start, and their recordings. All moments are by the source's clock.

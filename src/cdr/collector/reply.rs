@@ -79,7 +79,7 @@ pub(super) async fn key_page<R: Row>(
     from: R::Key,
     until: R::Key,
 ) -> Result<Vec<Listed<R::Key>>, CollectError> {
-    let statement = R::list(from, until);
+    let statement = queries::list::<R>(from, until);
     let name = statement.name();
     let mut page = Vec::new();
     let mut last = from;
@@ -112,7 +112,7 @@ pub(super) async fn tally<R: Row>(
     from: R::Key,
     until: R::Key,
 ) -> Result<Tally, CollectError> {
-    let statement = R::tally(from, until);
+    let statement = queries::tally::<R>(from, until);
     let name = statement.name();
     let [count, tally_digest] = one(source, statement).await?;
     let count = parse(name, &count)?;

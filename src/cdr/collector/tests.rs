@@ -13,7 +13,7 @@ use super::memory::Memory;
 use super::ports::{CollectError, Source};
 use super::*;
 use crate::actor::AskError;
-use crate::cdr::{Cdr, Recording, digest};
+use crate::cdr::{Cdr, Recording, SourceRow as _, digest};
 use crate::pac::{PacError, Rows, Statement};
 
 /// A source: its legs in the order of their ends, and its recordings, each with its line.

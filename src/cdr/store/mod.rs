@@ -9,7 +9,6 @@ mod sql;
 mod sqlite;
 #[cfg(test)]
 pub(super) mod tests;
-mod tombstone;
 
 use std::ops::AddAssign;
 use std::sync::Arc;
@@ -21,7 +20,6 @@ use rusqlite::Connection;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use self::tombstone::TombstoneKey;
 use super::record::{Cdr, Recording, Sourced};
 use crate::database::{Database, Migrations, Schema, StoreError, params};
 use crate::settings::StoreSettings;
@@ -63,7 +61,7 @@ pub struct Changes {
     pub inserted: u64,
     /// Rows whose digest differed.
     pub updated: u64,
-    /// Rows that were there already, that a tombstone keeps out, or that the same batch brings again further on.
+    /// Rows that were there already, or that the same batch brings again further on.
     pub skipped: u64,
 }
 
@@ -85,7 +83,7 @@ pub enum CdrRange {
         /// The id after the last.
         until: Uuid,
     },
-    /// Exactly these legs, those of them that are stored or were erased.
+    /// Exactly these legs, those of them that are stored.
     CdrIds(Vec<Uuid>),
     /// Recordings with `from <= id_recording < until`.
     Recordings {
@@ -139,26 +137,25 @@ pub struct RecordingFile {
 #[derive(Debug)]
 pub struct CdrStore {
     database: Database,
-    tombstone_key: Arc<TombstoneKey>,
     /// Replies whose ids were written.
     handed_out: AtomicU32,
 }
 
 impl CdrStore {
     /// Writes a batch of `pbx` in one transaction: rows whose digest is new or differs, with `seq` and `revision`,
-    /// and the position. Erased rows stay out. Of rows with one key the last counts. A new or changed recording gives
+    /// and the position. Of rows with one key the last counts. A new or changed recording gives
     /// its stored leg a new `seq` and `revision` too. The order of commits is the order of `seq`, without gaps.
     pub async fn apply(&self, pbx: &str, batch: Batch) -> Result<Changes, StoreError> {
         match &self.database {
             Database::Sqlite(file) => {
-                let (pbx, key) = (pbx.to_owned(), Arc::clone(&self.tombstone_key));
-                let work = move |connection: &mut Connection| sqlite::apply(connection, &pbx, batch, &key);
+                let pbx = pbx.to_owned();
+                let work = move |connection: &mut Connection| sqlite::apply(connection, &pbx, batch);
                 file.writer.with(work).await
             }
             Database::Postgres(database) => {
                 let work = async {
                     let mut client = database.get().await?;
-                    postgres::apply(&mut client, pbx, batch, &self.tombstone_key).await
+                    postgres::apply(&mut client, pbx, batch).await
                 };
                 database.bounded(work).await
             }
@@ -182,10 +179,8 @@ impl CdrStore {
 pub async fn open_store(settings: &StoreSettings) -> Result<Arc<CdrStore>, StoreError> {
     let timeout = Duration::from_millis(settings.timeout_ms);
     let database = Database::open(&settings.url, settings.connections, timeout, &MIGRATIONS).await?;
-    let tombstone_key: [u8; 32] = database.query_one(sql::TOMBSTONE_KEY, params![]).await?;
     Ok(Arc::new(CdrStore {
         database,
-        tombstone_key: Arc::new(TombstoneKey::new(&tombstone_key)?),
         handed_out: AtomicU32::new(0),
     }))
 }
@@ -202,6 +197,7 @@ pub async fn store_schema(settings: &StoreSettings) -> Result<Schema, StoreError
     Schema::of(&settings.url, timeout, &MIGRATIONS).await
 }
 
+/// The tables of tombstones stay in the schemas: nothing writes them, and older gateways on the same store read them.
 const MIGRATIONS: Migrations = Migrations {
     sqlite: sqlite::migrations::migrations::runner,
     postgres: postgres::migrations::migrations::runner,

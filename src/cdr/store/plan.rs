@@ -4,10 +4,8 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 
 use uuid::Uuid;
 
-use super::row::Row;
-use super::tombstone::Erasable;
 use super::{Batch, Changes};
-use crate::cdr::record::{Cdr, Recording, Sourced};
+use crate::cdr::record::{Cdr, Recording, SourceRow, Sourced};
 
 /// A stored row, as far as a decision needs it.
 #[derive(Debug)]
@@ -23,8 +21,6 @@ pub(super) struct Known {
     pub(super) legs: HashMap<Uuid, Stored>,
     /// The recordings with their legs.
     pub(super) recordings: HashMap<i64, (Stored, Uuid)>,
-    /// What was erased.
-    pub(super) erased: HashSet<Erasable>,
 }
 
 impl Known {
@@ -73,8 +69,7 @@ impl Plan {
         let mut changed_legs = HashSet::new();
         for cdr in plan.latest(batch.cdrs) {
             let leg = cdr.row.cdr_id;
-            let erased = known.erased.contains(&Erasable::Leg(leg));
-            if let Some(write) = plan.decide(cdr, known.legs.get(&leg), erased) {
+            if let Some(write) = plan.decide(cdr, known.legs.get(&leg)) {
                 changed_legs.insert(leg);
                 plan.cdrs.push(write);
             }
@@ -82,10 +77,8 @@ impl Plan {
         let mut recorded_legs = BTreeSet::new();
         for recording in plan.latest(batch.recordings) {
             let (number, leg) = (recording.row.id_recording, recording.row.cdr_id);
-            let erased = known.erased.contains(&Erasable::Recording(number))
-                || known.erased.contains(&Erasable::Leg(leg));
             let before = known.recordings.get(&number);
-            if let Some(write) = plan.decide(recording, before.map(|(stored, _)| stored), erased) {
+            if let Some(write) = plan.decide(recording, before.map(|(stored, _)| stored)) {
                 recorded_legs.insert(leg);
                 recorded_legs.extend(before.map(|(_, leg)| *leg));
                 plan.recordings.push(write);
@@ -102,7 +95,7 @@ impl Plan {
     }
 
     /// Of rows with the same key the last, in the order of the batch; the others count as skipped.
-    fn latest<R: Row>(&mut self, rows: Vec<Sourced<R>>) -> Vec<Sourced<R>> {
+    fn latest<R: SourceRow>(&mut self, rows: Vec<Sourced<R>>) -> Vec<Sourced<R>> {
         let mut keys = HashSet::new();
         let given = rows.len();
         let mut kept: Vec<_> = rows
@@ -115,9 +108,8 @@ impl Plan {
         kept
     }
 
-    fn decide<R>(&mut self, row: Sourced<R>, stored: Option<&Stored>, erased: bool) -> Option<Write<R>> {
+    fn decide<R>(&mut self, row: Sourced<R>, stored: Option<&Stored>) -> Option<Write<R>> {
         let revision = match stored {
-            _ if erased => None,
             None => {
                 self.changes.inserted += 1;
                 Some(1)

@@ -1,6 +1,5 @@
 //! A batch in one transaction of a PostgreSQL database, in few round trips whatever its size.
 
-use std::collections::HashMap;
 use std::sync::LazyLock;
 
 use deadpool_postgres::{GenericClient as _, Object, Transaction};
@@ -8,10 +7,9 @@ use jiff::Timestamp;
 use tokio_postgres::Row as PgRow;
 use tokio_postgres::types::ToSql;
 
-use crate::cdr::record::{Cdr, Recording};
+use crate::cdr::record::{Cdr, Recording, SourceRow};
 use crate::cdr::store::plan::{Known, Plan, Stored, Touch, Write};
-use crate::cdr::store::row::{Row, upsert};
-use crate::cdr::store::tombstone::{Erasable, TombstoneKey};
+use crate::cdr::store::row::upsert;
 use crate::cdr::store::{Batch, Changes, position_json, sql, uuid};
 use crate::cdr::value::{Kind, Value};
 use crate::database::StoreError;
@@ -28,8 +26,6 @@ static UPSERT_RECORDING: LazyLock<String> = LazyLock::new(|| upsert::<Recording>
 /// advisory locks.
 const LOCK_PBX: &str = "SELECT pg_advisory_xact_lock(1835362149, hashtext($1))";
 
-const ERASED: &str = "SELECT key_hash FROM tombstone WHERE pbx = $1 AND key_hash = ANY($2)";
-
 const STORED_RECORDINGS: &str = "SELECT id_recording, source_digest, revision, cdr_id FROM recording \
      WHERE pbx = $1 AND id_recording = ANY($2)";
 
@@ -43,7 +39,7 @@ const TOUCH: &str = "UPDATE cdr SET seq = touch.seq, revision = touch.revision, 
 type Param = Box<dyn ToSql + Sync + Send>;
 
 /// `SELECT` of `pbx`, the source's columns and our own five from arrays.
-fn unnest<R: Row>() -> String {
+fn unnest<R: SourceRow>() -> String {
     let kinds = R::COLUMNS.iter().map(|column| match column.kind {
         Kind::Id | Kind::Text => "text",
         Kind::Flag => "boolean",
@@ -62,16 +58,11 @@ fn unnest<R: Row>() -> String {
     )
 }
 
-pub(super) async fn apply(
-    client: &mut Object,
-    pbx: &str,
-    mut batch: Batch,
-    key: &TombstoneKey,
-) -> Result<Changes, StoreError> {
+pub(super) async fn apply(client: &mut Object, pbx: &str, mut batch: Batch) -> Result<Changes, StoreError> {
     let transaction = client.transaction().await?;
     query(&transaction, LOCK_PBX, &[&pbx]).await?;
     let position = batch.position.take();
-    let known = known(&transaction, pbx, &batch, key).await?;
+    let known = known(&transaction, pbx, &batch).await?;
     let plan = Plan::new(batch, &known);
     if plan.seqs > 0 {
         write(&transaction, pbx, &plan).await?;
@@ -97,21 +88,8 @@ async fn query(
     Ok(transaction.query(&statement, params).await?)
 }
 
-async fn known(
-    transaction: &Transaction<'_>,
-    pbx: &str,
-    batch: &Batch,
-    key: &TombstoneKey,
-) -> Result<Known, StoreError> {
+async fn known(transaction: &Transaction<'_>, pbx: &str, batch: &Batch) -> Result<Known, StoreError> {
     let mut known = Known::default();
-    let by_hash: HashMap<String, Erasable> = Erasable::of(batch)
-        .into_iter()
-        .map(|what| (key.hash(pbx, what), what))
-        .collect();
-    let hashes: Vec<&str> = by_hash.keys().map(String::as_str).collect();
-    for row in query(transaction, ERASED, &[&pbx, &hashes]).await? {
-        known.erased.extend(by_hash.get(row.try_get::<_, &str>(0)?));
-    }
     if !batch.recordings.is_empty() {
         let numbers: Vec<i64> = batch
             .recordings
@@ -165,7 +143,7 @@ async fn write(transaction: &Transaction<'_>, pbx: &str, plan: &Plan) -> Result<
     Ok(())
 }
 
-async fn upsert_all<R: Row>(
+async fn upsert_all<R: SourceRow>(
     transaction: &Transaction<'_>,
     sql: &str,
     pbx: &str,

@@ -1,14 +1,10 @@
 //! Everything that only reads, but for what clients were handed out.
 
-use std::collections::{BTreeMap, HashMap};
-use std::sync::Arc;
-
 use uuid::Uuid;
 
-use super::row::{self, Row};
-use super::tombstone::Erasable;
+use super::row;
 use super::{CdrRange, CdrStore, LegacyRow, Position, RecordingFile, comparable, limit, sql};
-use crate::cdr::record::{Cdr, Recording, Sourced};
+use crate::cdr::record::{Cdr, Recording, SourceRow, Sourced};
 use crate::database::{self, FromRow, Json, Session, StoreError, Value, params};
 
 impl FromRow for LegacyRow {
@@ -45,9 +41,6 @@ impl CdrStore {
 
     /// Keys and digests of the stored rows in `range`, in the keys' order: `(cdr_id or id_recording as text, digest)`.
     ///
-    /// A range lists what is stored: of an erased row only a keyed hash is left, which lies in no range.
-    /// [`CdrRange::CdrIds`] lists the erased among those ids too, with the digest that they last had: so a sweep asks
-    /// for the legs that it misses before it reads them again.
     pub async fn digests(&self, pbx: &str, range: CdrRange) -> Result<Vec<(String, String)>, StoreError> {
         match range {
             CdrRange::Cdrs { from, until } => {
@@ -62,33 +55,15 @@ impl CdrStore {
                     .map(|(number, digest)| (number.to_string(), digest))
                     .collect())
             }
-            CdrRange::CdrIds(ids) => self.digests_of(pbx, ids).await,
+            CdrRange::CdrIds(ids) => {
+                let any = self.database.dialect().any(2);
+                let select = "SELECT cdr_id, source_digest FROM cdr WHERE pbx = $1 AND cdr_id";
+                let values = params![pbx, Value::json(&ids)?];
+                self.database
+                    .query(format!("{select} {any} ORDER BY cdr_id"), values)
+                    .await
+            }
         }
-    }
-
-    async fn digests_of(&self, pbx: &str, ids: Vec<Uuid>) -> Result<Vec<(String, String)>, StoreError> {
-        let (pbx, any) = (pbx.to_owned(), self.database.dialect().any(2));
-        let key = Arc::clone(&self.tombstone_key);
-        let read = async move |session: &Session<'_>| {
-            let select = format!("SELECT cdr_id, source_digest FROM cdr WHERE pbx = $1 AND cdr_id {any}");
-            let values = params![pbx.as_str(), Value::json(&ids)?];
-            let stored: Vec<(String, String)> = session.query(&select, values).await?;
-            let mut found: BTreeMap<String, String> = stored.into_iter().collect();
-            let missing = ids.iter().map(|id| (id, id.to_string()));
-            let missing: HashMap<String, String> = missing
-                .filter(|(_, text)| !found.contains_key(text))
-                .map(|(id, text)| (key.hash(&pbx, Erasable::Leg(*id)), text))
-                .collect();
-            let select =
-                format!("SELECT key_hash, source_digest FROM tombstone WHERE pbx = $1 AND key_hash {any}");
-            let hashes: Vec<&String> = missing.keys().collect();
-            let values = params![pbx.as_str(), Value::json(&hashes)?];
-            let erased: Vec<(String, String)> = session.query(&select, values).await?;
-            let erased = erased.into_iter();
-            found.extend(erased.filter_map(|(hash, digest)| Some((missing.get(&hash)?.clone(), digest))));
-            Ok(found.into_iter().collect())
-        };
-        self.database.read(read).await
     }
 
     /// The greatest `call_history_id` of `pbx`, and the [`head`](Self::head) at that moment.
@@ -177,7 +152,7 @@ impl CdrStore {
             .await
     }
 
-    async fn select<R: Row>(&self, values: Vec<Value>) -> Result<Vec<Sourced<R>>, StoreError> {
+    async fn select<R: SourceRow>(&self, values: Vec<Value>) -> Result<Vec<Sourced<R>>, StoreError> {
         self.database.query(row::select::<R>(), values).await
     }
 }

@@ -1,62 +1,20 @@
 //! What legs and recordings have in common for a store: a table, a key, columns, and our own columns after them.
 
-use std::hash::Hash;
-
 use jiff::Timestamp;
-use uuid::Uuid;
 
-use crate::cdr::record::{Cdr, Column, InvalidRow, Recording, Sourced};
+use crate::cdr::record::{SourceRow, Sourced};
 use crate::cdr::value::{Kind, Value as _};
 use crate::database::{self, FromRow, StoreError};
 
-/// A row type with a table of its own. The first column is the key within one 3CX.
-pub(super) trait Row: Sized + Send + Sync + 'static {
-    /// The table.
-    const TABLE: &'static str;
-    /// The source's columns, in order.
-    const COLUMNS: &'static [Column];
-    /// The type of the key.
-    type Key: Copy + Eq + Hash;
-
-    fn key(&self) -> Self::Key;
-    fn to_texts(&self) -> Vec<Option<String>>;
-    fn from_texts(texts: Vec<Option<String>>) -> Result<Self, InvalidRow>;
-}
-
-macro_rules! row {
-    ($row:ident, $table:literal, $key:ident: $type:ty) => {
-        impl Row for $row {
-            const TABLE: &'static str = $table;
-            const COLUMNS: &'static [Column] = $row::COLUMNS;
-            type Key = $type;
-
-            fn key(&self) -> $type {
-                self.$key
-            }
-
-            fn to_texts(&self) -> Vec<Option<String>> {
-                $row::to_texts(self)
-            }
-
-            fn from_texts(texts: Vec<Option<String>>) -> Result<Self, InvalidRow> {
-                $row::from_texts(texts)
-            }
-        }
-    };
-}
-
-row!(Cdr, "cdr", cdr_id: Uuid);
-row!(Recording, "recording", id_recording: i64);
-
 /// The names of the source's columns, with commas.
-fn names<R: Row>() -> String {
+fn names<R: SourceRow>() -> String {
     let names: Vec<&str> = R::COLUMNS.iter().map(|column| column.name).collect();
     names.join(", ")
 }
 
 /// The head and the foot of a statement that stores rows, new or changed, around where the values come from: after
 /// `pbx` and the source's columns these are `source_digest, seq, revision, stored_at, updated_at`.
-pub(super) fn upsert<R: Row>(values: &str) -> String {
+pub(super) fn upsert<R: SourceRow>(values: &str) -> String {
     let (table, key) = (R::TABLE, R::COLUMNS[0].name);
     let updates: Vec<String> = R::COLUMNS[1..]
         .iter()
@@ -73,7 +31,7 @@ pub(super) fn upsert<R: Row>(values: &str) -> String {
 }
 
 /// The statement that reads rows by key: of `$1` after `$2`, at most `$3`; the digest last.
-pub(super) fn select<R: Row>() -> String {
+pub(super) fn select<R: SourceRow>() -> String {
     let (table, key) = (R::TABLE, R::COLUMNS[0].name);
     format!(
         "SELECT {}, source_digest FROM {table} WHERE pbx = $1 AND {key} > $2 ORDER BY {key} LIMIT $3",
@@ -82,7 +40,7 @@ pub(super) fn select<R: Row>() -> String {
 }
 
 /// A row from its columns, as the source's texts, and its digest.
-impl<R: Row> FromRow for Sourced<R> {
+impl<R: SourceRow> FromRow for Sourced<R> {
     fn from_row(row: &database::Row<'_>) -> Result<Self, StoreError> {
         let columns = R::COLUMNS.iter().enumerate();
         let texts: Result<_, StoreError> = columns

@@ -15,9 +15,6 @@ pub(super) const POSITION: &str = "SELECT position FROM collector_position WHERE
 pub(super) const SET_POSITION: &str = "INSERT INTO collector_position (pbx, position) VALUES ($1, $2) \
      ON CONFLICT (pbx) DO UPDATE SET position = excluded.position";
 
-/// The key of the tombstones' hashes.
-pub(super) const TOMBSTONE_KEY: &str = "SELECT value FROM store_meta WHERE name = 'tombstone_key'";
-
 /// The greatest call id, from the end of an index, and the seq given out last, both of one moment.
 pub(super) const LAST_CALL_ID: &str =
     "SELECT (SELECT max(call_history_id) FROM cdr WHERE pbx = $1), seq FROM feed_head";

@@ -8,10 +8,9 @@ use rusqlite::{
     Connection, OptionalExtension as _, Transaction, TransactionBehavior, params, params_from_iter,
 };
 
-use crate::cdr::record::{Cdr, Recording};
+use crate::cdr::record::{Cdr, Recording, SourceRow};
 use crate::cdr::store::plan::{Known, Plan, Stored, Write};
-use crate::cdr::store::row::{Row, upsert};
-use crate::cdr::store::tombstone::{Erasable, TombstoneKey};
+use crate::cdr::store::row::upsert;
 use crate::cdr::store::{Batch, Changes, position_json, sql, uuid};
 use crate::cdr::value::Kind;
 use crate::database::StoreError;
@@ -25,23 +24,18 @@ static UPSERT_RECORDING: LazyLock<String> =
     LazyLock::new(|| upsert::<Recording>(&placeholders::<Recording>()));
 
 /// `VALUES` for `pbx`, the source's columns and our own five.
-fn placeholders<R: Row>() -> String {
+fn placeholders<R: SourceRow>() -> String {
     let values: Vec<String> = (1..=R::COLUMNS.len() + 6).map(|n| format!("?{n}")).collect();
     format!("VALUES ({})", values.join(", "))
 }
 
-pub(super) fn apply(
-    connection: &mut Connection,
-    pbx: &str,
-    mut batch: Batch,
-    key: &TombstoneKey,
-) -> Result<Changes, StoreError> {
+pub(super) fn apply(connection: &mut Connection, pbx: &str, mut batch: Batch) -> Result<Changes, StoreError> {
     // A commit can be lost with the machine's power, with its position: the collector reads it again.
     connection.pragma_update(None, "synchronous", "normal")?;
     // Immediate: the one writer from here on, so what is read here still holds when it is written.
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let position = batch.position.take();
-    let known = known(&transaction, pbx, &batch, key)?;
+    let known = known(&transaction, pbx, &batch)?;
     let plan = Plan::new(batch, &known);
     if plan.seqs > 0 {
         write(&transaction, pbx, &plan)?;
@@ -55,20 +49,8 @@ pub(super) fn apply(
     Ok(plan.changes)
 }
 
-fn known(
-    transaction: &Transaction<'_>,
-    pbx: &str,
-    batch: &Batch,
-    key: &TombstoneKey,
-) -> Result<Known, StoreError> {
+fn known(transaction: &Transaction<'_>, pbx: &str, batch: &Batch) -> Result<Known, StoreError> {
     let mut known = Known::default();
-    let mut tombstone =
-        transaction.prepare_cached("SELECT 1 FROM tombstone WHERE pbx = ?1 AND key_hash = ?2")?;
-    for what in Erasable::of(batch) {
-        if tombstone.exists(params![pbx, key.hash(pbx, what)])? {
-            known.erased.insert(what);
-        }
-    }
     let mut stored = transaction.prepare_cached(
         "SELECT source_digest, revision, cdr_id FROM recording WHERE pbx = ?1 AND id_recording = ?2",
     )?;
@@ -124,7 +106,7 @@ fn write(transaction: &Transaction<'_>, pbx: &str, plan: &Plan) -> Result<(), St
 }
 
 /// The values of [`placeholders`].
-fn values<R: Row>(pbx: &str, write: &Write<R>, before: i64, now: i64) -> Vec<Value> {
+fn values<R: SourceRow>(pbx: &str, write: &Write<R>, before: i64, now: i64) -> Vec<Value> {
     let texts = write.row.row.to_texts();
     let mut values = Vec::with_capacity(texts.len() + 6);
     values.push(Value::Text(pbx.to_owned()));

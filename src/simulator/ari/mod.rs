@@ -79,25 +79,21 @@ impl SimulatedAsterisk {
     }
 
     /// The originates that were received, in order: the last 100,000.
-    #[must_use]
     pub fn originates(&self) -> Vec<ReceivedOriginate> {
         self.exchange.journal.originates()
     }
 
     /// How often each request came, as `GET /channels/{id}`: method and path below `/ari`, without ids.
-    #[must_use]
     pub fn requests(&self) -> BTreeMap<String, u64> {
         self.exchange.journal.requests()
     }
 
     /// How many channels live.
-    #[must_use]
     pub fn live_channels(&self) -> usize {
         self.exchange.state().channels.len()
     }
 
     /// Whether an application has a socket.
-    #[must_use]
     pub fn is_connected(&self, application: &str) -> bool {
         let state = self.exchange.state();
         let application = state.applications.get(application);
@@ -126,7 +122,6 @@ impl SimulatedAsterisk {
     }
 
     /// How the event sockets that are gone ended, in order: by the code of the client's close frame, or without one.
-    #[must_use]
     pub fn socket_ends(&self) -> Vec<Option<u16>> {
         locked(&self.exchange.socket_ends).iter().copied().collect()
     }
@@ -198,7 +193,6 @@ impl SimulatedAsterisk {
     }
 
     /// The connections to ARI.
-    #[must_use]
     pub fn sessions(&self) -> Sessions {
         self.exchange.sessions.sessions()
     }
@@ -210,7 +204,6 @@ impl SimulatedAsterisk {
     }
 
     /// How many bytes of oversized answers were sent, all in all: few where the client hung up early.
-    #[must_use]
     pub fn oversized_bytes(&self) -> u64 {
         self.exchange.journal.oversized.load(Ordering::Relaxed)
     }

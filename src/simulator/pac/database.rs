@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use super::clock::Clock;
 use super::{format, functions};
-use crate::cdr::{Cdr, Column, InvalidRow, Kind, Recording};
+use crate::cdr::{Cdr, Column, InvalidRow, Kind, Recording, SourceRow as _};
 use crate::simulator::locked;
 
 const CDRS: &str = "cdroutput";

@@ -74,7 +74,6 @@ impl SimulatedPbx {
     }
 
     /// The database's `now()`.
-    #[must_use]
     pub fn now(&self) -> Timestamp {
         self.core.now()
     }
@@ -154,13 +153,11 @@ impl SimulatedPbx {
     }
 
     /// How many bytes of oversized replies were sent, all in all: few where the client refused them early.
-    #[must_use]
     pub fn oversized_bytes(&self) -> u64 {
         self.core.faults.oversized.load(Ordering::Relaxed)
     }
 
     /// How many requests of one kind there were.
-    #[must_use]
     pub fn requests(&self, operation: PacOperation) -> RequestCount {
         self.core.faults.count(operation)
     }

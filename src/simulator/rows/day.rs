@@ -33,7 +33,6 @@ pub struct Appearance {
 /// About every second call shows its rows at each leg's end, the others at the call's end. Recordings follow later.
 /// Some calls last hours, so that some also cross a midnight, and one row in a hundred appears hours after its end. The same seed gives the
 /// same days.
-#[must_use]
 pub fn simulated_days(seed: u64, start: Timestamp, rows: usize) -> Vec<Appearance> {
     let mut rng = Rng::with_seed(seed);
     let mint = Mint::default();

@@ -20,7 +20,7 @@ use tokio::time::timeout;
 use tonic::transport::Channel;
 
 use super::{Pace, Simulator, SimulatorSettings};
-use crate::cdr::{Cdr, Column, Kind};
+use crate::cdr::{Cdr, Column, Kind, SourceRow as _};
 use crate::pac::proto::sql::SqlRequest;
 use crate::pac::proto::sql::sql_service_pbx_service_client::SqlServicePbxServiceClient;
 

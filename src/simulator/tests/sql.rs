@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 
 use super::*;
-use crate::cdr::{Recording, digest};
+use crate::cdr::{Recording, SourceRow as _, digest};
 use crate::simulator::{Row, simulated_days};
 
 #[actix_rt::test]

@@ -4,7 +4,7 @@ use std::net::Ipv4Addr;
 
 use awc::http::StatusCode;
 use jiff::Timestamp;
-use mege_gateway::cdr::{Cdr, Recording};
+use mege_gateway::cdr::{Cdr, Recording, SourceRow as _};
 use mege_gateway::simulator::{SimulatedPbx, Simulator};
 use serde_json::json;
 

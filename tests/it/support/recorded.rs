@@ -1,6 +1,6 @@
 //! Calls that were recorded, put into the store as a collector would.
 
-use mege_gateway::cdr::{Apply, Batch, Cdr, Recording, Sourced, digest};
+use mege_gateway::cdr::{Apply, Batch, Cdr, Recording, SourceRow as _, Sourced, digest};
 use tempfile::TempDir;
 use tokio::time::Instant;
 use uuid::Uuid;

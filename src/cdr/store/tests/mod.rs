@@ -30,7 +30,7 @@ use std::collections::BTreeMap;
 
 use uuid::Uuid;
 
-use super::super::record::{Cdr, Column, Recording, Sourced, digest};
+use super::super::record::{Cdr, Column, Recording, SourceRow as _, Sourced, digest};
 use super::super::value::Kind;
 use super::*;
 use crate::actor::Limits;
@@ -120,22 +120,6 @@ impl Database {
                 rows.iter().map(version).collect()
             }
         }
-    }
-
-    /// The key of this database's tombstones.
-    async fn tombstone_key(&self) -> tombstone::TombstoneKey {
-        let key: Vec<u8> = match &self.settings.url {
-            StoreUrl::Sqlite(file) => rusqlite::Connection::open(file)
-                .unwrap()
-                .query_row(sql::TOMBSTONE_KEY, [], |row| row.get(0))
-                .unwrap(),
-            StoreUrl::Postgres(url) => {
-                let row = connect(url).await.query_one(sql::TOMBSTONE_KEY, &[]).await;
-                row.unwrap().get(0)
-            }
-        };
-        assert_eq!(key.len(), 32);
-        tombstone::TombstoneKey::new(&key).unwrap()
     }
 }
 

@@ -15,7 +15,6 @@ contract! {
     a_recording_that_moves_touches_both_legs
     seqs_have_no_gap_under_concurrent_batches
     concurrent_batches_of_the_same_rows_store_them_once
-    what_was_erased_stays_out
     a_failing_batch_leaves_nothing
     a_dropped_batch_is_stored_as_a_whole_or_not_at_all
     two_pbxs_do_not_mix
@@ -243,67 +242,6 @@ async fn concurrent_batches_of_the_same_rows_store_them_once(database: Database)
     }
     assert_eq!(total, changes(50, 0, 350));
     assert_eq!(store.head().await.unwrap(), 50);
-}
-
-async fn what_was_erased_stays_out(database: Database) {
-    let store = database.open().await;
-    store.apply("a", legs(0..3)).await.unwrap();
-    let key = database.tombstone_key().await;
-    let hash = key.hash("a", tombstone::Erasable::Leg(leg_id(1)));
-    let recorded = key.hash("a", tombstone::Erasable::Recording(7));
-    let (digest, at) = (
-        leg(1, "").source_digest,
-        match database.settings.url {
-            StoreUrl::Sqlite(_) => "0",
-            StoreUrl::Postgres(_) => "now()",
-        },
-    );
-    database
-        .execute(&format!(
-            "DELETE FROM cdr WHERE cdr_id = '{}'; \
-             INSERT INTO tombstone (pbx, key_hash, source_digest, erased_at) \
-             VALUES ('a', '{hash}', '{digest}', {at}), ('a', '{recorded}', 'x', {at});",
-            leg_id(1)
-        ))
-        .await;
-    let batch = Batch {
-        cdrs: vec![leg(0, ""), leg(1, ""), leg(2, "changed")],
-        // Of the erased leg; erased itself; and one that may stay.
-        recordings: vec![recording(1, 1, "1"), recording(7, 0, "7"), recording(8, 0, "8")],
-        position: None,
-    };
-    assert_eq!(store.apply("a", batch).await.unwrap(), changes(1, 1, 4));
-    assert_eq!(
-        store
-            .apply(
-                "a",
-                Batch {
-                    cdrs: vec![leg(1, "changed")],
-                    ..Batch::default()
-                }
-            )
-            .await
-            .unwrap(),
-        changes(0, 0, 1)
-    );
-    assert_eq!(
-        store.rows("a", None, 9).await.unwrap(),
-        [leg(0, ""), leg(2, "changed")]
-    );
-    assert_eq!(
-        store.recordings("a", None, 9).await.unwrap(),
-        [recording(8, 0, "8")]
-    );
-    let range = CdrRange::CdrIds(vec![leg_id(2), leg_id(5), leg_id(1)]);
-    assert_eq!(
-        store.digests("a", range).await.unwrap(),
-        [
-            (leg_id(1).to_string(), digest),
-            (leg_id(2).to_string(), leg(2, "changed").source_digest)
-        ]
-    );
-    // Another 3CX may have the same id.
-    assert_eq!(store.apply("b", legs(1..2)).await.unwrap(), changes(1, 0, 0));
 }
 
 async fn a_failing_batch_leaves_nothing(database: Database) {
