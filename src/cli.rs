@@ -106,7 +106,6 @@ pub struct Faults {
 
 impl Cli {
     /// What to do.
-    #[must_use]
     pub fn action(&self) -> Command {
         self.command.clone().unwrap_or_default()
     }

@@ -5,8 +5,7 @@ use std::process::ExitCode;
 
 use clap::Parser as _;
 use mege_gateway::cli::{Cli, Command, Faults};
-use mege_gateway::command::{self, CommandError};
-use mege_gateway::startup::StartError;
+use mege_gateway::command;
 
 /// ADR 25.
 #[global_allocator]
@@ -42,22 +41,7 @@ async fn run() -> ExitCode {
         Err(error) => {
             // With standard error closed there is nobody to tell.
             let _ = writeln!(io::stderr(), "mege-gateway: {error}");
-            ExitCode::from(match error {
-                // What is configured, or was asked for, cannot be used.
-                CommandError::Settings(_)
-                | CommandError::InvalidKey(_)
-                | CommandError::Start(StartError::Tls(_) | StartError::NoKeys(_)) => 2,
-                CommandError::Start(_)
-                | CommandError::Io(_)
-                | CommandError::Telemetry(_)
-                | CommandError::Ledger(_)
-                | CommandError::Keys(_)
-                | CommandError::Integrations(_)
-                | CommandError::Check
-                | CommandError::Migrate => 1,
-                CommandError::Backfill(error) => error.exit_code(),
-                CommandError::Gateway(error) => error.exit_code(),
-            })
+            ExitCode::from(error.exit_code())
         }
     }
 }

@@ -19,7 +19,6 @@ macro_rules! words {
             pub const ALL: &[Self] = &[$(Self::$value),+];
 
             /// Its word.
-            #[must_use]
             pub const fn as_str(self) -> &'static str {
                 match self {
                     $(Self::$value => $word,)+
@@ -27,7 +26,6 @@ macro_rules! words {
             }
 
             /// The value of a word.
-            #[must_use]
             pub fn parse(word: &str) -> Option<Self> {
                 Self::ALL.iter().copied().find(|value| value.as_str() == word)
             }
@@ -55,7 +53,7 @@ mod tests {
     use serde_json::json;
     use utoipa::PartialSchema as _;
 
-    use crate::actor::{Class, RestartReason, State};
+    use crate::actor::{BreakerState, Class, RestartReason, State};
     use crate::call::{CallState, Direction, Disposition, LegRole, LegState, Mode, Origin};
     use crate::ledger::key::{AuditAction, Scope};
 
@@ -71,6 +69,7 @@ mod tests {
         }
         same! {
             CallState Origin Direction Mode LegRole LegState Disposition Scope AuditAction State RestartReason Class
+            BreakerState
         }
         assert_eq!(Disposition::parse("Answered"), None);
         assert_eq!(Scope::parse("Admin"), None);

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, sleep};
 use utoipa::ToSchema;
@@ -30,7 +30,7 @@ struct ClassAdmission {
 }
 
 /// What one class of an actor's operations has to do, and how much it may have.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Load {
     /// The class.
     pub class: Class,

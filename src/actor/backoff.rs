@@ -10,37 +10,17 @@ pub struct Backoff {
     max: Duration,
 }
 
-/// Bounds that no back-off can have.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("the first delay must be above zero and at most the last one")]
-pub struct InvalidBackoff;
-
 impl Backoff {
     /// A back-off from `min` to `max`.
     ///
-    /// # Errors
-    /// When `min` is zero or above `max`.
-    pub const fn try_new(min: Duration, max: Duration) -> Result<Self, InvalidBackoff> {
-        if min.is_zero() || min.as_nanos() > max.as_nanos() {
-            return Err(InvalidBackoff);
-        }
-        Ok(Self { min, max })
-    }
-
-    /// As [`try_new`](Self::try_new), for bounds that stand in the code.
-    ///
     /// # Panics
-    /// When the bounds make no sense; as a `const`, that is an error of compilation.
-    #[must_use]
-    pub const fn constant(min: Duration, max: Duration) -> Self {
-        match Self::try_new(min, max) {
-            Ok(backoff) => backoff,
-            Err(InvalidBackoff) => panic!("the first delay must be above zero and at most the last one"),
-        }
+    /// When `min` is zero or above `max`; in a `const`, that is an error of compilation.
+    pub const fn new(min: Duration, max: Duration) -> Self {
+        assert!(!min.is_zero() && min.as_nanos() <= max.as_nanos());
+        Self { min, max }
     }
 
     /// The delay before try number `attempt`, counted from 0.
-    #[must_use]
     pub fn delay(&self, attempt: u32) -> Duration {
         self.longest(attempt).mul_f64(0.5 + fastrand::f64() / 2.0)
     }
@@ -60,7 +40,7 @@ mod tests {
 
     #[test]
     fn doubles_up_to_the_maximum() {
-        let backoff = Backoff::try_new(SECOND, 10 * SECOND).unwrap();
+        let backoff = Backoff::new(SECOND, 10 * SECOND);
         let delays: Vec<u64> = (0..6).map(|n| backoff.longest(n).as_secs()).collect();
         assert_eq!(delays, [1, 2, 4, 8, 10, 10]);
         assert_eq!(backoff.longest(u32::MAX), 10 * SECOND);
@@ -68,7 +48,7 @@ mod tests {
 
     #[test]
     fn jitter_stays_between_half_and_whole() {
-        let backoff = Backoff::try_new(SECOND, 8 * SECOND).unwrap();
+        let backoff = Backoff::new(SECOND, 8 * SECOND);
         for _ in 0..1_000 {
             let delay = backoff.delay(2);
             assert!((2 * SECOND..=4 * SECOND).contains(&delay), "{delay:?}");
@@ -77,7 +57,8 @@ mod tests {
 
     #[test]
     fn refuses_bounds_that_make_no_sense() {
-        assert_eq!(Backoff::try_new(Duration::ZERO, SECOND), Err(InvalidBackoff));
-        assert_eq!(Backoff::try_new(2 * SECOND, SECOND), Err(InvalidBackoff));
+        for (min, max) in [(Duration::ZERO, SECOND), (2 * SECOND, SECOND)] {
+            assert!(std::panic::catch_unwind(|| Backoff::new(min, max)).is_err());
+        }
     }
 }

@@ -8,14 +8,13 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use serde::Serialize;
 use tokio::time::Instant;
-use utoipa::ToSchema;
 
 use super::backoff::Backoff;
 use super::class::{Class, FailureClass};
 use super::refused::Refused;
 use crate::metric;
+use crate::words::words;
 
 /// Failures in a row that open it.
 const CONSECUTIVE_FAILURES: u32 = 5;
@@ -28,21 +27,21 @@ const WINDOW: Duration = Duration::from_secs(10);
 const FAILURE_PERCENT: u32 = 50;
 
 /// How long it stays open, by how many probes have failed.
-const OPEN: Backoff = Backoff::constant(Duration::from_secs(1), Duration::from_secs(30));
+const OPEN: Backoff = Backoff::new(Duration::from_secs(1), Duration::from_secs(30));
 
 /// How soon to ask again while a probe is under way.
 const PROBE_RETRY_AFTER: Duration = Duration::from_secs(1);
 
-/// The state of a circuit breaker.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum BreakerState {
-    /// Requests go through.
-    Closed,
-    /// One request goes through, to see how it fares.
-    HalfOpen,
-    /// Requests are refused.
-    Open,
+words! {
+    /// The state of a circuit breaker.
+    BreakerState {
+        /// Requests go through.
+        Closed = "closed",
+        /// One request goes through, to see how it fares.
+        HalfOpen = "half_open",
+        /// Requests are refused.
+        Open = "open",
+    }
 }
 
 /// The breaker of one class of one actor's operations. Its clones are one breaker.

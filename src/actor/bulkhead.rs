@@ -92,7 +92,6 @@ impl Drop for Waiting<'_> {
 
 impl Bulkhead {
     /// A bulkhead with nothing in flight.
-    #[must_use]
     pub(super) fn new(limits: Limits) -> Self {
         Self {
             limits,
@@ -174,19 +173,16 @@ impl Bulkhead {
     }
 
     /// The limits it was made with.
-    #[must_use]
     pub(super) fn limits(&self) -> Limits {
         self.limits
     }
 
     /// Permits out at the moment.
-    #[must_use]
     pub(super) fn in_flight(&self) -> usize {
         self.limits.in_flight - self.permits.available_permits().min(self.limits.in_flight)
     }
 
     /// Requests in the queue at the moment.
-    #[must_use]
     pub(super) fn waiting(&self) -> usize {
         self.waiting.load(Ordering::Relaxed)
     }

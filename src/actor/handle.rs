@@ -76,33 +76,18 @@ impl<A: Actor<Context = Context<A>>> ActorHandle<A> {
     }
 
     /// The actor's name, such as `asterisk.main`.
-    #[must_use]
     pub fn name(&self) -> &str {
         self.inner.health.name()
     }
 
     /// What is known of the actor; never asks the actor itself.
-    #[must_use]
     pub fn health(&self) -> &Health {
         &self.inner.health
     }
 
     /// What each class of its operations has to do.
-    #[must_use]
     pub fn load(&self) -> Vec<Load> {
         self.incarnation().admission.load()
-    }
-
-    /// What one class of its operations has to do; none of a class that it has not.
-    #[must_use]
-    pub fn load_of(&self, class: Class) -> Option<Load> {
-        self.load().into_iter().find(|load| load.class == class)
-    }
-
-    /// How many requests of a class are in flight.
-    #[must_use]
-    pub fn in_flight(&self, class: Class) -> usize {
-        self.load_of(class).map_or(0, |load| load.in_flight)
     }
 
     /// Asks the actor and waits for its reply, at most until `deadline`.

@@ -5,7 +5,7 @@ use std::fmt::Display;
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 use utoipa::ToSchema;
 
@@ -52,7 +52,7 @@ words! {
 }
 
 /// One restart.
-#[derive(Debug, Clone, Serialize, ToSchema)]
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 pub struct Restart {
     /// When.
     pub at: Timestamp,
@@ -61,7 +61,7 @@ pub struct Restart {
 }
 
 /// A snapshot of one actor's health.
-#[derive(Debug, Clone, Default, Serialize, ToSchema)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize, ToSchema)]
 pub struct HealthReport {
     /// The supervisor's view.
     pub state: State,
@@ -70,7 +70,7 @@ pub struct HealthReport {
     /// How often it was built again.
     pub restarts: u64,
     /// The latest of those, the newest first.
-    #[serde(skip_serializing_if = "VecDeque::is_empty")]
+    #[serde(default, skip_serializing_if = "VecDeque::is_empty")]
     #[schema(value_type = Vec<Restart>)]
     pub latest_restarts: VecDeque<Restart>,
     /// How many panics were caught in it, in its handlers and in the work it detached.
@@ -79,7 +79,7 @@ pub struct HealthReport {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last_error: Option<String>,
     /// What the actor itself publishes: connection, trunks, watermarks. No secrets, no phone numbers.
-    #[serde(skip_serializing_if = "serde_json::Value::is_null")]
+    #[serde(default, skip_serializing_if = "serde_json::Value::is_null")]
     pub detail: serde_json::Value,
     /// Whether the actor says that it can do its work; not before it says so.
     pub usable: bool,
@@ -95,7 +95,6 @@ pub struct HealthReport {
 
 impl HealthReport {
     /// Whether the actor runs and says that it can do its work, and nobody has paused it.
-    #[must_use]
     pub fn is_usable(&self) -> bool {
         self.state == State::Running && self.usable && self.paused_since.is_none()
     }
@@ -117,7 +116,6 @@ pub struct Health {
 
 impl Health {
     /// The health of an actor that is yet to start.
-    #[must_use]
     pub fn new(name: &str) -> Self {
         for &reason in RestartReason::ALL {
             metric::actor_restarts(name.to_owned(), reason.as_str()).increment(0);
@@ -159,7 +157,6 @@ impl Health {
     }
 
     /// The actor's name, such as `asterisk.main`.
-    #[must_use]
     pub fn name(&self) -> &str {
         &self.name
     }
@@ -169,7 +166,6 @@ impl Health {
     }
 
     /// The state of things now.
-    #[must_use]
     pub fn report(&self) -> HealthReport {
         self.report.borrow().clone()
     }
@@ -181,7 +177,6 @@ impl Health {
     }
 
     /// Whether the actor runs and says that it can do its work.
-    #[must_use]
     pub fn is_usable(&self) -> bool {
         self.report.borrow().is_usable()
     }

@@ -34,6 +34,8 @@ mod operate;
 mod policy;
 mod refused;
 mod supervisor;
+#[cfg(feature = "fault-injection")]
+mod testing;
 #[cfg(test)]
 mod tests;
 mod watchdog;
@@ -41,7 +43,7 @@ mod watchdog;
 pub use admission::Load;
 pub(crate) use ask::requests;
 pub use ask::{Ask, AskError, Reply, Request};
-pub use backoff::{Backoff, InvalidBackoff};
+pub use backoff::Backoff;
 pub use breaker::BreakerState;
 pub use bulkhead::{Limits, Permit};
 pub use class::{Class, Classify, FailureClass};

@@ -94,7 +94,6 @@ impl ActorRegistry {
     }
 
     /// The actor of that name.
-    #[must_use]
     pub fn find(&self, name: &str) -> Option<&Arc<dyn Operate>> {
         self.0.get(name)
     }

@@ -30,7 +30,7 @@ pub struct RestartPolicy {
 impl Default for RestartPolicy {
     /// Five failures in 30 s, rebuilt after 25 ms to 800 ms: the fifth delay is the longest.
     fn default() -> Self {
-        const BACKOFF: Backoff = Backoff::constant(Duration::from_millis(50), Duration::from_millis(800));
+        const BACKOFF: Backoff = Backoff::new(Duration::from_millis(50), Duration::from_millis(800));
         Self {
             backoff: BACKOFF,
             budget: 5,
@@ -56,7 +56,6 @@ pub struct Spawn {
 
 impl Spawn {
     /// One that is restarted by the default policy, and for nobody else's sake.
-    #[must_use]
     pub fn new(name: String, placement: Placement, limits: Vec<(Class, Limits)>) -> Self {
         Self {
             name,

@@ -53,7 +53,7 @@ const UNKNOWN_CHECK_DELAY: Duration = Duration::from_secs(1);
 const STABLE_AFTER: Duration = Duration::from_secs(10);
 
 /// At most a dozen tries in a minute of an Asterisk that is down, however the jitter falls.
-const RECONNECT: Backoff = Backoff::constant(Duration::from_millis(500), Duration::from_secs(15));
+const RECONNECT: Backoff = Backoff::new(Duration::from_millis(500), Duration::from_secs(15));
 
 /// A handle to one Asterisk.
 pub type AriHandle = ActorHandle<AriActor>;
@@ -105,7 +105,6 @@ pub struct AriActor {
 }
 
 /// Starts the actor of one Asterisk under supervision.
-#[must_use]
 pub fn spawn(settings: AriSettings, placement: Placement) -> AriHandle {
     let mut originate = settings.asterisk.limits;
     if settings.asterisk.trunk_limits.calls_per_s.is_some() {

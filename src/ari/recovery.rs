@@ -16,7 +16,7 @@ const TIMEOUT: Duration = Duration::from_secs(2);
 /// How long a connection to Asterisk waits for the ledger.
 const INSTANCE_TIMEOUT: Duration = Duration::from_secs(5);
 
-const RETRY: Backoff = Backoff::constant(Duration::from_millis(20), Duration::from_secs(5));
+const RETRY: Backoff = Backoff::new(Duration::from_millis(20), Duration::from_secs(5));
 
 /// Which gateway this is. Without the ledger the provisional name does: calls must not wait for a disk.
 pub(super) async fn instance(ledger: LedgerHandle, provisional: String) -> String {

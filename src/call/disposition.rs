@@ -7,7 +7,6 @@ use crate::telephony::HangupCause;
 impl Call {
     /// How it came out; none while something more may become known of it. This is decided for calls through Asterisk's
     /// dialplan: the answer is the external side's, and without one the cause of the party that was not reached tells.
-    #[must_use]
     pub fn disposition(&self) -> Option<Disposition> {
         let talked = self.bridged_at.is_some()
             || self

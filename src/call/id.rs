@@ -25,27 +25,23 @@ pub struct CallId(pub Uuid);
 
 impl CallId {
     /// A new one.
-    #[must_use]
     pub fn mint() -> Self {
         Self(Uuid::now_v7())
     }
 
     /// The least id of this moment, to the millisecond.
-    #[must_use]
     pub fn least_at(moment: Timestamp) -> Self {
         let millis = u64::try_from(moment.as_millisecond()).unwrap_or_default();
         Self(Builder::from_unix_timestamp_millis(millis, &[0; 10]).into_uuid())
     }
 
     /// When it was minted, to the millisecond; none of an id that is not ours.
-    #[must_use]
     pub fn minted_at(self) -> Option<Timestamp> {
         let (seconds, nanoseconds) = self.0.get_timestamp()?.to_unix();
         Timestamp::new(i64::try_from(seconds).ok()?, i32::try_from(nanoseconds).ok()?).ok()
     }
 
     /// Whether it is the id of this channel too.
-    #[must_use]
     pub fn is_of(self, channel: &str) -> bool {
         *self.0.hyphenated().encode_lower(&mut Uuid::encode_buffer()) == *channel
     }

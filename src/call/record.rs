@@ -109,7 +109,6 @@ pub struct Call {
 
 impl Leg {
     /// A channel that is seen for the first time.
-    #[must_use]
     pub fn new(channel_id: String, name: String, created_at: Timestamp) -> Self {
         Self {
             channel_id,
@@ -130,7 +129,6 @@ fn or_default<'de, D: Deserializer<'de>, T: Deserialize<'de> + Default>(from: D)
 
 impl Call {
     /// A call of which nothing is known yet but that it was asked for.
-    #[must_use]
     pub fn new(id: CallId, integration: &str, created_at: Timestamp) -> Self {
         Self {
             id,
@@ -142,21 +140,18 @@ impl Call {
     }
 
     /// The name in the settings of the PBX that carries it, such as `main`.
-    #[must_use]
     pub fn pbx(&self) -> &str {
         let name = self.integration.split_once('.');
         name.map_or(&self.integration, |(_, name)| name)
     }
 
     /// The channel whose end is the call's: the first one that lives, as far as is known.
-    #[must_use]
     pub fn channel_to_end(&self) -> String {
         let living = self.legs.iter().find(|leg| leg.ended_at.is_none());
         living.map_or_else(|| self.id.to_string(), |leg| leg.channel_id.clone())
     }
 
     /// Whose channel one of its legs is: the dialplan calls the number from the extension's.
-    #[must_use]
     pub fn role_of(&self, leg: &Leg) -> LegRole {
         if self.id.is_of(&leg.channel_id) {
             LegRole::Extension
@@ -166,7 +161,6 @@ impl Call {
     }
 
     /// Where one of its legs is in its life.
-    #[must_use]
     pub fn state_of(&self, leg: &Leg) -> LegState {
         // Of the first one the call's own state tells more than its times, where those were not seen.
         let first = self.role_of(leg) == LegRole::Extension;

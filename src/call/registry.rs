@@ -89,7 +89,6 @@ pub(crate) struct LiveCount {
 
 impl Registry {
     /// One that puts what becomes of calls into this journal.
-    #[must_use]
     pub fn new(journal: Journal) -> Self {
         Self(Arc::new(Inner {
             journal,
@@ -102,7 +101,6 @@ impl Registry {
     }
 
     /// Adds the actor of one more Asterisk.
-    #[must_use]
     pub fn register(&self, actor: &str, settings: &AsteriskSettings) -> LiveCalls {
         let node = settings.node();
         let mut actors = self.lock();
@@ -127,7 +125,6 @@ impl Registry {
 
     /// A call that lives, or may, as it is known now. None is a call of which the ledger may know more: one that is over, or
     /// that another gateway follows.
-    #[must_use]
     pub fn get(&self, id: CallId) -> Option<Arc<Call>> {
         let actors = self.lock();
         let slot = actors.iter().find_map(|actor| actor.calls.get(&id));

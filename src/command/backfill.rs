@@ -56,18 +56,6 @@ pub enum BackfillError {
     Stopped,
 }
 
-impl BackfillError {
-    /// The program's exit code: 2 for what the command line says, 130 for a signal, otherwise 1.
-    #[must_use]
-    pub fn exit_code(&self) -> u8 {
-        match self {
-            Self::Pbx(_) | Self::Range => 2,
-            Self::Collect(_) | Self::Incomplete(_) => 1,
-            Self::Stopped => 130,
-        }
-    }
-}
-
 /// Collects the CDRs and recordings of a range into the store, beside a gateway that may run on it. Progress goes to the
 /// terminal, if there is one, as a bar; otherwise to standard output, as lines.
 ///

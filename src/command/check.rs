@@ -1,5 +1,6 @@
 //! `mege-gateway check`.
 
+use std::fmt::Display;
 use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -11,7 +12,6 @@ use tokio::time::{sleep, timeout};
 
 use super::{CommandError, complaint, say, settings};
 use crate::actor::{Health, Placement};
-use crate::database::{Schema, StoreError};
 use crate::http::Tls;
 use crate::ledger::key::ApiKey;
 use crate::settings::{RecordingPath, Scheme, Settings};
@@ -19,13 +19,13 @@ use crate::startup::StartError;
 use crate::{ari, cdr, ledger, pac, recordings};
 
 /// How long each store and integration may take to answer.
-const PATIENCE: Duration = Duration::from_secs(10);
+const TIMEOUT: Duration = Duration::from_secs(10);
 
 /// How long one that failed may go on trying: the first try of a connection may be unlucky.
-const SECOND_CHANCE: Duration = Duration::from_secs(1);
+const RETRY_TIME: Duration = Duration::from_secs(1);
 
 /// Between two looks at an actor's health.
-const LOOK: Duration = Duration::from_millis(50);
+const POLL_INTERVAL: Duration = Duration::from_millis(50);
 
 /// What was found, in words; or what is wrong.
 type Found = Result<String, String>;
@@ -42,16 +42,14 @@ pub async fn check(file: Option<PathBuf>) -> Result<(), CommandError> {
     say("configuration: ok")?;
     let mut trials: FuturesOrdered<Trial<'_>> = FuturesOrdered::new();
     trials.push_back(Box::pin(async {
-        (
-            "cdr".to_owned(),
-            looked_at(cdr::store_schema(&settings.store)).await,
-        )
+        let schema = answer(cdr::store_schema(&settings.store)).await;
+        ("cdr".to_owned(), schema.map(|schema| schema.to_string()))
     }));
     trials.push_back(Box::pin(async {
-        let look = ledger::ledger_schema(&settings.store);
-        ("ledger".to_owned(), looked_at(look).await)
+        let schema = answer(ledger::ledger_schema(&settings.store)).await;
+        ("ledger".to_owned(), schema.map(|schema| schema.to_string()))
     }));
-    trials.push_back(Box::pin(async { ("keys".to_owned(), doors(&settings).await) }));
+    trials.push_back(Box::pin(async { ("keys".to_owned(), keys(&settings).await) }));
     integrations(&settings, &mut trials);
     let mut works = true;
     if settings.http.scheme == Scheme::Https {
@@ -74,16 +72,15 @@ pub async fn check(file: Option<PathBuf>) -> Result<(), CommandError> {
 }
 
 /// Who will be able to use the gateway.
-async fn doors(settings: &Settings) -> Found {
-    let look = ledger::ledger_schema(&settings.store);
-    let Ok(Ok(schema)) = timeout(PATIENCE, look).await else {
-        return Err("the ledger cannot be read".to_owned());
-    };
+async fn keys(settings: &Settings) -> Found {
+    let unread = |_| "the ledger cannot be read".to_owned();
+    let schema = answer(ledger::ledger_schema(&settings.store))
+        .await
+        .map_err(unread)?;
     let keys = if schema.is_current() {
-        let Ok(Ok(keys)) = timeout(PATIENCE, ledger::ledger_keys(&settings.store)).await else {
-            return Err("the ledger cannot be read".to_owned());
-        };
-        keys
+        answer(ledger::ledger_keys(&settings.store))
+            .await
+            .map_err(unread)?
     } else if schema.is_empty() {
         // It holds no key, and a look makes nothing.
         Vec::new()
@@ -114,11 +111,7 @@ async fn doors(settings: &Settings) -> Found {
 fn integrations<'a>(settings: &'a Settings, trials: &mut FuturesOrdered<Trial<'a>>) {
     for (name, node) in &settings.asterisk {
         trials.push_back(Box::pin(async move {
-            let found = match timeout(PATIENCE, ari::probe(node)).await {
-                Ok(found) => found.map_err(|error| error.to_string()),
-                Err(_) => Err("no answer in time".to_owned()),
-            };
-            (format!("asterisk.{name}"), found)
+            (format!("asterisk.{name}"), answer(ari::probe(node)).await)
         }));
     }
     for (name, pbx) in &settings.pac {
@@ -138,11 +131,10 @@ fn integrations<'a>(settings: &'a Settings, trials: &mut FuturesOrdered<Trial<'a
     }
 }
 
-/// What a look at a store's schema found; its words, where a start has something to do.
-async fn looked_at(look: impl Future<Output = Result<Schema, StoreError>>) -> Found {
-    match timeout(PATIENCE, look).await {
-        Ok(Ok(schema)) => Ok(schema.to_string()),
-        Ok(Err(error)) => Err(error.to_string()),
+/// What is answered in time; why not, in words.
+async fn answer<T, E: Display>(asked: impl Future<Output = Result<T, E>>) -> Result<T, String> {
+    match timeout(TIMEOUT, asked).await {
+        Ok(answer) => answer.map_err(|error| error.to_string()),
         Err(_) => Err("no answer in time".to_owned()),
     }
 }
@@ -155,16 +147,16 @@ pub(super) async fn usable(health: &Health) -> Found {
     };
     let failed = async {
         while complaint().is_none() {
-            sleep(LOOK).await;
+            sleep(POLL_INTERVAL).await;
         }
-        sleep(SECOND_CHANCE).await;
+        sleep(RETRY_TIME).await;
     };
-    let patience = async {
-        let _ = timeout(PATIENCE, failed).await;
+    let given_up = async {
+        let _ = timeout(TIMEOUT, failed).await;
     };
     tokio::select! {
         () = health.became_usable() => Ok(String::new()),
-        () = patience => {
+        () = given_up => {
             Err(complaint().unwrap_or_else(|| "no answer in time".to_owned()))
         }
     }

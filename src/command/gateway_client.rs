@@ -66,17 +66,6 @@ pub enum GatewayClientError {
     },
 }
 
-impl GatewayClientError {
-    /// The program's exit code: 2 for what was said wrong, otherwise 1.
-    #[must_use]
-    pub fn exit_code(&self) -> u8 {
-        match self {
-            Self::AnyPort | Self::KeyFile { .. } | Self::NotAKey(_) => 2,
-            Self::Tls(_) | Self::Unreachable { .. } => 1,
-        }
-    }
-}
-
 /// A client of one running gateway. It belongs to the thread it was made on.
 pub(super) struct GatewayClient {
     client: Client,
@@ -256,6 +245,6 @@ mod tests {
         let refused = key(Some(&file)).unwrap_err();
         assert!(!refused.to_string().contains("hidden"), "{refused}");
         let absent = key(Some(&folder.path().join("none"))).unwrap_err();
-        assert_eq!(absent.exit_code(), 2);
+        assert_eq!(CommandError::from(absent).exit_code(), 2);
     }
 }

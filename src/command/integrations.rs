@@ -4,13 +4,14 @@ use std::path::PathBuf;
 
 use awc::http::Method;
 use clap::{Args, Subcommand};
-use jiff::Timestamp;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Deserialize;
 use serde_json::Value;
 
 use super::gateway_client::{GatewayArguments, GatewayClient, GatewayClientError};
 use super::{CommandError, complaint, say};
+use crate::actor::{BreakerState, Load, Restarted, State};
+use crate::http::{ActorStatus, Integration, IntegrationList};
 
 /// The most that is read of an answer: an integration takes a few kilobytes.
 const MAX_ANSWER: usize = 4 * 1024 * 1024;
@@ -89,50 +90,8 @@ pub enum IntegrationsError {
         /// The integration.
         name: String,
         /// Its state.
-        state: String,
+        state: &'static str,
     },
-}
-
-/// As far as the table shows it.
-#[derive(Debug, Deserialize)]
-struct Integration {
-    name: String,
-    state: String,
-    since: Timestamp,
-    usable: bool,
-    paused_since: Option<Timestamp>,
-    restarts: u64,
-    last_error: Option<String>,
-    operations: Vec<Operation>,
-    #[serde(default)]
-    detail: Value,
-}
-
-#[derive(Debug, Deserialize)]
-struct Operation {
-    class: String,
-    in_flight: usize,
-    waiting: usize,
-    limits: Limits,
-    breaker: String,
-}
-
-#[derive(Debug, Deserialize)]
-struct Limits {
-    in_flight: usize,
-}
-
-#[derive(Debug, Deserialize)]
-struct IntegrationList {
-    integrations: Vec<Integration>,
-}
-
-#[derive(Debug, Deserialize)]
-struct Restarted {
-    unfinished: usize,
-    thread_left_behind: bool,
-    state: String,
-    took_ms: u64,
 }
 
 #[derive(Debug, Deserialize)]
@@ -181,8 +140,8 @@ pub async fn integrations(
         }
         Some(What::Restart(Name { name })) => {
             let restarted: Restarted = serde_json::from_slice(&answer).map_err(read)?;
-            if restarted.state != "running" {
-                let (name, state) = (name.clone(), restarted.state);
+            if restarted.state != State::Running {
+                let (name, state) = (name.clone(), restarted.state.as_str());
                 return Err(IntegrationsError::NotRunning { name, state }.into());
             }
             told(name, &restarted)
@@ -244,15 +203,15 @@ fn table(integrations: &[Integration]) -> String {
 }
 
 fn row(integration: &Integration) -> [String; 9] {
-    let operations = &integration.operations;
-    let sum = |count: fn(&Operation) -> usize| operations.iter().map(count).sum::<usize>();
-    let in_flight = sum(|operation| operation.in_flight);
-    let limit = sum(|operation| operation.limits.in_flight);
+    let ActorStatus { report, operations } = &integration.status;
+    let sum = |count: fn(&Load) -> usize| operations.iter().map(count).sum::<usize>();
+    let in_flight = sum(|load| load.in_flight);
+    let limit = sum(|load| load.limits.in_flight);
     let unwell = operations
         .iter()
-        .filter(|operation| operation.breaker != "closed");
+        .filter(|load| load.breaker != BreakerState::Closed);
     let unwell: Vec<String> = unwell
-        .map(|operation| format!("{} {}", operation.class, operation.breaker))
+        .map(|load| format!("{} {}", load.class.as_str(), load.breaker.as_str()))
         .collect();
     // A collector is asked nothing.
     let asked = |cell: String| {
@@ -267,18 +226,17 @@ fn row(integration: &Integration) -> [String; 9] {
     } else {
         unwell.join(", ")
     };
-    let paused = integration.paused_since.map_or("", |_| ", paused");
-    let usable = integration.usable && integration.state == "running" && paused.is_empty();
-    let error = complaint(&integration.detail, integration.last_error.as_deref()).unwrap_or("-");
+    let paused = report.paused_since.map_or("", |_| ", paused");
+    let error = complaint(&report.detail, report.last_error.as_deref()).unwrap_or("-");
     [
         integration.name.clone(),
-        format!("{}{paused}", integration.state),
-        format!("{:.0}", integration.since),
-        if usable { "yes" } else { "no" }.to_owned(),
+        format!("{}{paused}", report.state.as_str()),
+        format!("{:.0}", report.since),
+        if report.is_usable() { "yes" } else { "no" }.to_owned(),
         asked(format!("{in_flight}/{limit}")),
-        asked(sum(|operation| operation.waiting).to_string()),
+        asked(sum(|load| load.waiting).to_string()),
         asked(breakers),
-        integration.restarts.to_string(),
+        report.restarts.to_string(),
         // It may come from a peer: one line, of what a terminal can show.
         error
             .chars()
@@ -340,7 +298,7 @@ mod tests {
         })));
         assert_eq!((away[3].as_str(), away[8].as_str()), ("no", "connection refused"));
         let mut open = integration(&json!({}));
-        open.operations[1].breaker = "open".to_owned();
+        open.status.operations[1].breaker = BreakerState::Open;
         assert_eq!(row(&open)[6], "originate open");
     }
 

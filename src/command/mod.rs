@@ -79,6 +79,34 @@ pub enum CommandError {
     Integrations(#[from] IntegrationsError),
 }
 
+impl CommandError {
+    /// The program's exit code: 2 where the command line or the settings are wrong, 130 for a signal, otherwise 1.
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Self::Settings(_)
+            | Self::InvalidKey(_)
+            | Self::Start(StartError::Tls(_) | StartError::NoKeys(_))
+            | Self::Backfill(BackfillError::Pbx(_) | BackfillError::Range)
+            | Self::Gateway(
+                GatewayClientError::AnyPort
+                | GatewayClientError::KeyFile { .. }
+                | GatewayClientError::NotAKey(_),
+            ) => 2,
+            Self::Backfill(BackfillError::Stopped) => 130,
+            Self::Start(_)
+            | Self::Io(_)
+            | Self::Telemetry(_)
+            | Self::Ledger(_)
+            | Self::Keys(_)
+            | Self::Integrations(_)
+            | Self::Backfill(_)
+            | Self::Gateway(_)
+            | Self::Check
+            | Self::Migrate => 1,
+        }
+    }
+}
+
 fn settings(file: Option<PathBuf>) -> Result<Settings, CommandError> {
     Ok(Settings::load(&Sources::of_process(file)?)?)
 }

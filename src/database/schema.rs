@@ -59,13 +59,11 @@ impl Schema {
     }
 
     /// Whether there is none yet.
-    #[must_use]
     pub fn is_empty(&self) -> bool {
         self.found == 0
     }
 
     /// Whether nothing is to be done.
-    #[must_use]
     pub fn is_current(&self) -> bool {
         self.found == self.known
     }

@@ -57,7 +57,6 @@ impl Lifecycle {
     }
 
     /// The phase now.
-    #[must_use]
     pub fn phase(&self) -> Phase {
         match self.0.phase.load(Ordering::Acquire) {
             STARTING => Phase::Starting,
@@ -68,14 +67,12 @@ impl Lifecycle {
     }
 
     /// How long the process has been on its way out; nothing while it is not.
-    #[must_use]
     pub fn drained_for(&self) -> Duration {
         let since = self.0.draining_since.get();
         since.map_or(Duration::ZERO, Instant::elapsed)
     }
 
     /// Requests whose answers have not left yet.
-    #[must_use]
     pub fn open_requests(&self) -> usize {
         self.0.open_requests.load(Ordering::Relaxed)
     }

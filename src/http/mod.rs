@@ -21,11 +21,11 @@ mod tls;
 
 pub use error::ErrorCode;
 pub use lifecycle::{Lifecycle, Phase};
+pub(crate) use routes::{ActorStatus, Integration, IntegrationList};
 pub use server::serve;
 pub use tls::{CertificateError, Tls};
 
 /// The OpenAPI document of all routes, as indented JSON; `base` is what the API's paths begin with, empty or `/…`.
-#[must_use]
 pub fn openapi(base: &str) -> String {
     format!("{:#}", serde_json::json!(routes::describe(base)))
 }

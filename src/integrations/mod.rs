@@ -97,7 +97,6 @@ impl Integrations {
     }
 
     /// Every actor, as operators have it.
-    #[must_use]
     pub fn actors(&self) -> ActorRegistry {
         fn operated<H: Operate + Clone + 'static>(handles: &BTreeMap<String, H>) -> Vec<Arc<dyn Operate>> {
             let all = handles.values().cloned();

@@ -27,7 +27,6 @@ pub struct Stores {
 
 impl Stores {
     /// Starts both.
-    #[must_use]
     pub fn spawn(settings: &Settings, placement: Placement) -> Self {
         let ledger = ledger_settings(settings);
         let (journal, keys, audit) = (ledger.journal.clone(), ledger.keys.clone(), ledger.audit.clone());
@@ -58,7 +57,6 @@ impl Stores {
 }
 
 /// What the ledger's actor is built from, with nothing in it yet.
-#[must_use]
 pub fn ledger_settings(settings: &Settings) -> LedgerSettings {
     LedgerSettings {
         store: settings.store.clone(),
@@ -72,7 +70,6 @@ pub fn ledger_settings(settings: &Settings) -> LedgerSettings {
 }
 
 /// Starts the actor of the CDR store.
-#[must_use]
 pub fn cdr_store(settings: &StoreSettings, placement: Placement) -> CdrHandle {
     let spawn = Spawn::new(
         "cdr".to_owned(),

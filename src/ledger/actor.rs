@@ -28,7 +28,7 @@ const BATCH_SIZE: usize = 500;
 const BATCH_DELAY: Duration = Duration::from_millis(20);
 
 /// Between two tries of a store that does not work.
-const RETRY: Backoff = Backoff::constant(Duration::from_millis(50), Duration::from_secs(5));
+const RETRY: Backoff = Backoff::new(Duration::from_millis(50), Duration::from_secs(5));
 
 /// How long the ledger may lie idle before it is looked at.
 const PROBE_INTERVAL: Duration = Duration::from_secs(5);
@@ -81,7 +81,6 @@ struct Detail {
 }
 
 /// Starts the ledger under supervision.
-#[must_use]
 pub fn spawn(settings: LedgerSettings, placement: Placement) -> LedgerHandle {
     let spawn = Spawn::new(
         "ledger".to_owned(),

@@ -27,7 +27,6 @@ pub enum Outcome {
 
 impl Outcome {
     /// Of an answer with this status and body.
-    #[must_use]
     pub fn answered(status: u16, body: &[u8]) -> Self {
         let code = if (200..300).contains(&status) {
             None
@@ -38,7 +37,6 @@ impl Outcome {
     }
 
     /// Whether the request was carried out.
-    #[must_use]
     pub fn is_accepted(&self) -> bool {
         match self {
             Self::Answered { status, .. } => (200..300).contains(status),

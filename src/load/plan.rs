@@ -29,26 +29,22 @@ pub enum Party {
 
 impl Plan {
     /// How many requests become due.
-    #[must_use]
     pub fn total(&self) -> u64 {
         u64::from(self.rate_per_s.get()) * u64::from(self.duration_s)
     }
 
     /// For how long requests become due.
-    #[must_use]
     pub fn duration(&self) -> Duration {
         Duration::from_secs(self.duration_s.into())
     }
 
     /// When request `n`, counted from 0, is due after the start.
-    #[must_use]
     pub fn due(&self, n: u64) -> Duration {
         let rate = u64::from(self.rate_per_s.get());
         Duration::from_secs(n / rate) + Duration::from_nanos(n % rate * NANOS / rate)
     }
 
     /// Whom request `n` is for: the busy ones are spread evenly.
-    #[must_use]
     pub fn party(&self, n: u64) -> Party {
         let busy_before = |n: u64| n * u64::from(self.busy_percent) / 100;
         if busy_before(n + 1) > busy_before(n) {

@@ -85,7 +85,6 @@ pub struct Latency {
 
 impl Report {
     /// Of a run of a plan.
-    #[must_use]
     pub fn new(plan: &Plan, tally: &Tally) -> Self {
         let mut all = histogram();
         for measured in tally.outcomes.values() {

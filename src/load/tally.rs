@@ -43,25 +43,21 @@ pub(super) struct Measured {
 
 impl Tally {
     /// Requests that became due: each was sent or not sent.
-    #[must_use]
     pub fn due(&self) -> u64 {
         self.due
     }
 
     /// Requests that were sent.
-    #[must_use]
     pub fn sent(&self) -> u64 {
         self.sent_to_answers + self.sent_to_busy
     }
 
     /// Requests that were carried out.
-    #[must_use]
     pub fn accepted(&self) -> u64 {
         self.accepted
     }
 
     /// Requests that have ended.
-    #[must_use]
     pub fn ended(&self) -> u64 {
         self.outcomes
             .values()
@@ -70,7 +66,6 @@ impl Tally {
     }
 
     /// Requests that became due and were not sent.
-    #[must_use]
     pub fn not_sent(&self) -> u64 {
         self.not_sent
     }

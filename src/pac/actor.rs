@@ -23,7 +23,7 @@ const KEEP_ALIVE: Duration = Duration::from_secs(5);
 const PROBE_INTERVAL: Duration = Duration::from_secs(15);
 
 /// Between probes of a PAC that does not answer.
-const PROBE_BACKOFF: Backoff = Backoff::constant(Duration::from_secs(1), Duration::from_secs(30));
+const PROBE_BACKOFF: Backoff = Backoff::new(Duration::from_secs(1), Duration::from_secs(30));
 
 /// The way to one PAC.
 pub type PacHandle = ActorHandle<PacActor>;

@@ -16,7 +16,7 @@ use crate::metric;
 const RETRIES: u32 = 2;
 
 /// Before the first and the second of them.
-const BACKOFF: Backoff = Backoff::constant(Duration::from_millis(50), Duration::from_millis(100));
+const BACKOFF: Backoff = Backoff::new(Duration::from_millis(50), Duration::from_millis(100));
 
 /// What failed later than this after its beginning is not repeated: a connection that is not even refused, or one that was lost
 /// in the middle of long work, would take as long again.

@@ -50,7 +50,6 @@ struct DirectoryHealth {
 }
 
 /// Starts the actor `recordings.{name}`. The directory need not be there: it is looked for again and again.
-#[must_use]
 pub fn spawn(name: &str, directory: PathBuf, placement: Placement) -> RecordingHandle {
     let spawn = Spawn::new(
         format!("recordings.{name}"),

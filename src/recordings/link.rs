@@ -42,7 +42,6 @@ pub enum LinkError {
 
 impl LinkSignature {
     /// Signs a link to `id` that works until `expires`, in seconds since 1970.
-    #[must_use]
     pub fn sign(key: &LinkKey, id: &RecordingId, expires: Option<u64>) -> Self {
         let code = URL_SAFE_NO_PAD.encode(mac(key, id, expires).finalize().into_bytes());
         Self {

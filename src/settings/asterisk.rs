@@ -64,7 +64,6 @@ pub struct TrunkLimits {
 
 impl AsteriskSettings {
     /// Where ARI is, as a URL's beginning.
-    #[must_use]
     pub fn ari_url(&self) -> String {
         // A bare IPv6 address has colons of its own.
         if self.host.contains(':') {
@@ -75,13 +74,11 @@ impl AsteriskSettings {
     }
 
     /// What tells this node from others: its address. Several sections may lead to one.
-    #[must_use]
     pub fn node(&self) -> (String, u16) {
         (self.host.to_ascii_lowercase(), self.port)
     }
 
     /// How many hang-ups at once, and which wait.
-    #[must_use]
     pub fn hangup_limits(&self) -> Limits {
         Limits {
             in_flight: HANGUPS,
@@ -90,25 +87,21 @@ impl AsteriskSettings {
     }
 
     /// How many connections to ARI this section takes at most, its event socket included.
-    #[must_use]
     pub fn connections(&self) -> usize {
         self.limits.in_flight + HANGUPS + OWN_CONNECTIONS
     }
 
     /// How long the first party may ring.
-    #[must_use]
     pub fn ring_timeout(&self) -> Duration {
         Duration::from_secs(self.ring_timeout_s.into())
     }
 
     /// How long a request to ARI may take.
-    #[must_use]
     pub fn request_timeout(&self) -> Duration {
         Duration::from_millis(self.request_timeout_ms)
     }
 
     /// What the Stasis application's name begins with.
-    #[must_use]
     pub fn app_prefix(&self) -> &str {
         self.app_prefix.as_deref().unwrap_or(&self.user)
     }

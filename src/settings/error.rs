@@ -15,6 +15,18 @@ pub struct Problem {
     pub complaint: String,
 }
 
+impl Problem {
+    /// One of the settings as a whole, whichever source they are from.
+    pub(super) fn new(key: impl Into<String>, complaint: impl Into<String>) -> Self {
+        Self {
+            key: key.into(),
+            origin: String::new(),
+            value: None,
+            complaint: complaint.into(),
+        }
+    }
+}
+
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.key)?;

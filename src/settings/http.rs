@@ -1,6 +1,5 @@
 //! The HTTP server and the logs.
 
-use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -41,27 +40,19 @@ pub struct HttpSettings {
 }
 
 /// What the gateway speaks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(derive_more::Display, Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Scheme {
     /// HTTP/1.1 in clear.
+    #[display("http")]
     Http,
     /// HTTP/1.1 over TLS.
+    #[display("https")]
     Https,
-}
-
-impl fmt::Display for Scheme {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Http => "http",
-            Self::Https => "https",
-        })
-    }
 }
 
 impl HttpSettings {
     /// The prefix as paths begin with it: nothing, or `/` and text without one at its end.
-    #[must_use]
     pub fn base_path(&self) -> String {
         match self.prefix.trim_matches('/') {
             "" => String::new(),
@@ -70,7 +61,6 @@ impl HttpSettings {
     }
 
     /// What links to the gateway begin with: where clients reach it, or else where it listens, and the prefix.
-    #[must_use]
     pub fn link_root(&self) -> String {
         let listens = || format!("{}://{}", self.scheme, SocketAddr::new(self.address, self.port));
         let server = self.public_url.as_ref().map_or_else(listens, ToString::to_string);
@@ -78,25 +68,21 @@ impl HttpSettings {
     }
 
     /// How long a link to a recording works; none is until the signing key is rotated.
-    #[must_use]
     pub fn link_lifetime(&self) -> Option<Duration> {
         (self.link_lifetime_s > 0).then(|| Duration::from_secs(self.link_lifetime_s))
     }
 
     /// How long a request may take.
-    #[must_use]
     pub fn timeout(&self) -> Duration {
         Duration::from_millis(self.timeout_ms)
     }
 
     /// How long requests are still taken at a shutdown, while `/readyz` says not to send any.
-    #[must_use]
     pub fn drain_time(&self) -> Duration {
         Duration::from_millis(self.drain_ms)
     }
 
     /// How long open requests get at a shutdown after that.
-    #[must_use]
     pub fn shutdown_timeout(&self) -> Duration {
         Duration::from_millis(self.shutdown_ms)
     }

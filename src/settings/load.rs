@@ -73,7 +73,7 @@ impl Layers {
         }
         let settings: Settings =
             serde_json::from_value(Value::Object(tree)).map_err(|error| SettingsError {
-                problems: vec![contradiction(error.to_string())],
+                problems: vec![Problem::new("configuration", error.to_string())],
             })?;
         settings.validate()?;
         Ok(settings)
@@ -95,12 +95,8 @@ impl Layers {
             for section in sections {
                 let path = format!("{section}.{name}");
                 if !self.entries.contains_key(&path) {
-                    missing.push(Problem {
-                        key: path,
-                        origin: String::new(),
-                        value: None,
-                        complaint: format!("is missing: {section} needs it, {}", key.allowed()),
-                    });
+                    let complaint = format!("is missing: {section} needs it, {}", key.allowed());
+                    missing.push(Problem::new(path, complaint));
                 }
             }
         }
@@ -143,15 +139,5 @@ fn put(tree: &mut Map<String, Value>, path: &str, value: Value) {
                 put(below, rest, value);
             }
         }
-    }
-}
-
-/// What the table of keys let through and the types did not; a test holds them equal.
-fn contradiction(complaint: String) -> Problem {
-    Problem {
-        key: "configuration".to_owned(),
-        origin: String::new(),
-        value: None,
-        complaint,
     }
 }

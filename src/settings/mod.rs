@@ -58,19 +58,16 @@ pub struct Settings {
 
 impl Settings {
     /// The names of all PBXs, those of both kinds: what a key may be limited to.
-    #[must_use]
     pub fn pbx_names(&self) -> BTreeSet<String> {
         self.asterisk.keys().chain(self.pac.keys()).cloned().collect()
     }
 
     /// The Asterisk that the original's routes mean: the only one, or the one named `main`; with its name.
-    #[must_use]
     pub fn default_asterisk(&self) -> Option<(&str, &AsteriskSettings)> {
         default_of(&self.asterisk)
     }
 
     /// The 3CX that the original's routes mean: the only one, or the one named `main`; with its name.
-    #[must_use]
     pub fn default_pac(&self) -> Option<(&str, &PacSettings)> {
         default_of(&self.pac)
     }

@@ -40,7 +40,6 @@ pub struct PacSettings {
 
 impl PacSettings {
     /// How long a request to PAC may take.
-    #[must_use]
     pub fn request_timeout(&self) -> Duration {
         Duration::from_millis(self.request_timeout_ms)
     }

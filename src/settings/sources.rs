@@ -78,11 +78,10 @@ const OWN_PREFIX: &str = "MEGE__";
 
 impl Layers {
     pub(super) fn complain(&mut self, key: &str, origin: &str, complaint: String) {
+        let origin = origin.to_owned();
         self.problems.push(Problem {
-            key: key.to_owned(),
-            origin: origin.to_owned(),
-            value: None,
-            complaint,
+            origin,
+            ..Problem::new(key, complaint)
         });
     }
 

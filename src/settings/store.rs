@@ -1,6 +1,5 @@
 //! Where CDRs and the ledger are kept.
 
-use std::fmt;
 use std::path::PathBuf;
 
 use serde::Deserialize;
@@ -22,13 +21,13 @@ pub struct StoreSettings {
 }
 
 /// Which kind of store, and where. `Debug` shows no password.
-#[derive(Clone, PartialEq, Eq, Deserialize)]
+#[derive(derive_more::Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "String")]
 pub enum StoreUrl {
     /// Two files: this one for CDRs, and one beside it whose name ends in `-ledger` for the ledger.
     Sqlite(PathBuf),
     /// One database.
-    Postgres(String),
+    Postgres(#[debug("…")] String),
 }
 
 /// A store URL of neither kind.
@@ -44,15 +43,6 @@ impl TryFrom<String> for StoreUrl {
             Some(("sqlite", file)) if !file.is_empty() => Ok(Self::Sqlite(file.into())),
             Some(("postgres" | "postgresql", rest)) if rest.starts_with("//") => Ok(Self::Postgres(text)),
             _ => Err(InvalidStoreUrl),
-        }
-    }
-}
-
-impl fmt::Debug for StoreUrl {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Sqlite(file) => f.debug_tuple("Sqlite").field(file).finish(),
-            Self::Postgres(_) => f.debug_tuple("Postgres").field(&"…").finish(),
         }
     }
 }

@@ -1,13 +1,11 @@
 //! Addresses of web servers, as links begin with them.
 
-use std::fmt;
-
 use actix_web::http::Uri;
 use serde::Deserialize;
 
 /// An http or https address to which paths are appended: with a host, without credentials, query or fragment, and
 /// without a slash at its end.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(derive_more::Display, Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "String")]
 pub struct HttpUrl(String);
 
@@ -51,12 +49,6 @@ impl HttpUrl {
         let own_port = if scheme == "https" { ":443" } else { ":80" };
         let shown = authority.strip_suffix(own_port).unwrap_or(authority);
         format!("{scheme}://{shown}")
-    }
-}
-
-impl fmt::Display for HttpUrl {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
     }
 }
 

@@ -10,14 +10,7 @@ impl Settings {
     /// Checks what no key can say by itself.
     pub(super) fn validate(&self) -> Result<(), SettingsError> {
         let mut problems = Vec::new();
-        let mut complain = |key: String, complaint: String| {
-            problems.push(Problem {
-                key,
-                origin: String::new(),
-                value: None,
-                complaint,
-            });
-        };
+        let mut complain = |key: String, complaint: String| problems.push(Problem::new(key, complaint));
         for (key, path) in [
             ("http.tls_certificate", &self.http.tls_certificate),
             ("http.tls_key", &self.http.tls_key),

@@ -63,13 +63,11 @@ impl Application {
     }
 
     /// The port it listens on.
-    #[must_use]
     pub fn port(&self) -> u16 {
         self.port
     }
 
     /// Its actors.
-    #[must_use]
     pub fn integrations(&self) -> &Integrations {
         &self.integrations
     }

@@ -34,7 +34,6 @@ impl Extension {
     }
 
     /// The digits.
-    #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
     }

@@ -14,7 +14,6 @@ impl HangupCause {
     pub const BUSY: Self = Self(17);
 
     /// What it means, in Asterisk's words (`main/channel.c`).
-    #[must_use]
     pub const fn text(self) -> &'static str {
         match self.0 {
             1 => "Unallocated (unassigned) number",

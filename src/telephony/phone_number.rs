@@ -31,26 +31,22 @@ impl PhoneNumber {
     }
 
     /// A number's digits: without the `+`, which some write and others do not.
-    #[must_use]
     pub fn digits_of(number: &str) -> &str {
         number.strip_prefix('+').unwrap_or(number)
     }
 
     /// The number in E.164, where it is: with a `+`. Without one it takes the region of who dials to tell.
-    #[must_use]
     pub fn e164(&self) -> Option<&str> {
         Some(self.as_str()).filter(|number| number.starts_with('+'))
     }
 
     /// The number as dialled.
-    #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
     }
 }
 
 /// A number as logs may show it: its last two digits, and the first four where enough stay hidden between.
-#[must_use]
 pub fn mask(number: &str) -> String {
     let shown: Vec<char> = number.chars().collect();
     let head = if shown.len() >= 10 { 4 } else { 0 };

@@ -206,7 +206,7 @@ fn how(placement: Placement, limits: Limits) -> Spawn {
         limits: vec![(Class::Read, limits)],
         placement,
         restart: RestartPolicy {
-            backoff: Backoff::try_new(MILLI, MILLI).unwrap(),
+            backoff: Backoff::new(MILLI, MILLI),
             budget: usize::MAX,
             window: 60 * SECOND,
         },

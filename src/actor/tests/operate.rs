@@ -89,7 +89,7 @@ async fn the_same_where_all_share_a_thread() {
 #[actix_rt::test]
 async fn work_that_outlived_its_actor_has_its_time_too() {
     let mut spawn = how(Placement::Dedicated, limits(8, 0, SECOND));
-    spawn.restart.backoff = Backoff::try_new(3_600 * SECOND, 3_600 * SECOND).unwrap();
+    spawn.restart.backoff = Backoff::new(3_600 * SECOND, 3_600 * SECOND);
     let (handle, world) = start_with(spawn, |_| (false, false));
     answers(&handle, 0).await;
     let slow = spawn_ask(&handle, 1, Act::Hold);

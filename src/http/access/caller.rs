@@ -19,8 +19,9 @@ pub(in crate::http) struct Caller {
     address: IpAddr,
 }
 
+/// What it shows of itself.
 #[derive(Debug, Clone)]
-enum Who {
+pub(super) enum Who {
     /// Somebody on this machine, while there are no keys.
     Open,
     /// A client that sent this key.
@@ -30,18 +31,7 @@ enum Who {
 }
 
 impl Caller {
-    pub(super) fn open(address: IpAddr) -> Self {
-        let who = Who::Open;
-        Self { who, address }
-    }
-
-    pub(super) fn with_key(key: Arc<ApiKey>, address: IpAddr) -> Self {
-        let who = Who::Key(key);
-        Self { who, address }
-    }
-
-    pub(super) fn trusted(key: Arc<ApiKey>, address: IpAddr) -> Self {
-        let who = Who::Trusted(key);
+    pub(super) fn new(who: Who, address: IpAddr) -> Self {
         Self { who, address }
     }
 

@@ -21,6 +21,7 @@ use actix_web::{Error, HttpMessage as _, HttpRequest, web};
 use serde_json::Value;
 use tracing::Span;
 
+use self::caller::Who;
 pub(super) use caller::Caller;
 pub(super) use credentials::KEY_HEADER;
 use credentials::without_keys;
@@ -29,7 +30,7 @@ pub(super) use visible::Pbx;
 
 use self::origin::Origins;
 use self::rate::RateLimit;
-use self::refusal::Refusal;
+use self::refusal::{By, Refusal};
 use self::routes::{Access, Routes};
 use self::trust::{Trust, client_address, site};
 use super::error::{ApiError, ErrorCode};
@@ -81,14 +82,20 @@ impl AccessControl {
         if access == Some(&Access::Health) {
             return Ok(None);
         }
-        self.per_address
-            .check(&site(address))
-            .map_err(Refusal::too_often_from_address)?;
+        self.per_address.check(&site(address)).map_err(|excess| {
+            Refusal::too_often("too many requests from this address", excess, "an address")
+        })?;
         match access {
-            None => Err(Refusal::unrecorded(self.no_route(request.request(), pattern))),
+            None => Err(Refusal::new(
+                self.no_route(request.request(), pattern),
+                By::Unrecorded,
+            )),
             Some(Access::Health | Access::Public) => Ok(None),
             Some(Access::Scope(scope)) => {
-                let caller = self.identify(request, address)?.ok_or_else(Refusal::no_key)?;
+                let caller = self.identify(request, address)?.ok_or_else(|| {
+                    let words = "this route needs a key: send it as Authorization: Bearer or X-API-Key";
+                    Refusal::unauthenticated(words, "nobody")
+                })?;
                 if !caller.has(*scope) {
                     return Err(Refusal::scope_missing(caller, *scope));
                 }
@@ -112,21 +119,28 @@ impl AccessControl {
         };
         if !open && let Some(digest) = credentials::shown(request.headers(), request.query_string())? {
             return match self.keys.find(&digest) {
-                Known::Live(key) => Ok(Some(Caller::with_key(key, address))),
-                Known::Revoked(key) => Err(Refusal::revoked(key)),
-                Known::Nothing => Err(Refusal::unknown_key()),
+                Known::Live(key) => Ok(Some(Caller::new(Who::Key(key), address))),
+                Known::Revoked(key) => Err(Refusal::unauthenticated("this key was revoked", key)),
+                Known::Nothing => Err(Refusal::unauthenticated(
+                    "this key is not known",
+                    "an unknown key",
+                )),
                 Known::NotLoaded => Err(Refusal::keys_unavailable()),
             };
         }
         let caller = if open {
-            Caller::open(address)
+            Caller::new(Who::Open, address)
         } else {
             let Some(name) = self.trust.key_of(address) else {
                 return Ok(None);
             };
             match self.keys.named(name) {
-                Known::Live(key) => Caller::trusted(key, address),
-                Known::Revoked(_) | Known::Nothing => return Err(Refusal::unknown_trusted_key()),
+                Known::Live(key) => Caller::new(Who::Trusted(key), address),
+                Known::Revoked(_) | Known::Nothing => {
+                    let words =
+                        "this address is trusted to act as a key that does not exist: make it or send one";
+                    return Err(Refusal::unauthenticated(words, "a trusted address").of_address());
+                }
                 Known::NotLoaded => return Err(Refusal::keys_unavailable()),
             }
         };
@@ -136,10 +150,13 @@ impl AccessControl {
         let changes = !request.method().is_safe();
         let authority = request.uri().authority().map(|authority| authority.as_str());
         if changes && self.origins.is_foreign(request.headers(), authority) {
-            return Err(Refusal::foreign_origin(caller));
+            let words =
+                "a page of another origin needs a key for this, or its origin in http.allowed_origins";
+            return Err(Refusal::unauthenticated(words, Box::new(caller)).of_address());
         }
         if self.origins.has_foreign_host(request.headers(), authority) {
-            return Err(Refusal::foreign_host(caller));
+            let words = "without a key the gateway is asked by an IP address, as localhost, or by the name in http.public_url";
+            return Err(Refusal::unauthenticated(words, Box::new(caller)).of_address());
         }
         Ok(Some(caller))
     }
@@ -162,7 +179,11 @@ impl AccessControl {
 
     fn within_rate(&self, caller: Caller) -> Result<Caller, Refusal> {
         match caller.key().map(|key| self.per_key.check(&key.id)) {
-            Some(Err(excess)) => Err(Refusal::too_often_with_key(caller, excess)),
+            Some(Err(excess)) => Err(Refusal::too_often(
+                "too many requests with this key",
+                excess,
+                Box::new(caller),
+            )),
             Some(Ok(())) | None => Ok(caller),
         }
     }
@@ -203,7 +224,8 @@ pub(super) async fn enforce(
         && error.refused
     {
         let pattern = response.request().match_pattern();
-        let refusal = Refusal::by_route(error.clone(), caller);
+        let by = caller.map_or(By::Unknown("nobody"), |caller| Box::new(caller).into());
+        let refusal = Refusal::new(error.clone(), by);
         refusal.record(&control.audit, response.request(), pattern.as_deref(), address);
     }
     Ok(response.map_into_left_body())

@@ -1,6 +1,5 @@
 //! How often a caller may ask.
 
-use std::fmt;
 use std::hash::Hash;
 use std::num::NonZeroU32;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
@@ -17,6 +16,8 @@ const CALLERS: usize = 100_000;
 const REQUESTS_BETWEEN_LOOKS: u32 = 4_096;
 
 /// A limit for each caller: so many requests a second, and as many at once.
+#[derive(derive_more::Debug)]
+#[debug("RateLimit({per_s})")]
 pub(super) struct RateLimit<K: Hash + Eq + Clone> {
     limiter: RateLimiter<K, DefaultKeyedStateStore<K>, DefaultClock>,
     clock: DefaultClock,
@@ -32,14 +33,6 @@ pub(super) struct Excess {
     pub(super) per_s: u32,
     /// When the next one is let through.
     pub(super) wait: Duration,
-}
-
-impl<K: Hash + Eq + Clone> fmt::Debug for RateLimit<K> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("RateLimit")
-            .field("per_s", &self.per_s)
-            .finish_non_exhaustive()
-    }
 }
 
 impl<K: Hash + Eq + Clone> RateLimit<K> {

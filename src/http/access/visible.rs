@@ -1,7 +1,5 @@
 //! What a caller may see. A route reaches a PBX, and what belongs to one, only with a [`Pbx`], and only these make one.
 
-use std::fmt;
-
 use jiff::Timestamp;
 
 use super::caller::Caller;
@@ -10,7 +8,7 @@ use crate::ledger::key::{ApiKey, LinkKey};
 use crate::recordings::{LinkSignature, RecordingId};
 
 /// The name of a PBX that its caller may see; there need not be one of that name.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(derive_more::Display, Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::http) struct Pbx<'a>(&'a str);
 
 impl<'a> Pbx<'a> {
@@ -28,12 +26,6 @@ impl<'a> Pbx<'a> {
     /// Its name in the settings.
     pub(in crate::http) fn name(self) -> &'a str {
         self.0
-    }
-}
-
-impl fmt::Display for Pbx<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.0)
     }
 }
 

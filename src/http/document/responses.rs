@@ -15,10 +15,10 @@ use crate::http::render::{OriginalError, PROBLEM_MEDIA_TYPE, Problem};
 /// Responses by status.
 pub(in crate::http) type Responses = BTreeMap<String, RefOr<Response>>;
 
-/// Declares the errors of an operation for `#[utoipa::path]`: a type with the responses for these codes, in the
+/// Declares the errors of operations for `#[utoipa::path]`: for each a type with the responses for these codes, in the
 /// original's shape (`original_responses`) or as problem documents (`problem_responses`).
 macro_rules! error_responses {
-    ($(#[$about:meta])* $visibility:vis $name:ident, $shape:ident, [$($code:ident),+ $(,)?]) => {
+    ($($(#[$about:meta])* $visibility:vis $name:ident, $shape:ident, [$($code:ident),+ $(,)?];)+) => {$(
         $(#[$about])*
         $visibility struct $name;
 
@@ -27,21 +27,18 @@ macro_rules! error_responses {
                 $crate::http::document::$shape(&[$($crate::http::error::ErrorCode::$code),+])
             }
         }
-    };
+    )+};
 }
 pub(in crate::http) use error_responses;
 
 error_responses! {
     /// What can be wrong with a body of the original's routes before anybody is asked.
-    pub(in crate::http) BodyErrors, original_responses, [InvalidRequest, RequestTimeout, PayloadTooLarge]
-}
-
-error_responses! {
+    pub(in crate::http) BodyErrors, original_responses, [InvalidRequest, RequestTimeout, PayloadTooLarge];
     /// What can become of a read of the CDR store on the original's routes.
     pub(in crate::http) ReadErrors, original_responses, [
         NotConfigured, Saturated, CircuitOpen, Paused, Restarting, Failed, Interrupted, DeadlineExceeded,
         StoreUnavailable, StoreFailed, StoreDamaged,
-    ]
+    ];
 }
 
 /// Responses in the original's shape.

@@ -16,26 +16,22 @@ macro_rules! codes {
             pub const ALL: &[Self] = &[$(Self::$variant),+];
 
             /// Its name, as it is sent.
-            #[must_use]
             pub const fn as_str(self) -> &'static str {
                 match self { $(Self::$variant => $name),+ }
             }
 
             /// The HTTP status it is sent with.
-            #[must_use]
             pub const fn status(self) -> StatusCode {
                 match self { $(Self::$variant => StatusCode::$status),+ }
             }
 
             /// Whether the same request may be sent again: it cannot do twice what should be done once, and may
             /// succeed then.
-            #[must_use]
             pub const fn retryable(self) -> bool {
                 match self { $(Self::$variant => codes!(@ $retryable)),+ }
             }
 
             /// What it means, and what to do about it.
-            #[must_use]
             pub const fn advice(self) -> &'static str {
                 match self { $(Self::$variant => $advice),+ }
             }

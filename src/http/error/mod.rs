@@ -6,7 +6,6 @@ mod code;
 mod recordings;
 mod store;
 
-use std::fmt;
 use std::time::Duration;
 
 use actix_web::http::StatusCode;
@@ -30,22 +29,14 @@ pub(super) enum Outcome {
 }
 
 /// What is wrong, for people: in one sentence, or field by field.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+#[derive(derive_more::Display, Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(untagged)]
 pub(super) enum Message {
     /// The request as a whole.
     Whole(String),
     /// Each complaint about a field.
+    #[display("{}", _0.join("; "))]
     Fields(Vec<String>),
-}
-
-impl fmt::Display for Message {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Whole(text) => f.write_str(text),
-            Self::Fields(complaints) => f.write_str(&complaints.join("; ")),
-        }
-    }
 }
 
 /// Why a request was not carried out. It holds no secret, no number and nothing of our own insides.

@@ -14,7 +14,7 @@ use crate::ledger::key::{AuditEntry, AuditId, ListAudit, MAX_AUDIT};
 
 error_responses! {
     /// What can be wrong with the request.
-    QueryErrors, problem_responses, [InvalidRequest, KeyLimited]
+    QueryErrors, problem_responses, [InvalidRequest, KeyLimited];
 }
 
 /// Which entries to read.

@@ -23,15 +23,12 @@ error_responses! {
     LookupErrors, problem_responses, [
         NotFound, CredentialsRefused, Rejected, NotConfigured, RequestNotSent, Saturated, CircuitOpen, Paused, Restarting, Failed,
         Interrupted, DeadlineExceeded, StoreUnavailable, StoreFailed, StoreDamaged,
-    ]
-}
-
-error_responses! {
+    ];
     /// What can become of a search.
     SearchErrors, problem_responses, [
         InvalidRequest, Saturated, CircuitOpen, Paused, Restarting, Failed, Interrupted, DeadlineExceeded,
         StoreUnavailable, StoreFailed, StoreDamaged,
-    ]
+    ];
 }
 
 /// The most calls in one reply, and how many there are where nobody says.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use actix_web::{HttpResponse, get, web};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::json;
 use utoipa::ToSchema;
 
@@ -59,7 +59,7 @@ pub(super) async fn readyz(state: web::Data<AppState>) -> HttpResponse {
 
 error_responses! {
     /// The metrics are those of every PBX.
-    MetricsErrors, original_responses, [KeyLimited]
+    MetricsErrors, original_responses, [KeyLimited];
 }
 
 #[derive(Serialize, ToSchema)]
@@ -77,12 +77,12 @@ pub(super) struct Status {
 }
 
 /// An actor as it is.
-#[derive(Serialize, ToSchema)]
-pub(super) struct ActorStatus {
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+pub(crate) struct ActorStatus {
     #[serde(flatten)]
-    report: HealthReport,
+    pub(crate) report: HealthReport,
     /// What each class of its operations has to do.
-    operations: Vec<Load>,
+    pub(crate) operations: Vec<Load>,
 }
 
 impl ActorStatus {

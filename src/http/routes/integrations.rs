@@ -4,7 +4,7 @@ use std::task::Poll;
 
 use actix_web::{HttpRequest, get, post, web};
 use futures_util::poll;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::health::ActorStatus;
@@ -17,23 +17,20 @@ use crate::ledger::key::AuditAction;
 
 error_responses! {
     /// There is no such integration, or none that the caller may see.
-    UnknownErrors, problem_responses, [NotFound]
-}
-
-error_responses! {
+    UnknownErrors, problem_responses, [NotFound];
     /// Why an integration is not restarted.
-    RestartErrors, problem_responses, [NotFound, RestartUnderWay]
+    RestartErrors, problem_responses, [NotFound, RestartUnderWay];
 }
 
 /// An integration as it is.
-#[derive(Serialize, ToSchema)]
-pub(super) struct Integration {
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+pub(crate) struct Integration {
     /// Its name: `asterisk.NAME`, `pac.NAME`, `collector.NAME` or `recordings.NAME`, as the settings call the PBX, or
     /// `cdr` and `ledger`, the gateway's own stores.
     #[schema(example = "asterisk.main")]
-    name: String,
+    pub(crate) name: String,
     #[serde(flatten)]
-    status: ActorStatus,
+    pub(crate) status: ActorStatus,
 }
 
 impl Integration {
@@ -46,10 +43,10 @@ impl Integration {
 }
 
 /// Every integration.
-#[derive(Serialize, ToSchema)]
-pub(super) struct IntegrationList {
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+pub(crate) struct IntegrationList {
     /// Those that the caller may see, by name.
-    integrations: Vec<Integration>,
+    pub(crate) integrations: Vec<Integration>,
 }
 
 /// Every integration: state, load, circuit breakers, restarts, last error.

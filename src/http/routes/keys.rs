@@ -21,24 +21,15 @@ error_responses! {
     /// What can become of work on the ledger.
     pub(super) LedgerErrors, problem_responses, [
         Saturated, CircuitOpen, Paused, Restarting, Failed, DeadlineExceeded, StoreUnavailable, StoreFailed, StoreDamaged,
-    ]
-}
-
-error_responses! {
+    ];
     /// What can be wrong with a key that is asked for.
     NewKeyErrors, problem_responses, [
         InvalidRequest, NotFound, KeyNameTaken, TooManyKeys, RequestTimeout, PayloadTooLarge, InternalError,
-    ]
-}
-
-error_responses! {
+    ];
     /// There is no such key, or none that the caller may see.
-    UnknownKeyErrors, problem_responses, [NotFound]
-}
-
-error_responses! {
+    UnknownKeyErrors, problem_responses, [NotFound];
     /// It concerns every PBX.
-    LimitedErrors, problem_responses, [KeyLimited]
+    LimitedErrors, problem_responses, [KeyLimited];
 }
 
 /// A key to make.

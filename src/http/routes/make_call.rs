@@ -53,7 +53,7 @@ error_responses! {
         CredentialsRefused, UnknownTrunk, Rejected, OriginateOutcomeUnknown,
         NotConfigured, Saturated, CircuitOpen, Paused, Restarting, Failed, TooManyCalls, TrunkRate, NotConnected,
         RequestNotSent, DeadlineExceeded,
-    ]
+    ];
 }
 
 /// Rings an extension and connects it to a number. Busy and no answer come after this reply: they are seen on the call.

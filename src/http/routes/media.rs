@@ -103,7 +103,7 @@ error_responses! {
         LinkInvalid, LinkExpired, NotFound, RecordingFileMissing, RecordingArchived, RecordingUnreadable,
         RecordingsUnavailable, Saturated, CircuitOpen, Paused, Restarting, Failed, Interrupted, DeadlineExceeded,
         StoreUnavailable, StoreFailed, StoreDamaged,
-    ]
+    ];
 }
 
 async fn answer(

@@ -18,6 +18,8 @@ use utoipa_actix_web::{AppExt as _, scope};
 
 #[cfg(test)]
 pub(super) use cdr::array_of;
+pub(crate) use health::ActorStatus;
+pub(crate) use integrations::{Integration, IntegrationList};
 
 use super::document;
 

@@ -3,7 +3,6 @@
 mod files;
 mod reload;
 
-use std::fmt;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use rustls::ServerConfig;
@@ -58,6 +57,8 @@ impl Tls {
 }
 
 /// Gives handshakes the current certificate; connections that are established keep theirs.
+#[derive(derive_more::Debug)]
+#[debug("CertificateResolver")]
 struct CertificateResolver(RwLock<Arc<CertifiedKey>>);
 
 impl CertificateResolver {
@@ -70,11 +71,5 @@ impl ResolvesServerCert for CertificateResolver {
     fn resolve(&self, _: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
         let certificate = self.0.read().unwrap_or_else(PoisonError::into_inner);
         Some(Arc::clone(&certificate))
-    }
-}
-
-impl fmt::Debug for CertificateResolver {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("CertificateResolver").finish_non_exhaustive()
     }
 }

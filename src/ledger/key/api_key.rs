@@ -29,7 +29,6 @@ pub struct KeyId(pub Uuid);
 
 impl KeyId {
     /// A new one.
-    #[must_use]
     pub fn mint() -> Self {
         Self(Uuid::now_v7())
     }
@@ -54,7 +53,6 @@ pub struct ApiKey {
 
 impl ApiKey {
     /// Whether it may see what belongs to that PBX.
-    #[must_use]
     pub fn may_see(&self, pbx: &str) -> bool {
         self.pbxs.as_ref().is_none_or(|pbxs| pbxs.contains(pbx))
     }
@@ -85,18 +83,6 @@ pub enum InvalidKey {
         /// Those that are.
         configured: BTreeSet<String>,
     },
-}
-
-impl InvalidKey {
-    /// The field that is wrong.
-    #[must_use]
-    pub fn field(&self) -> &'static str {
-        match self {
-            Self::Name => "name",
-            Self::Scopes => "scopes",
-            Self::Pbxs { .. } => "pbxs",
-        }
-    }
 }
 
 fn listed(names: &BTreeSet<String>) -> String {
@@ -140,7 +126,6 @@ impl NewKey {
 }
 
 /// Whether a key may have that name.
-#[must_use]
 pub fn is_key_name(text: &str) -> bool {
     let allowed = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_');
     (1..=64).contains(&text.len()) && text.bytes().all(allowed)

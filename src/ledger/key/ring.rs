@@ -110,31 +110,26 @@ impl KeyRing {
     }
 
     /// The key that has this digest.
-    #[must_use]
     pub fn find(&self, digest: &SecretDigest) -> Known {
         self.find_key(|loaded| loaded.by_digest.get(digest))
     }
 
     /// The key of that name: the live one, or else the one that was revoked last.
-    #[must_use]
     pub fn named(&self, name: &str) -> Known {
         self.find_key(|loaded| loaded.by_name.get(name))
     }
 
     /// Whether any key was ever made, revoked ones too; none before the ledger was read.
-    #[must_use]
     pub fn any_key_ever(&self) -> Option<bool> {
         self.loaded().map(|loaded| !loaded.by_digest.is_empty())
     }
 
     /// The key that signs links to recordings; none before the ledger was read.
-    #[must_use]
     pub fn link_key(&self) -> Option<LinkKey> {
         self.loaded().map(|loaded| loaded.link_key)
     }
 
     /// How the ring is.
-    #[must_use]
     pub fn state(&self) -> RingState {
         let view = self.0.borrow();
         let age = view.refreshed_at.map(|at| at.elapsed());

@@ -24,7 +24,6 @@ words! {
 
 impl Scope {
     /// Whether who has this one may do what the other stands for.
-    #[must_use]
     pub fn includes(self, other: Self) -> bool {
         self == other || (self, other) == (Self::CallsWrite, Self::CallsRead)
     }

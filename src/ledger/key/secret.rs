@@ -27,13 +27,11 @@ impl KeySecret {
     }
 
     /// The key, to be shown once to whoever asked for it.
-    #[must_use]
     pub fn expose(&self) -> &str {
         self.0.expose_secret()
     }
 
     /// What is kept of it.
-    #[must_use]
     pub fn digest(&self) -> SecretDigest {
         SecretDigest(Sha256::digest(self.expose()).into())
     }
@@ -46,7 +44,6 @@ pub struct SecretDigest(pub(in crate::ledger) [u8; 32]);
 
 impl SecretDigest {
     /// The digest of what a caller showed; none where it does not even look like a key.
-    #[must_use]
     pub fn of(shown: &[u8]) -> Option<Self> {
         let random = shown.strip_prefix(PREFIX.as_bytes())?;
         // 43 characters hold 258 bits; the decoder refuses those whose last two are not zero.
@@ -76,7 +73,6 @@ impl LinkKey {
     }
 
     /// Its bytes, for an HMAC.
-    #[must_use]
     pub fn expose(&self) -> &[u8; RANDOM] {
         &self.0
     }
