@@ -18,7 +18,6 @@ use crate::telemetry;
 /// A gateway that listens.
 #[derive(Debug)]
 pub struct Application {
-    port: u16,
     listener: TcpListener,
     tls: Option<Tls>,
     settings: Settings,
@@ -32,7 +31,7 @@ impl Application {
     ///
     /// # Errors
     /// See [`StartError`].
-    pub async fn build(settings: Settings, placement: Placement) -> Result<Self, StartError> {
+    pub async fn build(mut settings: Settings, placement: Placement) -> Result<Self, StartError> {
         let metrics = telemetry::metrics()?;
         let tls = Tls::load(&settings.http)?;
         let address = (settings.http.address, settings.http.port);
@@ -41,7 +40,8 @@ impl Application {
             error,
         };
         let listener = TcpListener::bind(address).map_err(listen)?;
-        let port = listener.local_addr().map_err(listen)?.port();
+        // The one that was taken, where any would do: links hold it.
+        settings.http.port = listener.local_addr().map_err(listen)?.port();
         let integrations = Integrations::spawn(&settings, placement)?;
         integrations.built().await;
         integrations.stores.keys_read().await;
@@ -52,7 +52,6 @@ impl Application {
             return Err(StartError::NoKeys(settings.http.address));
         }
         Ok(Self {
-            port,
             listener,
             tls,
             settings,
@@ -64,7 +63,7 @@ impl Application {
 
     /// The port it listens on.
     pub fn port(&self) -> u16 {
-        self.port
+        self.settings.http.port
     }
 
     /// Its actors.
@@ -77,39 +76,29 @@ impl Application {
     /// # Errors
     /// When the server cannot be started or dies.
     pub async fn run_until(self, stop: impl Future<Output = ()>) -> io::Result<()> {
-        let Self {
-            port,
-            listener,
-            tls,
-            mut settings,
-            integrations,
-            lifecycle,
-            metrics,
-        } = self;
-        // The one that was taken, where any would do: links hold it.
-        settings.http.port = port;
-        let listening = listener.try_clone()?;
+        let (settings, lifecycle) = (&self.settings, &self.lifecycle);
+        let listening = self.listener.try_clone()?;
         let server = http::serve(
-            &settings,
-            tls,
-            integrations.clone(),
+            settings,
+            self.tls,
+            self.integrations.clone(),
             lifecycle.clone(),
-            metrics,
-            listener,
+            self.metrics,
+            self.listener,
         )?;
         let handle = server.handle();
         lifecycle.started();
         let mut served = actix_rt::spawn(server);
-        service_manager::ready(port).await;
+        service_manager::ready(settings.http.port).await;
         let ended = tokio::select! {
             ended = &mut served => ended.unwrap_or_else(|error| Err(io::Error::other(error))),
             () = stop => {
-                drain(&handle, listening, &lifecycle, &settings.http).await;
+                drain(&handle, listening, lifecycle, &settings.http).await;
                 Ok(())
             }
         };
         let closed = Instant::now();
-        integrations.stop(settings.http.shutdown_timeout()).await;
+        self.integrations.stop(settings.http.shutdown_timeout()).await;
         tracing::info!(
             ms = lifecycle.drained_for().as_millis(),
             integrations_ms = closed.elapsed().as_millis(),

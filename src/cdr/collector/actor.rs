@@ -141,7 +141,11 @@ impl CollectorActor {
     }
 
     fn look(&mut self, context: &Context<Self>) {
-        let ending = Ending(context.address(), Some(LookEnded::panicked()));
+        let panicked = LookEnded {
+            collector: None,
+            looked: Looked::failed(CollectError::Panicked),
+        };
+        let ending = Ending(context.address(), Some(panicked));
         let collector = self.collector.take();
         let (make, health) = (self.make.clone(), self.health.clone());
         let look = async move {
@@ -149,11 +153,8 @@ impl CollectorActor {
             make.wait_for_neighbours().await;
             let mut collector = collector.unwrap_or_else(|| make.collector());
             let looked = timeout(LOOK_TIMEOUT, collector.look()).await;
-            let looked = looked.unwrap_or(Looked {
-                error: Some(CollectError::TooLong { limit: LOOK_TIMEOUT }),
-                reached: false,
-                unfinished: false,
-            });
+            let looked =
+                looked.unwrap_or_else(|_| Looked::failed(CollectError::TooLong { limit: LOOK_TIMEOUT }));
             ending.tell(LookEnded {
                 collector: Some(Box::new(collector)),
                 looked,
@@ -207,19 +208,6 @@ struct LookEnded {
     /// None when it was lost to a panic.
     collector: Option<Box<Running>>,
     looked: Looked,
-}
-
-impl LookEnded {
-    fn panicked() -> Self {
-        Self {
-            collector: None,
-            looked: Looked {
-                error: Some(CollectError::Panicked),
-                reached: false,
-                unfinished: false,
-            },
-        }
-    }
 }
 
 /// Leaves the note in any case: the one about a panic, unless another was told.

@@ -2,10 +2,12 @@
 
 use std::time::Duration;
 
+use actix::Handler;
 use tokio::time::Instant;
 
 use super::ports::{CollectError, Source, Store};
-use crate::actor::AskError;
+use crate::actor::{Ask, Request};
+use crate::cdr::actor::CdrActor;
 use crate::cdr::{
     Apply, Batch, CdrHandle, CdrRange, Changes, GetPosition, ListDigests, Position, RemovePosition,
 };
@@ -51,13 +53,23 @@ pub(super) struct RangeStore {
     pub(super) place: ActorStore,
 }
 
+impl ActorStore {
+    async fn ask<M>(&self, message: M) -> Result<M::Reply, CollectError>
+    where
+        M: Request<Error = StoreError>,
+        CdrActor: Handler<Ask<M>>,
+    {
+        let reply = self.cdr.ask(message, Instant::now() + STORE_TIMEOUT).await;
+        let operation = M::OPERATION;
+        reply.map_err(|error| CollectError::Store { operation, error })
+    }
+}
+
 impl RangeStore {
     /// Removes the position.
     pub(super) async fn forget(&self) -> Result<(), CollectError> {
         let name = self.place.pbx.clone();
-        let deadline = Instant::now() + STORE_TIMEOUT;
-        let reply = self.place.cdr.ask(RemovePosition { name }, deadline).await;
-        reply.map_err(store_error("remove_position"))
+        self.place.ask(RemovePosition { name }).await
     }
 }
 
@@ -88,29 +100,19 @@ impl Store for RangeStore {
     }
 }
 
-fn store_error(operation: &'static str) -> impl FnOnce(AskError<StoreError>) -> CollectError {
-    move |error| CollectError::Store { operation, error }
-}
-
 impl Store for ActorStore {
     async fn apply(&self, batch: Batch) -> Result<Changes, CollectError> {
         let pbx = self.pbx.clone();
-        let deadline = Instant::now() + STORE_TIMEOUT;
-        let reply = self.cdr.ask(Apply { pbx, batch }, deadline).await;
-        reply.map_err(store_error("apply"))
+        self.ask(Apply { pbx, batch }).await
     }
 
     async fn position(&self) -> Result<Position, CollectError> {
         let pbx = self.pbx.clone();
-        let deadline = Instant::now() + STORE_TIMEOUT;
-        let reply = self.cdr.ask(GetPosition { pbx }, deadline).await;
-        reply.map_err(store_error("position"))
+        self.ask(GetPosition { pbx }).await
     }
 
     async fn digests(&self, range: CdrRange) -> Result<Vec<(String, String)>, CollectError> {
         let pbx = self.pbx.clone();
-        let deadline = Instant::now() + STORE_TIMEOUT;
-        let reply = self.cdr.ask(ListDigests { pbx, range }, deadline).await;
-        reply.map_err(store_error("digests"))
+        self.ask(ListDigests { pbx, range }).await
     }
 }

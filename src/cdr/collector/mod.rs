@@ -120,6 +120,25 @@ struct Looked {
     unfinished: bool,
 }
 
+impl Looked {
+    /// Neither was reached, or nothing is known of it.
+    fn failed(error: CollectError) -> Self {
+        Self {
+            error: Some(error),
+            reached: false,
+            unfinished: false,
+        }
+    }
+}
+
+/// An error where rows did not arrive as they are.
+fn whole(garbled: u64) -> Result<(), CollectError> {
+    match garbled {
+        0 => Ok(()),
+        rows => Err(CollectError::Garbled { rows }),
+    }
+}
+
 impl<S: Source, T: Store> Collector<S, T> {
     fn new(pbx: &str, settings: CollectorSettings, source: S, store: T) -> Self {
         Self {
@@ -146,11 +165,7 @@ impl<S: Source, T: Store> Collector<S, T> {
             Ok(look) => look,
             Err(error) => {
                 self.count("begin", false);
-                return Looked {
-                    error: Some(error),
-                    reached: false,
-                    unfinished: false,
-                };
+                return Looked::failed(error);
             }
         };
         let window = self.window(&mut look).await;

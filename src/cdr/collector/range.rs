@@ -10,7 +10,7 @@ use super::handles::{ActorStore, PacSource, RangeStore};
 use super::ids::{floor_id, hours_before, seconds_before};
 use super::ports::{CollectError, Source, Store};
 use super::sweep::{NUMBERS, TRIES, pause};
-use super::{Collector, Look, reply};
+use super::{Collector, Look, reply, whole};
 use crate::actor::Backoff;
 use crate::cdr::{Cdr, CdrHandle, Changes, Position, Recording};
 use crate::pac::PacHandle;
@@ -288,15 +288,10 @@ impl<S: Source, T: Store> RangeBackfill<S, T> {
         let asked = Instant::now();
         let from = numbers.next;
         let until = from.saturating_add(NUMBERS).min(numbers.end);
-        let compared = match self.collector.reconcile::<Recording>(from, until).await {
-            Ok(compared) if compared.garbled == 0 => Some(compared),
-            Ok(_) if self.failures + 1 >= TRIES => None,
-            Ok(compared) => {
-                self.failures += 1;
-                return Err(CollectError::Garbled {
-                    rows: compared.garbled,
-                });
-            }
+        let compared = self.collector.reconcile::<Recording>(from, until).await;
+        let compared = compared.and_then(|compared| whole(compared.garbled).map(|()| compared));
+        let compared = match compared {
+            Ok(compared) => Some(compared),
             Err(_) if self.failures + 1 >= TRIES => None,
             Err(error) => {
                 self.failures += 1;

@@ -6,7 +6,7 @@ use tokio::time::Instant;
 use super::ports::{CollectError, Source, Store};
 use super::queries::{self, LIST_ROWS};
 use super::reply::{key_page, one, parse};
-use super::{Collector, Look, SLICE};
+use super::{Collector, Look, SLICE, whole};
 use crate::cdr::{Position, Recording};
 
 /// How far the look reaches back behind the watermark: numbers are taken before rows are committed, so that a lower
@@ -52,10 +52,7 @@ impl<S: Source, T: Store> Collector<S, T> {
                 None => break,
             }
         }
-        if garbled > 0 {
-            return Err(CollectError::Garbled { rows: garbled });
-        }
-        Ok(())
+        whole(garbled)
     }
 
     /// The greatest number of a recording that began before `at`, or 0.

@@ -7,7 +7,7 @@ use uuid::Uuid;
 use super::bucket::Reconciled;
 use super::ids::{floor_id, hour_of, hours_before, seconds_before};
 use super::ports::{CollectError, Source, Store};
-use super::{Collector, Look, SLICE};
+use super::{Collector, Look, SLICE, whole};
 use crate::cdr::{Cdr, Position, Recording};
 
 /// Recording numbers compared at once.
@@ -193,10 +193,7 @@ impl<S: Source, T: Store> Collector<S, T> {
             look.position.swept_at = Some(sweep.began);
         }
         self.keep(&look.position).await?;
-        if sweep.garbled > 0 {
-            return Err(CollectError::Garbled { rows: sweep.garbled });
-        }
-        Ok(())
+        whole(sweep.garbled)
     }
 
     async fn compare(&mut self, sweep: &mut Sweep, range: Range) -> Result<Reconciled, CollectError> {

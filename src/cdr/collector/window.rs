@@ -7,7 +7,7 @@ use super::ids::{floor_id, hours_before, seconds_before};
 use super::ports::{CollectError, Source, Store};
 use super::queries::{self, LIST_ROWS};
 use super::reply::ended_page;
-use super::{Collector, Look, SLICE};
+use super::{Collector, Look, SLICE, whole};
 use crate::cdr::{Cdr, Position};
 
 impl<S: Source, T: Store> Collector<S, T> {
@@ -53,9 +53,6 @@ impl<S: Source, T: Store> Collector<S, T> {
                 None => break,
             }
         }
-        if garbled > 0 {
-            return Err(CollectError::Garbled { rows: garbled });
-        }
-        Ok(())
+        whole(garbled)
     }
 }
