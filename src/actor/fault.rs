@@ -1,6 +1,6 @@
 //! Injected faults: what a bug in an actor would do to it, when a test says so.
 //!
-//! They are only there for tests, in the feature `fault-injection`: this package depends on itself with it for its own tests,
+//! They are only there for tests, in the feature `test-support`: this package depends on itself with it for its own tests,
 //! since those in `tests/it` are another crate, and nothing else turns it on.
 
 use std::convert::Infallible;

@@ -41,7 +41,7 @@ struct Inner<A: Actor> {
     /// There is one restart at a time.
     restart_permit: Arc<Semaphore>,
     stop: CancellationToken,
-    #[cfg(feature = "fault-injection")]
+    #[cfg(feature = "test-support")]
     faults: super::fault::Faults,
     /// How long its operations take.
     seconds: Handles<&'static str, Histogram>,
@@ -68,7 +68,7 @@ impl<A: Actor<Context = Context<A>>> ActorHandle<A> {
                 restart_requests,
                 restart_permit: Arc::new(Semaphore::new(1)),
                 stop: CancellationToken::new(),
-                #[cfg(feature = "fault-injection")]
+                #[cfg(feature = "test-support")]
                 faults: super::fault::Faults::default(),
                 seconds: Handles::default(),
             }),
@@ -314,7 +314,7 @@ impl<A: Actor<Context = Context<A>>> ActorHandle<A> {
         &self.inner.stop
     }
 
-    #[cfg(feature = "fault-injection")]
+    #[cfg(feature = "test-support")]
     pub(super) fn faults(&self) -> &super::fault::Faults {
         &self.inner.faults
     }

@@ -25,7 +25,7 @@ mod backoff;
 mod breaker;
 mod bulkhead;
 mod class;
-#[cfg(feature = "fault-injection")]
+#[cfg(feature = "test-support")]
 mod fault;
 mod handle;
 mod health;
@@ -34,7 +34,7 @@ mod operate;
 mod policy;
 mod refused;
 mod supervisor;
-#[cfg(feature = "fault-injection")]
+#[cfg(feature = "test-support")]
 mod testing;
 #[cfg(test)]
 mod tests;
@@ -47,7 +47,7 @@ pub use backoff::Backoff;
 pub use breaker::BreakerState;
 pub use bulkhead::{Limits, Permit};
 pub use class::{Class, Classify, FailureClass};
-#[cfg(feature = "fault-injection")]
+#[cfg(feature = "test-support")]
 pub use fault::InjectedFault;
 pub use handle::ActorHandle;
 pub use health::{Health, HealthReport, Restart, RestartReason, State};

@@ -122,7 +122,7 @@ async fn run_once<A: Actor<Context = Context<A>>>(
             name = dependency => Ended::WithDependency(name),
         }
     };
-    #[cfg(feature = "fault-injection")]
+    #[cfg(feature = "test-support")]
     let run = handle.faults().beside(run);
     let ended = AssertUnwindSafe(run).catch_unwind().await;
     incarnation.replace_address(None);

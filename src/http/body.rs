@@ -34,12 +34,9 @@ pub(super) enum Field {
 
 /// Reads a body until the deadline.
 async fn read(payload: web::Payload, deadline: Instant) -> Result<Bytes, ApiError> {
-    timeout_at(deadline, collect(payload)).await.unwrap_or_else(|_| {
-        Err(ApiError::new(
-            ErrorCode::RequestTimeout,
-            "the body did not come in time",
-        ))
-    })
+    timeout_at(deadline, collect(payload))
+        .await
+        .unwrap_or_else(|_| Err(ErrorCode::RequestTimeout.error("the body did not come in time")))
 }
 
 /// The whole body, in as much memory as it needs: actix's own collector sets 32 KiB aside for each, and most are far smaller.
@@ -48,10 +45,7 @@ async fn collect(mut payload: web::Payload) -> Result<Bytes, ApiError> {
     while let Some(chunk) = payload.next().await {
         let chunk = chunk.map_err(|_| ApiError::invalid("the body broke off"))?;
         if body.len() + chunk.len() > MAX_BODY {
-            return Err(ApiError::new(
-                ErrorCode::PayloadTooLarge,
-                "request entity too large",
-            ));
+            return Err(ErrorCode::PayloadTooLarge.error("request entity too large"));
         }
         body.extend_from_slice(&chunk);
     }

@@ -25,22 +25,13 @@ use crate::settings::Settings;
 /// What the routes work with.
 #[derive(Debug)]
 pub(super) struct AppState {
+    settings: Settings,
     integrations: Integrations,
     actors: ActorRegistry,
     pub(super) lifecycle: Lifecycle,
     pub(super) metrics: PrometheusHandle,
     pub(super) documents: Documents,
     pub(super) recording_links: Arc<RecordingLinks>,
-    /// How long a request may take.
-    pub(super) timeout: Duration,
-    /// How many digits the extensions of the original's routes have, where that is known.
-    pub(super) extension_length: Option<usize>,
-    /// The names of all PBXs.
-    pub(super) pbxs: BTreeSet<String>,
-    /// The PBXs that the original's routes mean: for calls, and for CDRs.
-    default_asterisk: Option<String>,
-    default_pac: Option<String>,
-    late_rows: bool,
 }
 
 impl AppState {
@@ -52,7 +43,6 @@ impl AppState {
         metrics: PrometheusHandle,
         documents: Documents,
     ) -> Self {
-        let pac = settings.default_pac().map(|(_, pac)| pac);
         Self {
             actors: integrations.actors(),
             integrations,
@@ -60,23 +50,35 @@ impl AppState {
             metrics,
             documents,
             recording_links: Arc::new(RecordingLinks::of(settings)),
-            timeout: settings.http.timeout(),
-            extension_length: pac.and_then(|pac| pac.extension_length),
-            pbxs: settings.pbx_names(),
-            default_asterisk: settings.default_asterisk().map(|(name, _)| name.to_owned()),
-            default_pac: settings.default_pac().map(|(name, _)| name.to_owned()),
-            late_rows: settings.cdr.late_rows,
+            settings: settings.clone(),
         }
+    }
+
+    /// How long a request may take.
+    pub(super) fn timeout(&self) -> Duration {
+        self.settings.http.timeout()
+    }
+
+    /// How many digits the extensions of the original's routes have, where that is known.
+    pub(super) fn extension_length(&self) -> Option<usize> {
+        self.settings.default_pac()?.1.extension_length
+    }
+
+    /// The names of the PBXs that a caller may see.
+    pub(super) fn pbxs(&self, caller: &Caller) -> BTreeSet<String> {
+        let mut names = self.settings.pbx_names();
+        names.retain(|name| caller.pbx_if_visible(name).is_some());
+        names
     }
 
     /// When a request that begins now must have its answer.
     pub(super) fn deadline(&self) -> Instant {
-        Instant::now() + self.timeout
+        Instant::now() + self.timeout()
     }
 
     /// The trunk through which the original's routes place calls.
     pub(super) fn default_trunk(&self, caller: &Caller) -> Result<&Trunk, ApiError> {
-        let name = self.default_asterisk.as_deref();
+        let name = self.settings.default_asterisk().map(|(name, _)| name);
         let pbx = name.map(|name| caller.pbx(name, "route")).transpose()?;
         pbx.and_then(|pbx| self.trunk(pbx))
             .ok_or_else(|| ApiError::not_configured("Asterisk"))
@@ -84,14 +86,14 @@ impl AppState {
 
     /// The 3CX whose CDRs the original's routes serve.
     pub(super) fn default_pac(&self, caller: &Caller) -> Result<Pbx<'_>, ApiError> {
-        let name = self.default_pac.as_deref();
-        let name = name.ok_or_else(|| ApiError::not_configured("3CX"))?;
+        let pac = self.settings.default_pac();
+        let (name, _) = pac.ok_or_else(|| ApiError::not_configured("3CX"))?;
         caller.pbx(name, "route")
     }
 
     /// For whom it is remembered which call ids were handed out; nobody where the settings say so.
     pub(super) fn polling_client(&self, caller: &Caller) -> Option<ClientId> {
-        self.late_rows.then(|| caller.client())
+        self.settings.cdr.late_rows.then(|| caller.client())
     }
 
     /// The trunk of an Asterisk.

@@ -107,18 +107,9 @@ impl AsteriskSettings {
     }
 }
 
-fn default_port() -> u16 {
-    8088
-}
-
-fn default_max_live_calls() -> usize {
-    1_000
-}
-
-fn default_ring_timeout_s() -> u32 {
-    30
-}
-
-fn default_request_timeout_ms() -> u64 {
-    5_000
+defaults! {
+    default_port: u16 = 8088;
+    default_max_live_calls: usize = 1_000;
+    default_ring_timeout_s: u32 = 30;
+    default_request_timeout_ms: u64 = 5_000;
 }

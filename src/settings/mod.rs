@@ -1,5 +1,12 @@
 //! The configuration as the program uses it: typed, complete, checked. `config/default.toml` documents every key.
 
+/// Makes functions of defaults, as serde takes them.
+macro_rules! defaults {
+    ($($name:ident: $type:ty = $value:expr;)+) => {
+        $(fn $name() -> $type { $value })+
+    };
+}
+
 mod asterisk;
 mod auth;
 mod cdr;

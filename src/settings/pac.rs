@@ -128,18 +128,9 @@ impl Default for CollectorSettings {
     }
 }
 
-fn default_request_timeout_ms() -> u64 {
-    10_000
-}
-
-fn default_max_reply_bytes() -> usize {
-    4 * 1024 * 1024
-}
-
-fn default_issuer() -> String {
-    "pac".to_owned()
-}
-
-fn default_audience() -> String {
-    "onvoip.ru".to_owned()
+defaults! {
+    default_request_timeout_ms: u64 = 10_000;
+    default_max_reply_bytes: usize = 4 * 1024 * 1024;
+    default_issuer: String = "pac".to_owned();
+    default_audience: String = "onvoip.ru".to_owned();
 }

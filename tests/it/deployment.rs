@@ -277,7 +277,7 @@ fn every_variable_and_metric_in_the_documents_exists() {
 
 #[test]
 fn what_is_shipped_is_built_without_what_only_tests_need() {
-    assert!(MANIFEST.contains("\nfault-injection = []\n") && !MANIFEST.contains("\ndefault = "));
+    assert!(MANIFEST.contains("\ntest-support = []\n") && !MANIFEST.contains("\ndefault = "));
     let mut builds = 0;
     for (path, text) in documents()
         .into_iter()

@@ -7,6 +7,8 @@ mod read;
 mod row;
 mod sql;
 mod sqlite;
+#[cfg(feature = "test-support")]
+mod testing;
 #[cfg(test)]
 pub(super) mod tests;
 

@@ -2,9 +2,7 @@
 
 use uuid::Uuid;
 
-use super::row;
 use super::{CdrRange, CdrStore, LegacyRow, Position, RecordingFile, comparable, limit, sql};
-use crate::cdr::record::{Cdr, Recording, SourceRow, Sourced};
 use crate::database::{self, FromRow, Json, Session, StoreError, Value, params};
 
 impl FromRow for LegacyRow {
@@ -128,31 +126,5 @@ impl CdrStore {
     /// The `seq` of the latest change; 0 in a new store. It also shows that the store answers.
     pub async fn head(&self) -> Result<i64, StoreError> {
         self.database.query_one(sql::HEAD, params![]).await
-    }
-
-    /// The stored legs themselves, for checks: of `pbx` after `after`, at most `limit`, by `cdr_id`.
-    pub async fn rows(
-        &self,
-        pbx: &str,
-        after: Option<Uuid>,
-        limit: usize,
-    ) -> Result<Vec<Sourced<Cdr>>, StoreError> {
-        let after = after.map(|after| after.to_string()).unwrap_or_default();
-        self.select(params![pbx, after, self::limit(limit)]).await
-    }
-
-    /// The stored recordings themselves, for checks: of `pbx` after `after`, at most `limit`, by `id_recording`.
-    pub async fn recordings(
-        &self,
-        pbx: &str,
-        after: Option<i64>,
-        limit: usize,
-    ) -> Result<Vec<Sourced<Recording>>, StoreError> {
-        self.select(params![pbx, after.unwrap_or(i64::MIN), self::limit(limit)])
-            .await
-    }
-
-    async fn select<R: SourceRow>(&self, values: Vec<Value>) -> Result<Vec<Sourced<R>>, StoreError> {
-        self.database.query(row::select::<R>(), values).await
     }
 }

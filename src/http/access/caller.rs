@@ -104,6 +104,6 @@ impl FromRequest for Caller {
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
         let caller = request.extensions().get::<Self>().cloned();
-        ready(caller.ok_or_else(|| ApiError::new(ErrorCode::Unauthenticated, "this route needs a key")))
+        ready(caller.ok_or_else(|| ErrorCode::Unauthenticated.error("this route needs a key")))
     }
 }

@@ -169,7 +169,7 @@ impl AccessControl {
         };
         let path = request.uri().path_and_query().map_or("", PathAndQuery::as_str);
         let words = format!("Cannot {} {}", request.method(), without_keys(path));
-        ApiError::new(code, words)
+        code.error(words)
     }
 
     /// The methods of a route.

@@ -55,7 +55,7 @@ impl Refusal {
     }
 
     pub(super) fn unauthenticated(words: impl Into<String>, by: impl Into<By>) -> Self {
-        Self::new(ApiError::new(ErrorCode::Unauthenticated, words), by)
+        Self::new(ErrorCode::Unauthenticated.error(words), by)
     }
 
     /// It is about the caller's address alone.
@@ -69,20 +69,20 @@ impl Refusal {
     /// The ledger was not read yet.
     pub(super) fn keys_unavailable() -> Self {
         let words = "the keys were not read yet since the gateway started: its ledger does not answer";
-        let error = ApiError::new(ErrorCode::KeysUnavailable, words);
+        let error = ErrorCode::KeysUnavailable.error(words);
         Self::new(error.retry_in(KEYS_RETRY), By::Unrecorded)
     }
 
     /// The key is not good for this.
     pub(super) fn scope_missing(caller: Caller, scope: Scope) -> Self {
         let words = format!("the key lacks the scope {scope}, which this route needs");
-        Self::new(ApiError::new(ErrorCode::ScopeMissing, words), Box::new(caller))
+        Self::new(ErrorCode::ScopeMissing.error(words), Box::new(caller))
     }
 
     pub(super) fn too_often(words: &str, excess: Excess, by: impl Into<By>) -> Self {
         let error = ApiError {
             rate_limit: Some(excess.per_s),
-            ..ApiError::new(ErrorCode::RateLimited, words).retry_in(excess.wait)
+            ..ErrorCode::RateLimited.error(words).retry_in(excess.wait)
         };
         Self::new(error, by)
     }

@@ -70,6 +70,6 @@ impl Caller {
             return Ok(());
         }
         let words = "the key is limited to some PBXs, and this is about all of them";
-        Err(ApiError::new(ErrorCode::KeyLimited, words).refused())
+        Err(ErrorCode::KeyLimited.error(words).refused())
     }
 }

@@ -80,7 +80,7 @@ fn responses(
             .map(|code| format!("`{}`: {}", code.as_str(), code.advice()))
             .collect();
         let examples = codes.iter().map(|code| {
-            let value = example(&ApiError::new(*code, code.advice()));
+            let value = example(&code.error(code.advice()));
             let shown = ExampleBuilder::new().summary(code.as_str()).value(Some(value));
             (code.as_str(), shown.build())
         });

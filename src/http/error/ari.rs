@@ -11,12 +11,12 @@ impl OperationError for AriError {
 
     fn told(self) -> ApiError {
         match self {
-            Self::Unauthorized => ApiError::new(ErrorCode::CredentialsRefused, self.to_string()),
-            Self::RequestNotSent(_) => {
-                ApiError::new(ErrorCode::RequestNotSent, "the request did not reach Asterisk").retry_in(AWAY)
-            }
+            Self::Unauthorized => ErrorCode::CredentialsRefused.error(self.to_string()),
+            Self::RequestNotSent(_) => ErrorCode::RequestNotSent
+                .error("the request did not reach Asterisk")
+                .retry_in(AWAY),
             Self::NoAnswer | Self::OutcomeUnknown(_) => Self::unfinished(Unfinished::Overdue),
-            Self::Rejected { .. } => ApiError::new(ErrorCode::Rejected, "Asterisk refused the request"),
+            Self::Rejected { .. } => ErrorCode::Rejected.error("Asterisk refused the request"),
         }
     }
 }
@@ -29,20 +29,16 @@ impl OperationError for OriginateError {
     fn told(self) -> ApiError {
         let words = self.to_string();
         let error = match self {
-            Self::NotConnected(_) => {
-                ApiError::new(ErrorCode::NotConnected, "not connected to Asterisk").retry_in(AWAY)
-            }
-            Self::TooManyCalls(_) => ApiError::new(ErrorCode::TooManyCalls, words).retry_in(AWAY),
-            Self::TrunkRate { retry_after } => {
-                ApiError::new(ErrorCode::TrunkRate, words).retry_in(retry_after)
-            }
-            Self::UnknownTrunk(_) => {
-                ApiError::new(ErrorCode::UnknownTrunk, "Asterisk does not know the trunk")
-            }
+            Self::NotConnected(_) => ErrorCode::NotConnected
+                .error("not connected to Asterisk")
+                .retry_in(AWAY),
+            Self::TooManyCalls(_) => ErrorCode::TooManyCalls.error(words).retry_in(AWAY),
+            Self::TrunkRate { retry_after } => ErrorCode::TrunkRate.error(words).retry_in(retry_after),
+            Self::UnknownTrunk(_) => ErrorCode::UnknownTrunk.error("Asterisk does not know the trunk"),
             Self::Ari(AriError::NoAnswer | AriError::OutcomeUnknown(_)) => {
                 return Self::unfinished(Unfinished::Overdue);
             }
-            Self::Ari(AriError::Rejected { .. }) => ApiError::new(ErrorCode::Rejected, words),
+            Self::Ari(AriError::Rejected { .. }) => ErrorCode::Rejected.error(words),
             Self::Ari(error) => error.told(),
         };
         error.not_placed()
@@ -57,7 +53,7 @@ impl OperationError for OriginateError {
             "the request left and no answer came: the call may have been placed, do not repeat it blindly";
         ApiError {
             outcome: Some(Outcome::Unknown),
-            ..ApiError::new(ErrorCode::OriginateOutcomeUnknown, words)
+            ..ErrorCode::OriginateOutcomeUnknown.error(words)
         }
     }
 }

@@ -33,14 +33,12 @@ pub(super) trait OperationError: Sized {
     /// What it is told of an operation that had begun. This is for what may be repeated.
     fn unfinished(how: Unfinished) -> ApiError {
         match how {
-            Unfinished::Overdue => ApiError::new(
-                ErrorCode::DeadlineExceeded,
-                format!("{} did not answer in time", Self::ASKED),
-            ),
-            Unfinished::Interrupted => {
-                ApiError::new(ErrorCode::Interrupted, format!("{} failed half-way", Self::ASKED))
-                    .retry_in(SOON)
+            Unfinished::Overdue => {
+                ErrorCode::DeadlineExceeded.error(format!("{} did not answer in time", Self::ASKED))
             }
+            Unfinished::Interrupted => ErrorCode::Interrupted
+                .error(format!("{} failed half-way", Self::ASKED))
+                .retry_in(SOON),
         }
     }
 }
@@ -51,23 +49,23 @@ impl<E: OperationError> From<AskError<E>> for ApiError {
             AskError::Saturated { retry_after } => E::not_begun(saturated(retry_after)),
             AskError::CircuitOpen { retry_after } => {
                 let message = "the integration has failed again and again and is left alone for a while";
-                E::not_begun(Self::new(ErrorCode::CircuitOpen, message).retry_in(retry_after))
+                E::not_begun(ErrorCode::CircuitOpen.error(message).retry_in(retry_after))
             }
             AskError::Paused => {
                 let message = "an operator paused the integration";
-                E::not_begun(Self::new(ErrorCode::Paused, message).retry_in(DOWN))
+                E::not_begun(ErrorCode::Paused.error(message).retry_in(DOWN))
             }
             AskError::Restarting { retry_after } => {
                 let message = "the integration is starting";
-                E::not_begun(Self::new(ErrorCode::Restarting, message).retry_in(retry_after))
+                E::not_begun(ErrorCode::Restarting.error(message).retry_in(retry_after))
             }
             AskError::Failed => {
                 let message = "the integration failed too often, or hangs, and stays down until an operator restarts it";
-                E::not_begun(Self::new(ErrorCode::Failed, message).retry_in(DOWN))
+                E::not_begun(ErrorCode::Failed.error(message).retry_in(DOWN))
             }
             AskError::DeadlineExceeded { begun: false } => {
                 let message = "the deadline passed before anything was sent";
-                E::not_begun(Self::new(ErrorCode::DeadlineExceeded, message))
+                E::not_begun(ErrorCode::DeadlineExceeded.error(message))
             }
             AskError::DeadlineExceeded { begun: true } => E::unfinished(Unfinished::Overdue),
             AskError::Interrupted => E::unfinished(Unfinished::Interrupted),
@@ -78,7 +76,9 @@ impl<E: OperationError> From<AskError<E>> for ApiError {
 
 /// More is asked for than can be done at once.
 pub(super) fn saturated(retry_after: Duration) -> ApiError {
-    ApiError::new(ErrorCode::Saturated, "too many requests are in flight already").retry_in(retry_after)
+    ErrorCode::Saturated
+        .error("too many requests are in flight already")
+        .retry_in(retry_after)
 }
 
 #[cfg(test)]
@@ -95,7 +95,7 @@ mod tests {
         const ASKED: &'static str = "the source";
 
         fn told(self) -> ApiError {
-            ApiError::new(ErrorCode::NotConnected, "away").retry_in(AWAY)
+            ErrorCode::NotConnected.error("away").retry_in(AWAY)
         }
     }
 
@@ -106,7 +106,7 @@ mod tests {
         const ASKED: &'static str = "the source";
 
         fn told(self) -> ApiError {
-            ApiError::new(ErrorCode::Rejected, "refused").not_placed()
+            ErrorCode::Rejected.error("refused").not_placed()
         }
 
         fn not_begun(error: ApiError) -> ApiError {
@@ -114,7 +114,7 @@ mod tests {
         }
 
         fn unfinished(_: Unfinished) -> ApiError {
-            ApiError::new(ErrorCode::OriginateOutcomeUnknown, "unknown")
+            ErrorCode::OriginateOutcomeUnknown.error("unknown")
         }
     }
 

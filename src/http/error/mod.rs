@@ -68,11 +68,11 @@ const LIMIT: HeaderName = HeaderName::from_static("ratelimit-limit");
 const REMAINING: HeaderName = HeaderName::from_static("ratelimit-remaining");
 const RESET: HeaderName = HeaderName::from_static("ratelimit-reset");
 
-impl ApiError {
-    /// An error without more to say than its code and words.
-    pub(super) fn new(code: ErrorCode, message: impl Into<String>) -> Self {
-        Self {
-            code,
+impl ErrorCode {
+    /// An error of this code, without more to say than these words.
+    pub(super) fn error(self, message: impl Into<String>) -> ApiError {
+        ApiError {
+            code: self,
             message: Message::Whole(message.into()),
             outcome: None,
             call_id: None,
@@ -81,28 +81,30 @@ impl ApiError {
             refused: false,
         }
     }
+}
 
+impl ApiError {
     /// The request itself is wrong.
     pub(super) fn invalid(message: impl Into<String>) -> Self {
-        Self::new(ErrorCode::InvalidRequest, message)
+        ErrorCode::InvalidRequest.error(message)
     }
 
     /// Fields of the body are wrong, each in words.
     pub(super) fn invalid_fields(complaints: Vec<String>) -> Self {
         Self {
             message: Message::Fields(complaints),
-            ..Self::new(ErrorCode::InvalidRequest, "")
+            ..ErrorCode::InvalidRequest.error("")
         }
     }
 
     /// There is no such thing, or none that this caller may see: nobody can tell which.
     pub(super) fn not_found(what: &str) -> Self {
-        Self::new(ErrorCode::NotFound, format!("there is no such {what}"))
+        ErrorCode::NotFound.error(format!("there is no such {what}"))
     }
 
     /// Nothing of that kind is configured, so nobody was asked.
     pub(super) fn not_configured(what: &str) -> Self {
-        Self::new(ErrorCode::NotConfigured, format!("no {what} is configured"))
+        ErrorCode::NotConfigured.error(format!("no {what} is configured"))
     }
 
     /// The same, with the time after which to try again.

@@ -7,27 +7,19 @@ use crate::recordings::{LinkError, RecordingError};
 impl ApiError {
     /// 3CX has the recording, and its directory has not.
     pub(in crate::http) fn recording_file_missing() -> Self {
-        Self::new(
-            ErrorCode::RecordingFileMissing,
-            "the recording's file is not there",
-        )
+        ErrorCode::RecordingFileMissing.error("the recording's file is not there")
     }
 
     /// 3CX moved the recording away.
     pub(in crate::http) fn recording_archived() -> Self {
-        Self::new(
-            ErrorCode::RecordingArchived,
-            "the recording was moved to the archive of 3CX",
-        )
+        ErrorCode::RecordingArchived.error("the recording was moved to the archive of 3CX")
     }
 
     /// The ledger was not read yet, which holds the key that signs links.
     pub(in crate::http) fn link_key_unavailable() -> Self {
-        Self::new(
-            ErrorCode::KeysUnavailable,
-            "the key that signs links was not read yet",
-        )
-        .retry_in(AWAY)
+        ErrorCode::KeysUnavailable
+            .error("the key that signs links was not read yet")
+            .retry_in(AWAY)
     }
 }
 
@@ -37,7 +29,7 @@ impl From<LinkError> for ApiError {
             LinkError::Invalid => ErrorCode::LinkInvalid,
             LinkError::Expired => ErrorCode::LinkExpired,
         };
-        Self::new(code, error.to_string())
+        code.error(error.to_string())
     }
 }
 
@@ -48,13 +40,10 @@ impl OperationError for RecordingError {
         match self {
             // Which of the two is nobody's business but the operator's.
             Self::Missing | Self::Outside => ApiError::recording_file_missing(),
-            Self::Denied => ApiError::new(
-                ErrorCode::RecordingUnreadable,
-                "the recording's file may not be read",
-            ),
+            Self::Denied => ErrorCode::RecordingUnreadable.error("the recording's file may not be read"),
             Self::Unavailable(_) | Self::Truncated | Self::NotTaken => {
                 let message = "the recordings directory cannot be read";
-                ApiError::new(ErrorCode::RecordingsUnavailable, message).retry_in(AWAY)
+                ErrorCode::RecordingsUnavailable.error(message).retry_in(AWAY)
             }
         }
     }

@@ -14,14 +14,11 @@ impl OperationError for StoreError {
     fn told(self) -> ApiError {
         match self {
             Self::PoolTimeout | Self::TooManyAnswers => saturated(Duration::from_secs(1)),
-            Self::NotOpen(_) | Self::Unavailable(_) => {
-                ApiError::new(ErrorCode::StoreUnavailable, "the store is not available").retry_in(AWAY)
-            }
-            Self::Query(_) => ApiError::new(ErrorCode::StoreFailed, "the store failed"),
-            Self::Decode(_) => ApiError::new(
-                ErrorCode::StoreDamaged,
-                "the store holds a record that makes no sense",
-            ),
+            Self::NotOpen(_) | Self::Unavailable(_) => ErrorCode::StoreUnavailable
+                .error("the store is not available")
+                .retry_in(AWAY),
+            Self::Query(_) => ErrorCode::StoreFailed.error("the store failed"),
+            Self::Decode(_) => ErrorCode::StoreDamaged.error("the store holds a record that makes no sense"),
         }
     }
 }
@@ -41,13 +38,13 @@ impl OperationError for KeyError {
             }
             Self::Store(error) => return error.told(),
         };
-        ApiError::new(code, self.to_string())
+        code.error(self.to_string())
     }
 
     fn unfinished(_: Unfinished) -> ApiError {
         let message =
             "the ledger did not answer in time: a change may have been made, look before repeating it";
-        ApiError::new(ErrorCode::StoreUnavailable, message).retry_in(AWAY)
+        ErrorCode::StoreUnavailable.error(message).retry_in(AWAY)
     }
 }
 

@@ -51,7 +51,7 @@ pub(super) async fn cdr(
         pages,
         Arc::clone(&state.recording_links),
         signing,
-        state.timeout,
+        state.timeout(),
     ))
 }
 

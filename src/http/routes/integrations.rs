@@ -100,7 +100,7 @@ pub(super) async fn restart_integration(
     caller: Caller,
 ) -> Result<web::Json<Restarted>, ApiError> {
     let actor = state.actor(&caller, &name)?;
-    let refused = |error: NotRestarted| ApiError::new(ErrorCode::RestartUnderWay, error.to_string());
+    let refused = |error: NotRestarted| ErrorCode::RestartUnderWay.error(error.to_string());
     // The first poll has it begun or refused. Begun, it is noted before anything else happens: the client may go, or the
     // process die, before it is over.
     let mut restart = actor.restart();

@@ -1,7 +1,5 @@
 //! `/v1/keys`: making, listing and revoking keys.
 
-use std::collections::BTreeSet;
-
 use actix_web::http::header;
 use actix_web::{HttpRequest, HttpResponse, delete, get, post, web};
 use serde::{Deserialize, Serialize};
@@ -103,17 +101,13 @@ pub(super) async fn create_key(
     let deadline = state.deadline();
     let wanted: KeyRequest = body::json(&request, payload, deadline).await?;
     // Nobody makes a key that sees more than its own.
-    let visible = state
-        .pbxs
-        .iter()
-        .filter(|pbx| caller.pbx_if_visible(pbx).is_some());
-    let visible: BTreeSet<String> = visible.cloned().collect();
+    let visible = state.pbxs(&caller);
     let pbxs = match wanted.pbxs {
         None if !caller.sees_all() => Some(visible.iter().cloned().collect()),
         pbxs => pbxs,
     };
     let key = NewKey::parse(&wanted.name, &wanted.scopes, pbxs.as_deref(), &visible)
-        .map_err(|error| ApiError::new(code_of(&error, pbxs.as_deref()), error.to_string()))?;
+        .map_err(|error| code_of(&error, pbxs.as_deref()).error(error.to_string()))?;
     let by = caller.principal(&request);
     let created = state.ledger().ask(CreateKey { key, by }, deadline).await?;
     Ok(HttpResponse::Created()

@@ -77,7 +77,7 @@ pub(super) async fn make_call(
     let deadline = state.deadline();
     let trunk = state.default_trunk(&caller).map_err(ApiError::not_placed)?;
     let fields = Fields::read(&request, payload, deadline).await?;
-    let (extension, number) = parse(&fields, state.extension_length).map_err(ApiError::invalid_fields)?;
+    let (extension, number) = parse(&fields, state.extension_length()).map_err(ApiError::invalid_fields)?;
     let call_id = CallId::mint();
     let requested_by = RequestedBy {
         key: caller.key().map(|key| key.name.clone()),

@@ -132,7 +132,7 @@ fn visible<'a>(
     }
     let nobody = || {
         let words = "neither a signed link nor a key came";
-        ApiError::new(ErrorCode::Unauthenticated, words).refused()
+        ErrorCode::Unauthenticated.error(words).refused()
     };
     caller.ok_or_else(nobody)?.pbx(&id.pbx, "recording")
 }
