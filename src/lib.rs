@@ -22,6 +22,7 @@ pub mod cli;
 pub mod command;
 pub mod database;
 pub mod http;
+mod http_client;
 pub mod integrations;
 pub mod ledger;
 pub mod load;

@@ -3,11 +3,11 @@
 use std::rc::Rc;
 use std::time::Duration;
 
-use awc::error::{ConnectError, SendRequestError};
+use awc::error::SendRequestError;
 use awc::http::{Method, StatusCode};
 use awc::{Client, ClientRequest, Connector};
 use bytes::Bytes;
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use percent_encoding::utf8_percent_encode;
 use secrecy::ExposeSecret as _;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -17,6 +17,7 @@ use tokio::time::{Instant, timeout_at};
 use super::error::{ALLOCATION_FAILED, AriError, OriginateError};
 use super::event::{Application, Bridge, Channel};
 use super::messages::Originate;
+use crate::http_client::{SEGMENT, never_connected};
 use crate::settings::AsteriskSettings;
 
 /// Asterisk closes a connection that was idle for 15 s (`session_keep_alive`): ours are gone before.
@@ -28,13 +29,6 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// The largest answer that is read. A channel takes about 1 kB.
 const MAX_ANSWER: usize = 16 * 1024 * 1024;
-
-/// What a path segment may hold as it is.
-const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC
-    .remove(b'-')
-    .remove(b'.')
-    .remove(b'_')
-    .remove(b'~');
 
 /// Events that a call's life does not depend on: 53 of 82 of a bridged call are `ChannelVarset` alone.
 pub(super) const FILTERED_EVENTS: [&str; 9] = [
@@ -293,21 +287,9 @@ impl AriClient {
     }
 }
 
-/// What an exchange without an answer means. awc says `Connect(Disconnected)` of a connection that was closed instead of
-/// an answer, too: only what can go wrong before there is a connection means that nothing was sent.
+/// What an exchange without an answer means.
 fn unanswered(error: &SendRequestError) -> AriError {
-    let never_connected = matches!(
-        error,
-        SendRequestError::Url(_)
-            | SendRequestError::Connect(
-                ConnectError::Resolver(_)
-                    | ConnectError::NoRecords
-                    | ConnectError::Unresolved
-                    | ConnectError::Timeout
-                    | ConnectError::Io(_)
-            )
-    );
-    if never_connected {
+    if never_connected(error) {
         AriError::RequestNotSent(error.to_string())
     } else {
         AriError::OutcomeUnknown(error.to_string())

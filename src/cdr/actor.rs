@@ -60,7 +60,7 @@ struct StoreHealth {
 
 impl CdrActor {
     fn new(settings: StoreSettings, health: Health) -> Self {
-        let opening = StoreError::NotOpen("it is being opened".to_owned());
+        let opening = StoreError::being_opened();
         // Before the actor runs, so that nobody is told that it is usable before it is. Not an error yet.
         let unopened = StoreHealth {
             seq: None,

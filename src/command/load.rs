@@ -5,7 +5,7 @@ use std::num::NonZeroU32;
 use std::path::PathBuf;
 
 use awc::ClientRequest;
-use awc::error::{ConnectError, SendRequestError};
+use awc::error::SendRequestError;
 use awc::http::{Method, header};
 use bytes::Bytes;
 use clap::Args;
@@ -15,6 +15,7 @@ use tokio::time::timeout;
 
 use super::gateway_client::{GatewayArguments, GatewayClient, PATIENCE};
 use super::{CommandError, progress_bar, say, stop};
+use crate::http_client::never_connected;
 use crate::load::{Attempt, Outcome, Party, Plan, Report, Tally, generate};
 use crate::telephony::{Extension, PhoneNumber};
 
@@ -161,17 +162,7 @@ async fn originate(request: ClientRequest, body: Bytes) -> Attempt {
 }
 
 fn unanswered(error: &SendRequestError) -> Outcome {
-    let never_connected = matches!(
-        error,
-        SendRequestError::Connect(
-            ConnectError::Resolver(_)
-                | ConnectError::NoRecords
-                | ConnectError::Unresolved
-                | ConnectError::Timeout
-                | ConnectError::Io(_)
-        )
-    );
-    if never_connected {
+    if never_connected(error) {
         Outcome::NotConnected
     } else if matches!(error, SendRequestError::Timeout) {
         Outcome::NoAnswer

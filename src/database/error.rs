@@ -25,6 +25,13 @@ pub enum StoreError {
     Decode(String),
 }
 
+impl StoreError {
+    /// Its actor has only begun.
+    pub(crate) fn being_opened() -> Self {
+        Self::NotOpen("it is being opened".to_owned())
+    }
+}
+
 impl Classify for StoreError {
     fn failure_class(&self) -> FailureClass {
         match self {

@@ -1,20 +1,14 @@
 //! The links to recordings in the rows of `POST cdr`.
 
 use jiff::Timestamp;
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use percent_encoding::utf8_percent_encode;
 
 use super::error::ApiError;
 use crate::cdr::LegacyRow;
+use crate::http_client::SEGMENT;
 use crate::ledger::key::LinkKey;
 use crate::recordings::{LinkSignature, RecordingId};
 use crate::settings::{HttpUrl, RecordingPath, Settings};
-
-/// What a path segment of a link holds as it is: RFC 3986's unreserved characters.
-const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC
-    .remove(b'-')
-    .remove(b'.')
-    .remove(b'_')
-    .remove(b'~');
 
 /// Where the links lead.
 #[derive(Debug)]

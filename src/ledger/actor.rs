@@ -224,10 +224,7 @@ impl LedgerActor {
     }
 
     pub(super) fn store(&self) -> Result<Store, StoreError> {
-        self.store
-            .get()
-            .cloned()
-            .ok_or_else(|| StoreError::NotOpen("it is being opened".to_owned()))
+        self.store.get().cloned().ok_or_else(StoreError::being_opened)
     }
 }
 

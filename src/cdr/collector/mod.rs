@@ -26,8 +26,6 @@ mod bucket;
 mod fetch;
 mod handles;
 mod ids;
-#[cfg(test)]
-mod memory;
 mod ports;
 #[cfg(feature = "peers")]
 #[cfg(test)]

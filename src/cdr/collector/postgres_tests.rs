@@ -16,8 +16,8 @@ use uuid::Uuid;
 
 use super::handles::PacSource;
 use super::ids::hours_before;
-use super::memory::Memory;
 use super::ports::{CollectError, Source};
+use super::tests::memory::Memory;
 use super::*;
 use crate::actor::{Placement, State};
 use crate::cdr::{Cdr, Kind, Recording, SourceRow as _};

@@ -2,6 +2,7 @@
 //!
 //! On a paused clock: a look has its time, and how much of it this machine takes is not what is tested.
 
+pub(super) mod memory;
 mod range;
 
 use std::cell::RefCell;
@@ -9,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use uuid::Uuid;
 
-use super::memory::Memory;
+use self::memory::Memory;
 use super::ports::{CollectError, Source};
 use super::*;
 use crate::actor::AskError;

@@ -38,7 +38,6 @@ impl CdrStore {
     }
 
     /// Keys and digests of the stored rows in `range`, in the keys' order: `(cdr_id or id_recording as text, digest)`.
-    ///
     pub async fn digests(&self, pbx: &str, range: CdrRange) -> Result<Vec<(String, String)>, StoreError> {
         match range {
             CdrRange::Cdrs { from, until } => {

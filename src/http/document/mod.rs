@@ -10,7 +10,9 @@ use utoipa::openapi::security::{
 };
 use utoipa::openapi::{Info, OpenApi, PathItem};
 
-pub(super) use responses::{BodyErrors, ReadErrors, error_responses, original_responses, problem_responses};
+pub(super) use responses::{
+    AskErrors, BodyErrors, LimitedError, NotConfiguredError, QueryError, StoreErrors, error_responses, listed,
+};
 
 use super::access::KEY;
 use super::error::ErrorCode;
@@ -88,18 +90,18 @@ fn operations(item: &mut PathItem) -> impl Iterator<Item = &mut Operation> {
     .flatten()
 }
 
-/// Where an operation needs a key: it may come in either header, and there are refusals.
+/// Adds the errors of an operation, and the other header that a key may come in, where it takes one.
 fn describe_access(operation: &mut Operation, has_problems: bool) {
-    let Some(security) = &mut operation.security else {
-        return;
-    };
+    let security = operation.security.get_or_insert_default();
     let scopes: Vec<Value> = security
         .iter()
         .filter_map(|requirement| json!(requirement).get(KEY).cloned())
         .collect();
-    if !scopes.is_empty() {
-        responses::add_refusals(&mut operation.responses.responses, has_problems);
-    }
+    responses::add_errors(
+        &mut operation.responses.responses,
+        !scopes.is_empty(),
+        has_problems,
+    );
     for scopes in scopes {
         let scopes: Vec<String> = serde_json::from_value(scopes).unwrap_or_default();
         security.push(SecurityRequirement::new(KEY_HEADER, scopes));

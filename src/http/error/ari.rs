@@ -21,7 +21,6 @@ impl OperationError for AriError {
     }
 }
 
-/// A hang-up: the call may live on, and it may be asked for again.
 /// An originate: once it has begun, only the PBX's own answer says what became of it.
 impl OperationError for OriginateError {
     const ASKED: &'static str = AriError::ASKED;

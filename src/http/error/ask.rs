@@ -45,32 +45,27 @@ pub(super) trait OperationError: Sized {
 
 impl<E: OperationError> From<AskError<E>> for ApiError {
     fn from(error: AskError<E>) -> Self {
-        match error {
-            AskError::Saturated { retry_after } => E::not_begun(saturated(retry_after)),
-            AskError::CircuitOpen { retry_after } => {
-                let message = "the integration has failed again and again and is left alone for a while";
-                E::not_begun(ErrorCode::CircuitOpen.error(message).retry_in(retry_after))
-            }
-            AskError::Paused => {
-                let message = "an operator paused the integration";
-                E::not_begun(ErrorCode::Paused.error(message).retry_in(DOWN))
-            }
-            AskError::Restarting { retry_after } => {
-                let message = "the integration is starting";
-                E::not_begun(ErrorCode::Restarting.error(message).retry_in(retry_after))
-            }
-            AskError::Failed => {
-                let message = "the integration failed too often, or hangs, and stays down until an operator restarts it";
-                E::not_begun(ErrorCode::Failed.error(message).retry_in(DOWN))
-            }
+        E::not_begun(match error {
+            AskError::Saturated { retry_after } => saturated(retry_after),
+            AskError::CircuitOpen { retry_after } => ErrorCode::CircuitOpen
+                .error("the integration has failed again and again and is left alone for a while")
+                .retry_in(retry_after),
+            AskError::Paused => ErrorCode::Paused
+                .error("an operator paused the integration")
+                .retry_in(DOWN),
+            AskError::Restarting { retry_after } => ErrorCode::Restarting
+                .error("the integration is starting")
+                .retry_in(retry_after),
+            AskError::Failed => ErrorCode::Failed
+                .error("the integration failed too often, or hangs, and stays down until an operator restarts it")
+                .retry_in(DOWN),
             AskError::DeadlineExceeded { begun: false } => {
-                let message = "the deadline passed before anything was sent";
-                E::not_begun(ErrorCode::DeadlineExceeded.error(message))
+                ErrorCode::DeadlineExceeded.error("the deadline passed before anything was sent")
             }
-            AskError::DeadlineExceeded { begun: true } => E::unfinished(Unfinished::Overdue),
-            AskError::Interrupted => E::unfinished(Unfinished::Interrupted),
-            AskError::Reply(error) => error.told(),
-        }
+            AskError::DeadlineExceeded { begun: true } => return E::unfinished(Unfinished::Overdue),
+            AskError::Interrupted => return E::unfinished(Unfinished::Interrupted),
+            AskError::Reply(error) => return error.told(),
+        })
     }
 }
 

@@ -7,15 +7,10 @@ use uuid::Uuid;
 
 use super::keys::LedgerErrors;
 use crate::http::access::Caller;
-use crate::http::document::error_responses;
+use crate::http::document::{LimitedError, QueryError};
 use crate::http::error::ApiError;
 use crate::http::state::AppState;
 use crate::ledger::key::{AuditEntry, AuditId, ListAudit, MAX_AUDIT};
-
-error_responses! {
-    /// What can be wrong with the request.
-    QueryErrors, problem_responses, [InvalidRequest, KeyLimited];
-}
 
 /// Which entries to read.
 #[derive(Debug, Deserialize, IntoParams)]
@@ -49,7 +44,7 @@ pub(super) struct AuditPage {
     tag = "keys",
     security(("key" = ["admin"])),
     params(AuditQuery),
-    responses((status = 200, description = "The entries.", body = AuditPage), QueryErrors, LedgerErrors),
+    responses((status = 200, description = "The entries.", body = AuditPage), QueryError, LimitedError, LedgerErrors),
 )]
 #[get("/v1/audit")]
 pub(super) async fn audit(

@@ -12,23 +12,15 @@ use uuid::Uuid;
 use crate::ari::{Trunk, look_for_call};
 use crate::call::{Call, CallId, CallResource, CallState};
 use crate::http::access::Caller;
-use crate::http::document::error_responses;
+use crate::http::document::{AskErrors, QueryError, StoreErrors, error_responses};
 use crate::http::error::ApiError;
 use crate::http::state::AppState;
 use crate::ledger::{GetCall, SearchCalls, StateFilter};
 use crate::telephony::{Extension, PhoneNumber};
 
 error_responses! {
-    /// What can become of looking for a call: the ledger is asked, and Asterisk where that knows nothing.
-    LookupErrors, problem_responses, [
-        NotFound, CredentialsRefused, Rejected, NotConfigured, RequestNotSent, Saturated, CircuitOpen, Paused, Restarting, Failed,
-        Interrupted, DeadlineExceeded, StoreUnavailable, StoreFailed, StoreDamaged,
-    ];
-    /// What can become of a search.
-    SearchErrors, problem_responses, [
-        InvalidRequest, Saturated, CircuitOpen, Paused, Restarting, Failed, Interrupted, DeadlineExceeded,
-        StoreUnavailable, StoreFailed, StoreDamaged,
-    ];
+    /// What Asterisk may answer where the ledger knows nothing of a call.
+    LookupErrors [CredentialsRefused, Rejected, NotConfigured, RequestNotSent];
 }
 
 /// The most calls in one reply, and how many there are where nobody says.
@@ -83,7 +75,7 @@ pub(super) struct CallList {
     tag = "calls",
     security(("key" = ["calls:read"])),
     params(CallQuery),
-    responses((status = 200, description = "The calls.", body = CallList), SearchErrors),
+    responses((status = 200, description = "The calls.", body = CallList), QueryError, AskErrors, StoreErrors),
 )]
 #[get("/v1/calls")]
 pub(super) async fn list_calls(
@@ -160,7 +152,7 @@ fn moment(field: &str, text: Option<String>) -> Result<Option<Timestamp>, ApiErr
     tag = "calls",
     security(("key" = ["calls:read"])),
     params(("id" = Uuid, Path, description = "The call's id, as its originate told it.")),
-    responses((status = 200, description = "The call.", body = CallResource), LookupErrors),
+    responses((status = 200, description = "The call.", body = CallResource), LookupErrors, AskErrors, StoreErrors),
 )]
 #[get("/v1/calls/{id}")]
 pub(super) async fn get_call(
@@ -178,7 +170,7 @@ pub(super) async fn get_call(
     tag = "calls",
     security(("key" = ["calls:write"])),
     params(("id" = Uuid, Path, description = "The call's id, as its originate told it.")),
-    responses((status = 204, description = "Asterisk ends it."), LookupErrors),
+    responses((status = 204, description = "Asterisk ends it."), LookupErrors, AskErrors, StoreErrors),
 )]
 #[delete("/v1/calls/{id}")]
 pub(super) async fn hang_up(

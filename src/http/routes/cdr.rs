@@ -13,7 +13,7 @@ use crate::cdr::{CdrPages, LegacyRow, SearchAfterCallId};
 use crate::database::StoreError;
 use crate::http::access::Caller;
 use crate::http::body::{Field, Fields};
-use crate::http::document::{BodyErrors, ReadErrors};
+use crate::http::document::{AskErrors, BodyErrors, NotConfiguredError, StoreErrors};
 use crate::http::error::ApiError;
 use crate::http::legacy_row::RenderedRow;
 use crate::http::recording_links::{RecordingLinks, Signing};
@@ -27,7 +27,7 @@ use crate::http::state::AppState;
     responses(
         (status = 200, description = "The legs; none is an empty array.", body = Vec<RenderedRow>),
         BodyErrors,
-        ReadErrors,
+        NotConfiguredError, AskErrors, StoreErrors,
     ),
 )]
 #[post("/pbx-api/cdr")]

@@ -9,7 +9,7 @@ use utoipa::ToSchema;
 
 use crate::actor::{BreakerState, HealthReport, Load, Operate};
 use crate::http::access::Caller;
-use crate::http::document::error_responses;
+use crate::http::document::LimitedError;
 use crate::http::error::ApiError;
 use crate::http::lifecycle::Phase;
 use crate::http::state::AppState;
@@ -55,11 +55,6 @@ pub(super) async fn readyz(state: web::Data<AppState>) -> HttpResponse {
             HttpResponse::ServiceUnavailable().json(json!({"status": "not_ready", "reason": reason}))
         }
     }
-}
-
-error_responses! {
-    /// The metrics are those of every PBX.
-    MetricsErrors, original_responses, [KeyLimited];
 }
 
 #[derive(Serialize, ToSchema)]
@@ -131,7 +126,7 @@ pub(super) async fn status(state: web::Data<AppState>, caller: Caller) -> web::J
     security(("key" = ["status:read"])),
     responses(
         (status = 200, description = "The metrics.", body = String, content_type = "text/plain"),
-        MetricsErrors,
+        LimitedError,
     ),
 )]
 #[get("/metrics")]

@@ -16,10 +16,8 @@ use crate::http::state::AppState;
 use crate::ledger::key::AuditAction;
 
 error_responses! {
-    /// There is no such integration, or none that the caller may see.
-    UnknownErrors, problem_responses, [NotFound];
     /// Why an integration is not restarted.
-    RestartErrors, problem_responses, [NotFound, RestartUnderWay];
+    RestartErrors [RestartUnderWay];
 }
 
 /// An integration as it is.
@@ -71,7 +69,7 @@ pub(super) async fn list_integrations(
     tag = "integrations",
     security(("key" = ["admin"])),
     params(("name" = String, Path, description = "Its name.", example = "asterisk.main")),
-    responses((status = 200, description = "The integration.", body = Integration), UnknownErrors),
+    responses((status = 200, description = "The integration.", body = Integration)),
 )]
 #[get("/v1/integrations/{name}")]
 pub(super) async fn integration(
@@ -126,7 +124,7 @@ pub(super) async fn restart_integration(
     tag = "integrations",
     security(("key" = ["admin"])),
     params(("name" = String, Path, description = "Its name.", example = "asterisk.main")),
-    responses((status = 200, description = "The integration, paused.", body = Integration), UnknownErrors),
+    responses((status = 200, description = "The integration, paused.", body = Integration)),
 )]
 #[post("/v1/integrations/{name}/pause")]
 pub(super) async fn pause_integration(
@@ -150,7 +148,7 @@ pub(super) async fn pause_integration(
     tag = "integrations",
     security(("key" = ["admin"])),
     params(("name" = String, Path, description = "Its name.", example = "asterisk.main")),
-    responses((status = 200, description = "The integration, resumed.", body = Integration), UnknownErrors),
+    responses((status = 200, description = "The integration, resumed.", body = Integration)),
 )]
 #[post("/v1/integrations/{name}/resume")]
 pub(super) async fn resume_integration(

@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use crate::http::access::Caller;
 use crate::http::body;
-use crate::http::document::error_responses;
+use crate::http::document::{BodyErrors, LimitedError, error_responses};
 use crate::http::error::{ApiError, ErrorCode};
 use crate::http::state::AppState;
 use crate::ledger::key::{
@@ -17,17 +17,11 @@ use crate::ledger::key::{
 
 error_responses! {
     /// What can become of work on the ledger.
-    pub(super) LedgerErrors, problem_responses, [
+    pub(super) LedgerErrors [
         Saturated, CircuitOpen, Paused, Restarting, Failed, DeadlineExceeded, StoreUnavailable, StoreFailed, StoreDamaged,
     ];
     /// What can be wrong with a key that is asked for.
-    NewKeyErrors, problem_responses, [
-        InvalidRequest, NotFound, KeyNameTaken, TooManyKeys, RequestTimeout, PayloadTooLarge, InternalError,
-    ];
-    /// There is no such key, or none that the caller may see.
-    UnknownKeyErrors, problem_responses, [NotFound];
-    /// It concerns every PBX.
-    LimitedErrors, problem_responses, [KeyLimited];
+    NewKeyErrors [KeyNameTaken, TooManyKeys, InternalError];
 }
 
 /// A key to make.
@@ -89,7 +83,7 @@ pub(super) async fn list_keys(
     tag = "keys",
     security(("key" = ["admin"])),
     request_body = KeyRequest,
-    responses((status = 201, description = "The key, with its secret.", body = NewlyMade), NewKeyErrors, LedgerErrors),
+    responses((status = 201, description = "The key, with its secret.", body = NewlyMade), BodyErrors, NewKeyErrors, LedgerErrors),
 )]
 #[post("/v1/keys")]
 pub(super) async fn create_key(
@@ -131,7 +125,7 @@ fn code_of(error: &InvalidKey, pbxs: Option<&[String]>) -> ErrorCode {
     tag = "keys",
     security(("key" = ["admin"])),
     params(("id" = Uuid, Path, description = "The key's id.")),
-    responses((status = 204, description = "It is revoked."), UnknownKeyErrors, LedgerErrors),
+    responses((status = 204, description = "It is revoked."), LedgerErrors),
 )]
 #[delete("/v1/keys/{id}")]
 pub(super) async fn revoke_key(
@@ -160,7 +154,7 @@ pub(super) async fn revoke_key(
 #[utoipa::path(
     tag = "keys",
     security(("key" = ["admin"])),
-    responses((status = 204, description = "It is replaced."), LimitedErrors, LedgerErrors),
+    responses((status = 204, description = "It is replaced."), LimitedError, LedgerErrors),
 )]
 #[post("/v1/keys:rotate-links")]
 pub(super) async fn rotate_links(

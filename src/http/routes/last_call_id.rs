@@ -6,7 +6,7 @@ use utoipa::ToSchema;
 
 use crate::cdr::GetLastCallId;
 use crate::http::access::Caller;
-use crate::http::document::ReadErrors;
+use crate::http::document::{AskErrors, NotConfiguredError, StoreErrors};
 use crate::http::error::ApiError;
 use crate::http::state::AppState;
 
@@ -22,7 +22,7 @@ pub(super) struct LastCallId {
 #[utoipa::path(
     tag = "pbx-api",
     security(("key" = ["cdr:read"])),
-    responses((status = 200, description = "The id.", body = LastCallId), ReadErrors),
+    responses((status = 200, description = "The id.", body = LastCallId), NotConfiguredError, AskErrors, StoreErrors),
 )]
 #[get("/pbx-api/last-call-id")]
 pub(super) async fn last_call_id(

@@ -49,10 +49,10 @@ struct MakeCall {
 
 error_responses! {
     /// What Asterisk or the way to it can do to an originate.
-    OriginateErrors, original_responses, [
-        CredentialsRefused, UnknownTrunk, Rejected, OriginateOutcomeUnknown,
-        NotConfigured, Saturated, CircuitOpen, Paused, Restarting, Failed, TooManyCalls, TrunkRate, NotConnected,
-        RequestNotSent, DeadlineExceeded,
+    OriginateErrors [
+        CredentialsRefused, UnknownTrunk, Rejected, OriginateOutcomeUnknown, NotConfigured, Saturated,
+        CircuitOpen, Paused, Restarting, Failed, TooManyCalls, TrunkRate, NotConnected, RequestNotSent,
+        DeadlineExceeded,
     ];
 }
 

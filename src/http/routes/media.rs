@@ -14,7 +14,7 @@ use utoipa::IntoParams;
 use crate::actor::AskError;
 use crate::cdr::GetRecording;
 use crate::http::access::{Caller, Pbx};
-use crate::http::document::error_responses;
+use crate::http::document::{AskErrors, StoreErrors, error_responses};
 use crate::http::error::{ApiError, ErrorCode};
 use crate::http::state::AppState;
 use crate::recordings::{LinkSignature, OpenRecording, OpenedRecording, RecordingError, RecordingId};
@@ -52,7 +52,7 @@ const PLAYER_POLICY: &str =
         (status = 304, description = "The client has it already, by `If-None-Match` or `If-Modified-Since`."),
         (status = 412, description = "It changed, by `If-Match` or `If-Unmodified-Since`."),
         (status = 416, description = "It is shorter than `Range` supposes: `Content-Range` says how long it is."),
-        MediaErrors,
+        MediaErrors, AskErrors, StoreErrors,
     ),
 )]
 #[get("/v1/recordings/{id}/media")]
@@ -74,7 +74,7 @@ pub(super) async fn media(
         (status = 200, description = "`Content-Length`, `Content-Type`, `ETag` and `Last-Modified` say it."),
         (status = 304, description = "The client has it already, by `If-None-Match` or `If-Modified-Since`."),
         (status = 412, description = "It changed, by `If-Match` or `If-Unmodified-Since`."),
-        MediaErrors,
+        MediaErrors, AskErrors, StoreErrors,
     ),
 )]
 #[head("/v1/recordings/{id}/media")]
@@ -99,10 +99,9 @@ struct RecordingPath {
 
 error_responses! {
     /// What can become of the request for a recording.
-    MediaErrors, problem_responses, [
+    MediaErrors [
         LinkInvalid, LinkExpired, NotFound, RecordingFileMissing, RecordingArchived, RecordingUnreadable,
-        RecordingsUnavailable, Saturated, CircuitOpen, Paused, Restarting, Failed, Interrupted, DeadlineExceeded,
-        StoreUnavailable, StoreFailed, StoreDamaged,
+        RecordingsUnavailable,
     ];
 }
 

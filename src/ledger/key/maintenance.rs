@@ -126,7 +126,7 @@ impl Maintenance {
             return Ok(());
         }
         let Some(store) = self.store.get() else {
-            return Err(StoreError::NotOpen("it is being opened".to_owned()));
+            return Err(StoreError::being_opened());
         };
         let entries = batch.entries();
         let written = store.write_audit(entries).await;

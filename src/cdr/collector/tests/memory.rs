@@ -5,16 +5,16 @@ use std::collections::BTreeMap;
 
 use uuid::Uuid;
 
-use super::ports::{CollectError, Store};
+use super::super::ports::{CollectError, Store};
 use crate::cdr::{Batch, Cdr, CdrRange, Changes, Position, Recording, Sourced};
 
 #[derive(Debug, Default)]
-pub(super) struct Memory {
-    pub(super) cdrs: RefCell<BTreeMap<Uuid, Sourced<Cdr>>>,
-    pub(super) recordings: RefCell<BTreeMap<i64, Sourced<Recording>>>,
-    pub(super) position: RefCell<Position>,
+pub(crate) struct Memory {
+    pub(crate) cdrs: RefCell<BTreeMap<Uuid, Sourced<Cdr>>>,
+    pub(crate) recordings: RefCell<BTreeMap<i64, Sourced<Recording>>>,
+    pub(crate) position: RefCell<Position>,
     /// How many rows each batch had.
-    pub(super) batches: RefCell<Vec<usize>>,
+    pub(crate) batches: RefCell<Vec<usize>>,
 }
 
 impl Store for Memory {
