@@ -55,6 +55,7 @@ mod tests {
 
     use crate::actor::{BreakerState, Class, RestartReason, State};
     use crate::call::{CallState, Direction, Disposition, LegRole, LegState, Mode, Origin};
+    use crate::http::Phase;
     use crate::ledger::key::{AuditAction, Scope};
 
     #[test]
@@ -69,7 +70,7 @@ mod tests {
         }
         same! {
             CallState Origin Direction Mode LegRole LegState Disposition Scope AuditAction State RestartReason Class
-            BreakerState
+            BreakerState Phase
         }
         assert_eq!(Disposition::parse("Answered"), None);
         assert_eq!(Scope::parse("Admin"), None);

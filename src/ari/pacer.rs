@@ -31,13 +31,6 @@ struct Queue {
     waiting: u32,
 }
 
-/// More calls are asked for than the trunk may be given.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct RateExceeded {
-    /// When everybody that waits has left.
-    pub(super) retry_after: Duration,
-}
-
 /// A place in the queue, however it is left.
 struct Place<'a>(&'a Pacer);
 
@@ -68,7 +61,7 @@ impl Pacer {
     ///
     /// # Cancel safety
     /// Dropping the future gives up the place in the queue; those behind move up.
-    pub(super) async fn acquire(&self, limits: Limits, deadline: Instant) -> Result<(), RateExceeded> {
+    pub(super) async fn acquire(&self, limits: Limits, deadline: Instant) -> Result<(), Duration> {
         let until = deadline.min(Instant::now() + Duration::from_millis(limits.wait_ms));
         let _place = self.enter(limits.waiting, until)?;
         let turn = async {
@@ -83,17 +76,17 @@ impl Pacer {
             let left_at = if waits { next } else { Instant::now() };
             self.queue().next = left_at + self.0.interval;
         };
-        timeout_at(until, turn).await.map_err(|_| RateExceeded {
-            retry_after: self.after_all(&self.queue()),
-        })
+        timeout_at(until, turn)
+            .await
+            .map_err(|_| self.after_all(&self.queue()))
     }
 
-    fn enter(&self, room: usize, until: Instant) -> Result<Place<'_>, RateExceeded> {
+    fn enter(&self, room: usize, until: Instant) -> Result<Place<'_>, Duration> {
         let mut queue = self.queue();
         let wait = self.after_all(&queue);
         let has_room = (queue.waiting as usize) < room && Instant::now() + wait <= until;
         if !wait.is_zero() && !has_room {
-            return Err(RateExceeded { retry_after: wait });
+            return Err(wait);
         }
         queue.waiting += 1;
         Ok(Place(self))

@@ -60,12 +60,10 @@ impl Trunk {
         };
         // Nobody waits for a turn only to be refused.
         self.asterisk.admits(Class::Originate)?;
-        if let Err(excess) = pacer.acquire(self.limits, deadline).await {
+        if let Err(retry_after) = pacer.acquire(self.limits, deadline).await {
             let actor = self.asterisk.name().to_owned();
             metric::shed(actor, Class::Originate.as_str(), "trunk_rate").increment(1);
-            return Err(AskError::Reply(OriginateError::TrunkRate {
-                retry_after: excess.retry_after,
-            }));
+            return Err(AskError::Reply(OriginateError::TrunkRate { retry_after }));
         }
         self.asterisk.ask(request, deadline).await
     }

@@ -48,7 +48,7 @@ pub struct CdrActor {
 }
 
 /// What `/status` shows of the store.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Default, Serialize)]
 struct StoreHealth {
     /// The latest change's `seq`, when the store answers.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -62,11 +62,7 @@ impl CdrActor {
     fn new(settings: StoreSettings, health: Health) -> Self {
         let opening = StoreError::being_opened();
         // Before the actor runs, so that nobody is told that it is usable before it is. Not an error yet.
-        let unopened = StoreHealth {
-            seq: None,
-            error: None,
-        };
-        health.publish(false, &unopened);
+        health.publish(false, &StoreHealth::default());
         Self {
             long_answers: Arc::new(Semaphore::new((settings.limits.in_flight / 2).max(1))),
             settings,

@@ -123,18 +123,13 @@ fn moment(text: &str) -> Result<Timestamp, String> {
 }
 
 fn summary(name: &str, done: &Backfilled) -> String {
-    let Backfilled {
-        read,
-        stored,
-        unreadable,
-        ..
-    } = done;
-    let (new, changed) = (stored.inserted, stored.updated);
+    let (read, unreadable) = (done.read, done.unreadable);
+    let (new, changed) = (done.stored.inserted, done.stored.updated);
     // Rows that appeared between being counted and being listed are new, and not among those that were read.
     let there = read.saturating_sub(new + changed + unreadable);
     let mut text =
         format!("{name}: {read} rows read: {new} stored, {changed} changed, {there} already there");
-    if *unreadable > 0 {
+    if unreadable > 0 {
         text.push_str(&format!(", {unreadable} that cannot be stored"));
     }
     text

@@ -8,7 +8,7 @@ use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::gateway_client::{GatewayArguments, GatewayClient, GatewayClientError};
+use super::gateway_client::{GatewayArguments, GatewayClient};
 use super::{CommandError, complaint, say};
 use crate::actor::{BreakerState, Load, Restarted, State};
 use crate::http::{ActorStatus, Integration, IntegrationList};
@@ -156,11 +156,10 @@ pub async fn integrations(
 }
 
 async fn ask(client: &GatewayClient, method: Method, path: &str) -> Result<bytes::Bytes, CommandError> {
-    let unreachable = |error: String| -> GatewayClientError { client.unreachable(error) };
     let sent = client.request(method, path).send().await;
-    let mut answer = sent.map_err(|error| unreachable(error.to_string()))?;
+    let mut answer = sent.map_err(|error| client.unreachable(error))?;
     let body = answer.body().limit(MAX_ANSWER).await;
-    let body = body.map_err(|error| unreachable(error.to_string()))?;
+    let body = body.map_err(|error| client.unreachable(error))?;
     if answer.status().is_success() {
         return Ok(body);
     }
@@ -174,12 +173,12 @@ async fn ask(client: &GatewayClient, method: Method, path: &str) -> Result<bytes
 }
 
 fn told(name: &str, restarted: &Restarted) -> String {
-    let Restarted {
-        unfinished, took_ms, ..
-    } = restarted;
-    let mut text = format!("{name} runs again after {took_ms} ms");
-    if *unfinished > 0 {
-        text.push_str(&format!("; {unfinished} requests in flight were interrupted"));
+    let mut text = format!("{name} runs again after {} ms", restarted.took_ms);
+    if restarted.unfinished > 0 {
+        text.push_str(&format!(
+            "; {} requests in flight were interrupted",
+            restarted.unfinished
+        ));
     }
     if restarted.thread_left_behind {
         text.push_str("; its old thread hangs and was left behind");

@@ -172,12 +172,12 @@ fn unanswered(error: &SendRequestError) -> Outcome {
 }
 
 fn show(bar: &ProgressBar, tally: &Tally) {
-    bar.set_position(tally.due());
+    bar.set_position(tally.due);
     bar.set_message(format!(
         "{} accepted, {} otherwise, {} not sent",
-        tally.accepted(),
-        tally.ended() - tally.accepted(),
-        tally.not_sent()
+        tally.accepted,
+        tally.ended() - tally.accepted,
+        tally.not_sent
     ));
 }
 

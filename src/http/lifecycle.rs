@@ -4,22 +4,22 @@ use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use serde::Serialize;
 use tokio::time::Instant;
-use utoipa::ToSchema;
 
-/// Where the process is in its life; it only goes on to later phases.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, ToSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Phase {
-    /// Not everything is there yet.
-    Starting,
-    /// Up.
-    Started,
-    /// On the way out: what comes is still taken and answered, and nothing more should come.
-    Draining,
-    /// No connection is accepted any more; open requests end.
-    Stopping,
+use crate::words::words;
+
+words! {
+    /// Where the process is in its life; it only goes on to later phases.
+    Phase {
+        /// Not everything is there yet.
+        Starting = "starting",
+        /// Up.
+        Started = "started",
+        /// On the way out: what comes is still taken and answered, and nothing more should come.
+        Draining = "draining",
+        /// No connection is accepted any more; open requests end.
+        Stopping = "stopping",
+    }
 }
 
 /// The process's phase and its open requests, shared between those who change them and those who report them.
@@ -33,37 +33,28 @@ struct Inner {
     open_requests: AtomicUsize,
 }
 
-const STARTING: u8 = 0;
-const STARTED: u8 = 1;
-const DRAINING: u8 = 2;
-const STOPPING: u8 = 3;
-
 impl Lifecycle {
     /// Everything is there.
     pub fn started(&self) {
-        self.0.phase.fetch_max(STARTED, Ordering::AcqRel);
+        self.0.phase.fetch_max(Phase::Started as u8, Ordering::AcqRel);
     }
 
     /// The process is on its way out.
     pub fn draining(&self) {
         self.0.draining_since.get_or_init(Instant::now);
-        self.0.phase.fetch_max(DRAINING, Ordering::AcqRel);
+        self.0.phase.fetch_max(Phase::Draining as u8, Ordering::AcqRel);
     }
 
     /// Nothing is accepted any more.
     pub fn stopping(&self) {
         self.draining();
-        self.0.phase.fetch_max(STOPPING, Ordering::AcqRel);
+        self.0.phase.fetch_max(Phase::Stopping as u8, Ordering::AcqRel);
     }
 
     /// The phase now.
     pub fn phase(&self) -> Phase {
-        match self.0.phase.load(Ordering::Acquire) {
-            STARTING => Phase::Starting,
-            STARTED => Phase::Started,
-            DRAINING => Phase::Draining,
-            _ => Phase::Stopping,
-        }
+        let phase = usize::from(self.0.phase.load(Ordering::Acquire));
+        Phase::ALL[phase]
     }
 
     /// How long the process has been on its way out; nothing while it is not.

@@ -81,11 +81,8 @@ pub fn cdr_store(settings: &StoreSettings, placement: Placement) -> CdrHandle {
 
 /// This gateway among those on the same ledger.
 fn host(settings: &Settings) -> String {
-    format!(
-        "{}:{}",
-        gethostname::gethostname().to_string_lossy(),
-        settings.http.port
-    )
+    let name = gethostname::gethostname();
+    format!("{}:{}", name.to_string_lossy(), settings.http.port)
 }
 
 /// Its name while the ledger does not tell its own: the same at each start on this host and port.

@@ -17,12 +17,15 @@ const MAX_MICROS: u64 = 120_000_000;
 /// What became of the requests so far.
 #[derive(Debug, Clone, Default)]
 pub struct Tally {
-    pub(super) due: u64,
+    /// Requests that became due: each was sent or not sent.
+    pub due: u64,
     pub(super) sent_to_answers: u64,
     pub(super) sent_to_busy: u64,
-    pub(super) not_sent: u64,
+    /// Requests that became due and were not sent.
+    pub not_sent: u64,
     pub(super) unfinished: u64,
-    pub(super) accepted: u64,
+    /// Requests that were carried out.
+    pub accepted: u64,
     /// Of those, the ones that had ended while requests became due.
     pub(super) accepted_in_time: u64,
     pub(super) greatest_lag: Duration,
@@ -42,19 +45,9 @@ pub(super) struct Measured {
 }
 
 impl Tally {
-    /// Requests that became due: each was sent or not sent.
-    pub fn due(&self) -> u64 {
-        self.due
-    }
-
     /// Requests that were sent.
     pub fn sent(&self) -> u64 {
         self.sent_to_answers + self.sent_to_busy
-    }
-
-    /// Requests that were carried out.
-    pub fn accepted(&self) -> u64 {
-        self.accepted
     }
 
     /// Requests that have ended.
@@ -63,11 +56,6 @@ impl Tally {
             .values()
             .map(|measured| measured.latency.len())
             .sum()
-    }
-
-    /// Requests that became due and were not sent.
-    pub fn not_sent(&self) -> u64 {
-        self.not_sent
     }
 
     pub(super) fn count_sent(&mut self, party: Party) {
@@ -130,7 +118,7 @@ mod tests {
             };
             tally.record(refused, Duration::from_secs(500));
         }
-        assert_eq!((tally.ended(), tally.accepted()), (4, 1));
+        assert_eq!((tally.ended(), tally.accepted), (4, 1));
         let refused = &tally.outcomes[&answered(503, "saturated")];
         assert_eq!(refused.retry_after_s, Some((1, 5)));
         assert_eq!(refused.latency.len(), 3);

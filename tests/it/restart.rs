@@ -176,7 +176,7 @@ async fn restart_under_load(rate_per_s: u32, duration_s: u32) -> u64 {
     })
     .await;
 
-    let not_sent = [of_a.not_sent(), of_b.not_sent()];
+    let not_sent = [of_a.not_sent, of_b.not_sent];
     let [placed, not_placed, unknown] = hold(&told_a, &a);
     let [placed_b, ..] = hold(&told_b, &b);
     eprintln!(

@@ -10,7 +10,7 @@ use super::caller::{Caller, principal};
 use super::credentials::Malformed;
 use super::rate::Excess;
 use crate::http::error::{ApiError, ErrorCode};
-use crate::ledger::key::{ApiKey, AuditLog, Refused, Scope};
+use crate::ledger::key::{ApiKey, AuditLog, Scope};
 
 /// When to try again while the ledger was not read yet.
 const KEYS_RETRY: Duration = Duration::from_secs(5);
@@ -59,11 +59,9 @@ impl Refusal {
     }
 
     /// It is about the caller's address alone.
-    pub(super) fn of_address(self) -> Self {
-        Self {
-            of_address: true,
-            ..self
-        }
+    pub(super) fn of_address(mut self) -> Self {
+        self.of_address = true;
+        self
     }
 
     /// The ledger was not read yet.
@@ -101,10 +99,6 @@ impl Refusal {
             By::Revoked(key) => principal(key.name.clone(), Some(key), address, request),
             By::Caller(caller) => caller.principal(request),
         };
-        audit.record(Refused {
-            by,
-            route: pattern.unwrap_or("none").to_owned(),
-            code: self.error.code.as_str(),
-        });
+        audit.record(by, pattern.unwrap_or("none").to_owned(), self.error.code.as_str());
     }
 }

@@ -59,11 +59,9 @@ impl OperationError for OriginateError {
 
 impl ApiError {
     /// The same of a call that was to have this id, which is named where there may be such a one.
-    pub(in crate::http) fn of_call(self, id: CallId) -> Self {
-        Self {
-            call_id: (self.outcome == Some(Outcome::Unknown)).then_some(id),
-            ..self
-        }
+    pub(in crate::http) fn of_call(mut self, id: CallId) -> Self {
+        self.call_id = (self.outcome == Some(Outcome::Unknown)).then_some(id);
+        self
     }
 }
 

@@ -108,27 +108,21 @@ impl ApiError {
     }
 
     /// The same, with the time after which to try again.
-    pub(super) fn retry_in(self, wait: Duration) -> Self {
-        Self {
-            retry_after: Some(wait),
-            ..self
-        }
+    pub(super) fn retry_in(mut self, wait: Duration) -> Self {
+        self.retry_after = Some(wait);
+        self
     }
 
     /// The same, of an originate that was certainly not sent.
-    pub(super) fn not_placed(self) -> Self {
-        Self {
-            outcome: Some(Outcome::NotPlaced),
-            ..self
-        }
+    pub(super) fn not_placed(mut self) -> Self {
+        self.outcome = Some(Outcome::NotPlaced);
+        self
     }
 
     /// The same, for the audit: who asked is why.
-    pub(super) fn refused(self) -> Self {
-        Self {
-            refused: true,
-            ..self
-        }
+    pub(super) fn refused(mut self) -> Self {
+        self.refused = true;
+        self
     }
 
     /// The seconds of a `Retry-After` header, rounded up.

@@ -15,17 +15,6 @@ const KINDS: usize = 100;
 /// What operators did that waits to be written, at most.
 const ACTS: usize = 1_000;
 
-/// A request that was refused for who sent it.
-#[derive(Debug, Clone)]
-pub struct Refused {
-    /// Who sent it, as far as that is known.
-    pub by: Principal,
-    /// The route's pattern, never the path.
-    pub route: String,
-    /// The code of the error.
-    pub code: &'static str,
-}
-
 /// What refusals have in common to be counted as one.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 struct Kind {
@@ -62,9 +51,9 @@ impl AuditLog {
         self.0.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes note of a refusal. Never waits.
-    pub fn record(&self, refused: Refused) {
-        let Refused { by, route, code } = refused;
+    /// Takes note of a refusal: of whom, as far as that is known, on which route, by its pattern and never its path, and with
+    /// the code of which error. Never waits.
+    pub fn record(&self, by: Principal, route: String, code: &'static str) {
         let kind = Kind {
             key_id: by.key_id,
             origin: by.key_id.is_none().then(|| by.origin.clone()),
@@ -192,17 +181,17 @@ mod tests {
 
     use super::*;
 
-    fn refused(origin: &str, code: &'static str) -> Refused {
-        Refused {
-            by: Principal {
-                who: "nobody known".to_owned(),
-                key_id: None,
-                origin: origin.to_owned(),
-                request_id: Some("r".to_owned()),
-            },
-            route: "/pbx-api/cdr".to_owned(),
-            code,
+    fn from(origin: &str) -> Principal {
+        Principal {
+            who: "nobody known".to_owned(),
+            key_id: None,
+            origin: origin.to_owned(),
+            request_id: Some("r".to_owned()),
         }
+    }
+
+    fn refuse(log: &AuditLog, origin: &str, code: &'static str) {
+        log.record(from(origin), "/pbx-api/cdr".to_owned(), code);
     }
 
     fn counts(batch: &Batch) -> Vec<u64> {
@@ -223,10 +212,10 @@ mod tests {
     fn the_same_refusal_is_one_entry_with_a_count() {
         let log = AuditLog::default();
         for _ in 0..1_000 {
-            log.record(refused("192.0.2.1", "unauthenticated"));
+            refuse(&log, "192.0.2.1", "unauthenticated");
         }
-        log.record(refused("192.0.2.1", "rate_limited"));
-        log.record(refused("192.0.2.2", "unauthenticated"));
+        refuse(&log, "192.0.2.1", "rate_limited");
+        refuse(&log, "192.0.2.2", "unauthenticated");
         assert_eq!(take(&log), [1, 1, 1_000]);
         assert!(log.take().is_empty());
     }
@@ -235,9 +224,11 @@ mod tests {
     fn a_key_is_one_kind_wherever_it_is_used() {
         let log = AuditLog::default();
         for host in 0..200 {
-            let mut refused = refused(&format!("192.0.2.{host}"), "scope_missing");
-            refused.by.key_id = Some(KeyId(Uuid::from_u128(7)));
-            log.record(refused);
+            let by = Principal {
+                key_id: Some(KeyId(Uuid::from_u128(7))),
+                ..from(&format!("192.0.2.{host}"))
+            };
+            log.record(by, "/pbx-api/cdr".to_owned(), "scope_missing");
         }
         assert_eq!(take(&log), [200]);
     }
@@ -248,7 +239,7 @@ mod tests {
         let log = AuditLog::default();
         let ask = || {
             for host in 0..5_000 {
-                log.record(refused(&format!("2001:db8::{host:x}"), "unauthenticated"));
+                refuse(&log, &format!("2001:db8::{host:x}"), "unauthenticated");
             }
         };
         metrics::with_local_recorder(&recorder, ask);
@@ -274,7 +265,7 @@ mod tests {
     #[test]
     fn what_operators_did_stays_whole_and_in_order_whatever_interrupts_its_writing() {
         let log = AuditLog::default();
-        let act = |action| log.record_act(action, "ledger", refused("192.0.2.1", "").by);
+        let act = |action| log.record_act(action, "ledger", from("192.0.2.1"));
         act(AuditAction::IntegrationRestarted);
         let batch = log.take();
         let first = batch.entries();

@@ -14,7 +14,7 @@ mod secret;
 pub(super) use api_key::tests::api_key;
 pub use api_key::{ApiKey, InvalidKey, KeyId, NewKey, is_key_name};
 pub use audit::{AuditAction, AuditEntry, AuditId, Principal};
-pub use audit_log::{AuditLog, Refused};
+pub use audit_log::AuditLog;
 pub(super) use maintenance::Maintenance;
 pub use messages::{
     CreateKey, CreatedKey, KeyError, ListAudit, ListKeys, MAX_AUDIT, MAX_KEYS, RevokeKey, RotateLinkKey,
