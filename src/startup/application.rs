@@ -40,9 +40,10 @@ impl Application {
             error,
         };
         let listener = TcpListener::bind(address).map_err(listen)?;
-        // The one that was taken, where any would do: links hold it.
-        settings.http.port = listener.local_addr().map_err(listen)?.port();
+        let port = listener.local_addr().map_err(listen)?.port();
         let integrations = Integrations::spawn(&settings, placement)?;
+        // The one that was taken, where any would do: links hold it. Not before: a gateway is known by the one of the settings.
+        settings.http.port = port;
         integrations.built().await;
         integrations.stores.keys_read().await;
         let keys = integrations.stores.keys.state();
