@@ -93,7 +93,8 @@ impl<A: Actor<Context = Context<A>>> ActorHandle<A> {
     /// Asks the actor and waits for its reply, at most until `deadline`.
     ///
     /// # Errors
-    /// See [`AskError`]; [`AskError::never_begun`] tells whether anything can have reached the integration.
+    /// See [`AskError`]; unless it is `Interrupted`, a `Reply`, or a deadline that passed once the work was begun, nothing can
+    /// have reached the integration.
     ///
     /// # Cancel safety
     /// Dropping the future while it waits for a permit or in the mailbox means that nothing happens. Once the

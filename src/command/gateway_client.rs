@@ -22,7 +22,7 @@ const KEY_VARIABLE: &str = "MEGE_KEY";
 
 /// How long a request may take: longer than the gateway's own limit is by default (`http.timeout_ms`), so that its own
 /// words arrive.
-pub(super) const PATIENCE: Duration = Duration::from_secs(40);
+pub(super) const ANSWER_TIMEOUT: Duration = Duration::from_secs(40);
 
 /// Which gateway is meant, and as whom it is asked.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Args)]
@@ -97,7 +97,7 @@ impl GatewayClient {
         }
         let client = Client::builder()
             .connector(connector)
-            .timeout(PATIENCE)
+            .timeout(ANSWER_TIMEOUT)
             .disable_redirects();
         let client = match key {
             Some(key) => client.bearer_auth(key.expose_secret()),

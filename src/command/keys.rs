@@ -18,7 +18,7 @@ use crate::ledger::key::{
 use crate::ledger::{self, LedgerHandle};
 
 /// How long one request to the ledger may take.
-const PATIENCE: Duration = Duration::from_secs(10);
+const TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Does it in the ledger that the settings name, whether or not a gateway runs on it.
 ///
@@ -44,7 +44,7 @@ pub async fn keys(file: Option<PathBuf>, what: KeysCommand) -> Result<(), Comman
 }
 
 fn deadline() -> Instant {
-    Instant::now() + PATIENCE
+    Instant::now() + TIMEOUT
 }
 
 async fn create(ledger: &LedgerHandle, key: NewKey) -> Result<(), CommandError> {

@@ -13,7 +13,7 @@ use indicatif::ProgressBar;
 use serde_json::json;
 use tokio::time::timeout;
 
-use super::gateway_client::{GatewayArguments, GatewayClient, PATIENCE};
+use super::gateway_client::{ANSWER_TIMEOUT, GatewayArguments, GatewayClient};
 use super::{CommandError, progress_bar, say, stop};
 use crate::http_client::never_connected;
 use crate::load::{Attempt, Outcome, Party, Plan, Report, Tally, generate};
@@ -154,7 +154,7 @@ async fn originate(request: ClientRequest, body: Bytes) -> Attempt {
             retry_after_s: retry_after.and_then(|value| value.to_str().ok()?.parse().ok()),
         })
     };
-    match timeout(PATIENCE, exchange).await {
+    match timeout(ANSWER_TIMEOUT, exchange).await {
         Ok(Ok(attempt)) => attempt,
         Ok(Err(outcome)) => outcome.into(),
         Err(_) => Outcome::NoAnswer.into(),

@@ -8,7 +8,7 @@ use super::super::store::{Batch, CdrRange, Position};
 use super::*;
 use crate::actor::{AskError, Class, InjectedFault, Limits, Placement, State};
 
-const PATIENCE: Duration = Duration::from_secs(60);
+const TIMEOUT: Duration = Duration::from_secs(60);
 
 fn start(settings: StoreSettings) -> CdrHandle {
     let spawn = Spawn::new(
@@ -29,7 +29,7 @@ async fn until(what: &str, condition: impl Fn() -> bool) {
             sleep(Duration::from_millis(5)).await;
         }
     };
-    assert!(timeout(PATIENCE, reached).await.is_ok(), "{what}");
+    assert!(timeout(TIMEOUT, reached).await.is_ok(), "{what}");
 }
 
 async fn usable(handle: &CdrHandle) {
@@ -45,7 +45,7 @@ async fn last_call_id(handle: &CdrHandle) -> Reply<GetLastCallId> {
         pbx: "a".to_owned(),
         client: Some(client()),
     };
-    handle.ask(request, Instant::now() + PATIENCE).await
+    handle.ask(request, Instant::now() + TIMEOUT).await
 }
 
 async fn apply(handle: &CdrHandle, batch: Batch) {
@@ -53,7 +53,7 @@ async fn apply(handle: &CdrHandle, batch: Batch) {
         pbx: "a".to_owned(),
         batch,
     };
-    handle.ask(request, Instant::now() + PATIENCE).await.unwrap();
+    handle.ask(request, Instant::now() + TIMEOUT).await.unwrap();
 }
 
 async fn search_after(handle: &CdrHandle, call_id: &str) -> Result<CdrPages, AskError<StoreError>> {
@@ -62,7 +62,7 @@ async fn search_after(handle: &CdrHandle, call_id: &str) -> Result<CdrPages, Ask
         call_id: call_id.to_owned(),
         client: Some(client()),
     };
-    handle.ask(request, Instant::now() + PATIENCE).await
+    handle.ask(request, Instant::now() + TIMEOUT).await
 }
 
 async fn search(handle: &CdrHandle) -> CdrPages {
@@ -134,7 +134,7 @@ async fn every_request_reaches_the_store() {
     let mut batch = legs(1..4);
     batch.position = Some(position.clone());
     apply(&handle, batch).await;
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + TIMEOUT;
     let pbx = || "a".to_owned();
     let asked = handle.ask(GetPosition { pbx: pbx() }, deadline).await;
     assert_eq!(asked, Ok(position));

@@ -20,8 +20,7 @@ pub(super) enum Malformed {
     InQuery,
 }
 
-/// Keys that are looked at: the same one may come in both headers, and twice through a proxy. Each costs a hash, and
-/// HTTP/2 packs thousands of them into as many bytes.
+/// Keys that are looked at: the same one may come in both headers, and twice through a proxy. Each costs a hash.
 const MOST: usize = 4;
 
 /// The digest of the key that a request carries, if any. The key itself goes no further.

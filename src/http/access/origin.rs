@@ -78,7 +78,7 @@ mod tests {
         ])
     }
 
-    /// What a request is taken for; HTTP/2 has the server's name beside the headers.
+    /// What a request is taken for; one by an absolute URI has the server's name beside the headers.
     fn both(
         ask: impl Fn(&HeaderMap, Option<&str>) -> bool,
         origin: Option<&'static str>,

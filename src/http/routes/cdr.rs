@@ -68,18 +68,18 @@ struct CdrSearch {
     call_id: String,
 }
 
-/// The pages as one array. A page may take as long as `patience`; the whole is bounded where it is read.
+/// The pages as one array. A page may take as long as `page_timeout`; the whole is bounded where it is read.
 pub(in crate::http) fn array_of(
     pages: CdrPages,
     links: Arc<RecordingLinks>,
     signing: Option<Signing>,
-    patience: Duration,
+    page_timeout: Duration,
 ) -> HttpResponse {
     let array = Array {
         pages,
         links,
         signing,
-        patience,
+        page_timeout,
         begun: false,
         part: Part::First,
     };
@@ -138,7 +138,7 @@ struct Array {
     links: Arc<RecordingLinks>,
     signing: Option<Signing>,
     /// How long one page may take; the whole is bounded where it is read.
-    patience: Duration,
+    page_timeout: Duration,
     begun: bool,
     part: Part,
 }
@@ -167,7 +167,7 @@ impl Array {
                 Ok(Some(text.into()))
             }
             Part::Rest => loop {
-                let page = timeout(self.patience, self.pages.rest.recv())
+                let page = timeout(self.page_timeout, self.pages.rest.recv())
                     .await
                     .map_err(|_| BrokenOff::DeadlineExceeded)?;
                 let Some(page) = page else {

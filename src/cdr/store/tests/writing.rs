@@ -276,9 +276,9 @@ async fn a_dropped_batch_is_stored_as_a_whole_or_not_at_all(database: Database) 
         let pbx = n.to_string();
         let mut batch = legs(0..100);
         batch.position = Some(some_position(i64::from(n)));
-        let patience = Duration::from_micros(u64::from(n) * 500);
+        let time = Duration::from_micros(u64::from(n) * 500);
         cut += i32::from(
-            tokio::time::timeout(patience, store.apply(&pbx, batch))
+            tokio::time::timeout(time, store.apply(&pbx, batch))
                 .await
                 .is_err(),
         );
