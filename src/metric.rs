@@ -96,7 +96,7 @@ table! {
         "Reads not repeated because too many had been";
     Counter cdr_stored(pbx, change) = "mege_cdr_stored_total", "Rows stored";
     Counter cdr_quarantined(pbx, reason) = "mege_cdr_quarantined_total", "Rows that make no sense and were set aside";
-    Counter cdr_looks(pbx, kind, outcome) = "mege_cdr_looks_total", "Looks at a source of CDRs";
+    Counter cdr_looks(pbx, kind, outcome) = "mege_cdr_looks_total", "Polls of a source of CDRs";
     Gauge cdr_lag(pbx) = "mege_cdr_lag_seconds", "How far the window is behind the source's clock";
     Gauge ledger_unwritten() = "mege_ledger_unwritten", "States of calls that are not in the ledger yet";
     Counter ledger_lost() = "mege_ledger_lost_total", "States of calls given up because the ledger was down for too long";

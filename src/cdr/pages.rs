@@ -51,12 +51,12 @@ pub(super) async fn search(
                 // The reader is gone already.
                 return;
             };
-            let mut ending = Ending(Some(place));
+            let mut guard = EndGuard(Some(place));
             let fed = tokio::select! {
                 fed = timeout(WHOLE, feed(reading, &pages)) => fed,
                 () = pages.closed() => return,
             };
-            ending.settle(fed.unwrap_or(Err(StoreError::Unavailable("reading took too long".to_owned()))));
+            guard.settle(fed.unwrap_or(Err(StoreError::Unavailable("reading took too long".to_owned()))));
         };
         spawn_detached(health, "cdr_pages", feed);
     }
@@ -78,9 +78,9 @@ async fn feed(mut reading: Reading, pages: &mpsc::Sender<Page>) -> Result<(), St
 }
 
 /// Tells the reader of every end but the good one, that of a panic included: half an answer must never look whole.
-struct Ending(Option<OwnedPermit<Page>>);
+struct EndGuard(Option<OwnedPermit<Page>>);
 
-impl Ending {
+impl EndGuard {
     fn settle(&mut self, fed: Result<(), StoreError>) {
         if let (Some(place), Err(error)) = (self.0.take(), fed) {
             place.send(Err(error));
@@ -88,7 +88,7 @@ impl Ending {
     }
 }
 
-impl Drop for Ending {
+impl Drop for EndGuard {
     fn drop(&mut self) {
         self.settle(Err(StoreError::Unavailable("reading was interrupted".to_owned())));
     }

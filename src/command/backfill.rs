@@ -73,14 +73,14 @@ pub async fn backfill(file: Option<PathBuf>, arguments: BackfillArguments) -> Re
     let stop = stop()?;
     let cdr = cdr_store(&settings.store, Placement::Dedicated);
     let pac = pac::spawn(name, pbx.clone(), Placement::Dedicated).map_err(StartError::from)?;
-    let mut teller = Teller::new(name);
+    let mut progress = Progress::new(name);
     let range = Range { from, until };
-    let work = collector::backfill(name, pbx, pac, cdr, range, |event| teller.tell(&event));
+    let work = collector::backfill(name, pbx, pac, cdr, range, |event| progress.show(&event));
     let done = tokio::select! {
         done = work => Some(done),
         () = stop => None,
     };
-    teller.bar.finish_and_clear();
+    progress.bar.finish_and_clear();
     let done = done.ok_or(BackfillError::Stopped)?.map_err(BackfillError::from)?;
     say(&summary(name, &done))?;
     match done.incomplete {
@@ -95,17 +95,20 @@ fn which<'a>(
     name: Option<&str>,
 ) -> Result<(&'a str, &'a PacSettings), BackfillError> {
     let pbx = match name {
-        Some(name) => settings.pac.get_key_value(name),
-        None => settings
-            .default_pac()
-            .and_then(|(name, _)| settings.pac.get_key_value(name)),
+        Some(name) => settings
+            .pac
+            .get_key_value(name)
+            .map(|(name, pbx)| (name.as_str(), pbx)),
+        None => settings.default_pac(),
     };
-    let names = || settings.pac.keys().cloned().collect::<Vec<String>>();
-    let pbx = pbx.ok_or_else(|| match names() {
-        names if names.is_empty() => BackfillError::Pbx("there is none".to_owned()),
-        names => BackfillError::Pbx(names.join(", ")),
-    });
-    pbx.map(|(name, settings)| (name.as_str(), settings))
+    pbx.ok_or_else(|| {
+        let names: Vec<&str> = settings.pac.keys().map(String::as_str).collect();
+        BackfillError::Pbx(if names.is_empty() {
+            "there is none".to_owned()
+        } else {
+            names.join(", ")
+        })
+    })
 }
 
 /// A date or a moment.
@@ -135,15 +138,15 @@ fn summary(name: &str, done: &Backfilled) -> String {
     text
 }
 
-/// Tells how it goes.
-struct Teller {
+/// Shows how far it is, as a bar or as lines.
+struct Progress {
     name: String,
     bar: ProgressBar,
     range: (Timestamp, Timestamp),
     said_at: Instant,
 }
 
-impl Teller {
+impl Progress {
     fn new(name: &str) -> Self {
         Self {
             name: name.to_owned(),
@@ -153,7 +156,7 @@ impl Teller {
         }
     }
 
-    fn tell(&mut self, event: &BackfillEvent<'_>) {
+    fn show(&mut self, event: &BackfillEvent<'_>) {
         match event {
             BackfillEvent::Begins { from, until, resumed } => {
                 self.range = (*from, *until);
@@ -164,12 +167,12 @@ impl Teller {
                 }
             }
             BackfillEvent::Recordings { done, all } => {
-                self.progress(*done, *all, format!("recordings: {done} of {all} compared"));
+                self.advance(*done, *all, format!("recordings: {done} of {all} compared"));
             }
             BackfillEvent::Legs { to, read } => {
                 let (from, until) = self.range;
                 let seconds = |at: Timestamp| u64::try_from(until.as_second() - at.as_second()).unwrap_or(0);
-                self.progress(
+                self.advance(
                     seconds(*to),
                     seconds(from),
                     format!("back to {to}: {read} rows read"),
@@ -184,7 +187,7 @@ impl Teller {
         }
     }
 
-    fn progress(&mut self, done: u64, all: u64, text: String) {
+    fn advance(&mut self, done: u64, all: u64, text: String) {
         self.bar.set_length(all);
         self.bar.set_position(done);
         if self.bar.is_hidden() && self.said_at.elapsed() >= SAY {

@@ -98,9 +98,9 @@ pub struct JwtSettings {
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct CollectorSettings {
-    /// Between two looks at the window, in milliseconds.
+    /// Between two polls of the window, in milliseconds.
     pub interval_ms: u64,
-    /// How far the window reaches back behind the previous look, in seconds.
+    /// How far the window reaches back behind the previous poll, in seconds.
     pub overlap_s: u64,
     /// The longest leg that the window itself finds, in hours; longer ones are the sweep's.
     pub longest_leg_h: u64,

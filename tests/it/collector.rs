@@ -101,11 +101,11 @@ fn status(gateway: &Collecting) -> Value {
     gateway.collector.health().report().detail
 }
 
-/// Waits for a look that began after now.
+/// Waits for a poll that began after now.
 async fn looked(office: &mut Office, gateway: &Collecting) {
     office.pass(SignedDuration::from_secs(1));
     let now = office.now;
-    eventually("another look", LIMIT, async || {
+    eventually("another poll", LIMIT, async || {
         let window: Option<Timestamp> = status(gateway)["window"].as_str()?.parse().ok();
         (window? >= now).then_some(())
     })
@@ -138,7 +138,7 @@ async fn what_was_there_before_the_gateway_comes_by_the_backfill() {
 }
 
 #[actix_rt::test]
-async fn a_leg_and_its_recording_are_stored_by_the_next_look() {
+async fn a_leg_and_its_recording_are_stored_by_the_next_poll() {
     let mut office = Office::open().await;
     let gateway = office.gateway();
     swept(&mut office, &gateway).await;
@@ -202,14 +202,14 @@ async fn a_pac_that_fails_is_seen_on_the_status_and_costs_nothing() {
             .pbx()
             .fail(PacOperation::ExecuteSql, fault.clone(), HowOften::UntilCleared);
         office.leg(0..3);
-        eventually(&format!("a failed look with {fault:?}"), LIMIT, async || {
+        eventually(&format!("a failed poll with {fault:?}"), LIMIT, async || {
             let report = gateway.collector.health().report();
             (!report.usable && report.detail["last_error"].is_string()).then_some(())
         })
         .await;
         office.pbx().clear_faults();
         office.collected(&format!("a leg after {fault:?}")).await;
-        eventually("a good look", LIMIT, async || {
+        eventually("a good poll", LIMIT, async || {
             gateway.collector.health().report().usable.then_some(())
         })
         .await;

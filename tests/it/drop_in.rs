@@ -16,7 +16,7 @@ use crate::support::eventually;
 
 const ROWS: usize = 1_500;
 
-/// How much simulated time passes between two polls, and how much real time meanwhile: two looks at the source.
+/// How much simulated time passes between two polls, and how much real time meanwhile: two polls of the source.
 const STEP: SignedDuration = SignedDuration::from_mins(20);
 const STEP_TAKES: Duration = Duration::from_millis(20);
 

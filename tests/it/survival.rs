@@ -35,9 +35,9 @@ async fn gateway() -> (Simulator, std::rc::Rc<TestApp>) {
     let app = TestApp::start(&simulated(&simulator)).await;
     app.ready().await;
     app.connected().await;
-    // The first look goes back over a month.
-    eventually("the collector's first look", LIMIT, async || {
-        last_look(&app.status_of("collector.main").await)
+    // The first poll goes back over a month.
+    eventually("the collector's first poll", LIMIT, async || {
+        last_poll(&app.status_of("collector.main").await)
     })
     .await;
     (simulator, app.into())
@@ -164,9 +164,9 @@ async fn collector() -> Duration {
         app.integrations.collectors["main"].inject(InjectedFault::Panic);
     };
     survive("collector.main", &[], inject, async |app| {
-        // It is asked nothing; its work is to look, and it has when a look that began after the fault ended well.
+        // It is asked nothing; its work is to poll, and it has when a poll that began after the fault ended well.
         let status = app.status_of("collector.main").await;
-        status["restarts"] == 1 && last_look(&status).is_some_and(|at| at > injected.get())
+        status["restarts"] == 1 && last_poll(&status).is_some_and(|at| at > injected.get())
     })
     .await
 }
@@ -211,7 +211,7 @@ async fn each_answers_again_within_a_second() {
     assert!(away.iter().all(|away| *away < PROMISED), "{away:?}");
 }
 
-/// When a collector's latest look that went well ended.
-fn last_look(status: &Value) -> Option<Timestamp> {
+/// When a collector's latest poll that went well ended.
+fn last_poll(status: &Value) -> Option<Timestamp> {
     status["detail"]["last_success"].as_str()?.parse().ok()
 }

@@ -1,4 +1,4 @@
-//! The supervised actor around a collector: looks one after the other, and says how it goes.
+//! The supervised actor around a collector: polls one after the other, and says how it goes.
 
 use std::time::Duration;
 
@@ -10,26 +10,26 @@ use tokio::time::timeout;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::handles::{ActorStore, PacSource};
-use super::{CollectError, Collector, Known, Looked};
+use super::{CollectError, Collector, Known, Polled};
 use crate::actor::{self, ActorHandle, Backoff, Health, Placement, Spawn, notify, spawn_detached};
 use crate::cdr::CdrHandle;
 use crate::metric;
 use crate::pac::PacHandle;
 use crate::settings::PacSettings;
 
-/// How long a look may take as a whole. Each of its requests has its own deadline; this is for what those forget.
-const LOOK_TIMEOUT: Duration = Duration::from_secs(300);
+/// How long a poll may take as a whole. Each of its requests has its own deadline; this is for what those forget.
+const POLL_TIMEOUT: Duration = Duration::from_secs(300);
 
-/// How long a look waits for its neighbours before it finds out by asking.
-const NEIGHBOURS: Duration = Duration::from_millis(500);
+/// How long a poll waits for the PAC and the store to be usable before it finds out by asking.
+const USABLE_WITHIN: Duration = Duration::from_millis(500);
 
-/// The longest wait after looks that failed, in intervals: a look at a PAC that is away costs it one request.
+/// The longest wait after polls that failed, in intervals: a poll of a PAC that is away costs it one request.
 const LONGEST_BACKOFF: u32 = 6;
 
 /// The way to a collector, for its health and its end: it is asked nothing.
 pub type CollectorHandle = ActorHandle<CollectorActor>;
 
-/// Starts the actor `collector.{pbx}`, which looks at the 3CX behind `pac` at once and then again and again.
+/// Starts the actor `collector.{pbx}`, which polls the 3CX behind `pac` at once and then again and again.
 pub fn spawn(
     pbx: &str,
     settings: PacSettings,
@@ -42,28 +42,28 @@ pub fn spawn(
         depends_on: vec![cdr.health().clone()],
         ..Spawn::new(format!("collector.{pbx}"), placement, Vec::new())
     };
-    let make = Maker {
+    let parts = Parts {
         pbx: pbx.to_owned(),
         settings,
         pac,
         cdr,
     };
-    actor::spawn(spawn, move |health| CollectorActor::new(make.clone(), health))
+    actor::spawn(spawn, move |health| CollectorActor::new(parts.clone(), health))
 }
 
-/// Collects the CDRs of one 3CX, by looks: the next begins an interval after the end of the one before it, and none while
+/// Collects the CDRs of one 3CX by polling: the next begins an interval after the end of the one before it, and none while
 /// an operator has it paused.
 #[derive(Debug)]
 pub struct CollectorActor {
-    make: Maker,
+    parts: Parts,
     health: Health,
     interval: Duration,
     backoff: Backoff,
-    /// What the latest look left behind.
+    /// What the latest poll left behind.
     collector: Option<Running>,
-    /// Dropped with the actor, so that a rebuilt one does not look beside it.
-    look: Option<AbortOnDropHandle<()>>,
-    /// Looks in a row that reached nothing.
+    /// Dropped with the actor, so that a rebuilt one does not poll beside it.
+    poll: Option<AbortOnDropHandle<()>>,
+    /// Polls in a row that reached nothing.
     failures: u32,
     status: CollectorStatus,
 }
@@ -72,24 +72,24 @@ type Running = Collector<PacSource, ActorStore>;
 
 /// What a collector is made of.
 #[derive(Debug, Clone)]
-struct Maker {
+struct Parts {
     pbx: String,
     settings: PacSettings,
     pac: PacHandle,
     cdr: CdrHandle,
 }
 
-impl Maker {
+impl Parts {
     /// Waits a moment for the store and the way to the source to say that they are usable: at a start all actors are
-    /// built at once, and a first look that meets none of them is no failure of the source.
-    async fn wait_for_neighbours(&self) {
+    /// built at once, and a first poll that meets none of them is no failure of the source.
+    async fn wait_until_usable(&self) {
         let usable = async {
             join!(
                 self.pac.health().became_usable(),
                 self.cdr.health().became_usable()
             );
         };
-        let _ = timeout(NEIGHBOURS, usable).await;
+        let _ = timeout(USABLE_WITHIN, usable).await;
     }
 
     fn collector(&self) -> Running {
@@ -108,9 +108,9 @@ impl Maker {
 /// A collector's state on `/status`.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct CollectorStatus {
-    /// When the latest look without an error ended, by our clock.
+    /// When the latest poll without an error ended, by our clock.
     pub last_success: Option<Timestamp>,
-    /// What went wrong with the latest look.
+    /// What went wrong with the latest poll.
     pub last_error: Option<String>,
     /// Legs that ended before this were listed, by the source's clock.
     pub window: Option<Timestamp>,
@@ -125,43 +125,43 @@ pub struct CollectorStatus {
 }
 
 impl CollectorActor {
-    fn new(make: Maker, health: &Health) -> Self {
-        let interval = Duration::from_millis(make.settings.collector.interval_ms.max(1));
+    fn new(parts: Parts, health: &Health) -> Self {
+        let interval = Duration::from_millis(parts.settings.collector.interval_ms.max(1));
         let backoff = Backoff::new(interval, interval.saturating_mul(LONGEST_BACKOFF));
         Self {
-            make,
+            parts,
             health: health.clone(),
             interval,
             backoff,
             collector: None,
-            look: None,
+            poll: None,
             failures: 0,
             status: CollectorStatus::default(),
         }
     }
 
-    fn look(&mut self, context: &Context<Self>) {
-        let panicked = LookEnded {
+    fn poll(&mut self, context: &Context<Self>) {
+        let panicked = PollEnded {
             collector: None,
-            looked: Looked::failed(CollectError::Panicked),
+            polled: Polled::failed(CollectError::Panicked),
         };
-        let ending = Ending(context.address(), Some(panicked));
+        let guard = EndGuard(context.address(), Some(panicked));
         let collector = self.collector.take();
-        let (make, health) = (self.make.clone(), self.health.clone());
-        let look = async move {
+        let (parts, health) = (self.parts.clone(), self.health.clone());
+        let poll = async move {
             health.resumed().await;
-            make.wait_for_neighbours().await;
-            let mut collector = collector.unwrap_or_else(|| make.collector());
-            let looked = timeout(LOOK_TIMEOUT, collector.look()).await;
-            let looked =
-                looked.unwrap_or_else(|_| Looked::failed(CollectError::TooLong { limit: LOOK_TIMEOUT }));
-            ending.tell(LookEnded {
+            parts.wait_until_usable().await;
+            let mut collector = collector.unwrap_or_else(|| parts.collector());
+            let polled = timeout(POLL_TIMEOUT, collector.poll()).await;
+            let polled =
+                polled.unwrap_or_else(|_| Polled::failed(CollectError::TooLong { limit: POLL_TIMEOUT }));
+            guard.tell(PollEnded {
                 collector: Some(Box::new(collector)),
-                looked,
+                polled,
             });
         };
-        let task = spawn_detached(&self.health, "look", look);
-        self.look = Some(AbortOnDropHandle::new(task));
+        let task = spawn_detached(&self.health, "poll", poll);
+        self.poll = Some(AbortOnDropHandle::new(task));
     }
 
     fn publish(&mut self, error: Option<&CollectError>) {
@@ -189,7 +189,7 @@ impl CollectorActor {
         }
         if let Some(lag) = status.lag_s {
             #[expect(clippy::cast_precision_loss, reason = "seconds of a lag are far below 2^52")]
-            metric::cdr_lag(self.make.pbx.clone()).set(lag as f64);
+            metric::cdr_lag(self.parts.pbx.clone()).set(lag as f64);
         }
         self.health.publish(error.is_none(), status);
     }
@@ -199,27 +199,27 @@ impl Actor for CollectorActor {
     type Context = Context<Self>;
 
     fn started(&mut self, context: &mut Self::Context) {
-        self.look(context);
+        self.poll(context);
     }
 }
 
-/// A note that a look has ended.
-struct LookEnded {
+/// A note that a poll has ended.
+struct PollEnded {
     /// None when it was lost to a panic.
     collector: Option<Box<Running>>,
-    looked: Looked,
+    polled: Polled,
 }
 
 /// Leaves the note in any case: the one about a panic, unless another was told.
-struct Ending(Addr<CollectorActor>, Option<LookEnded>);
+struct EndGuard(Addr<CollectorActor>, Option<PollEnded>);
 
-impl Ending {
-    fn tell(mut self, note: LookEnded) {
+impl EndGuard {
+    fn tell(mut self, note: PollEnded) {
         self.1 = Some(note);
     }
 }
 
-impl Drop for Ending {
+impl Drop for EndGuard {
     fn drop(&mut self) {
         if let Some(note) = self.1.take() {
             notify(&self.0, note);
@@ -227,20 +227,20 @@ impl Drop for Ending {
     }
 }
 
-impl Message for LookEnded {
+impl Message for PollEnded {
     type Result = ();
 }
 
-impl Handler<LookEnded> for CollectorActor {
+impl Handler<PollEnded> for CollectorActor {
     type Result = ();
 
-    fn handle(&mut self, note: LookEnded, context: &mut Self::Context) {
-        self.look = None;
+    fn handle(&mut self, note: PollEnded, context: &mut Self::Context) {
+        self.poll = None;
         self.collector = note.collector.map(|collector| *collector);
-        self.publish(note.looked.error.as_ref());
-        let delay = if note.looked.reached {
+        self.publish(note.polled.error.as_ref());
+        let delay = if note.polled.reached {
             self.failures = 0;
-            if note.looked.unfinished {
+            if note.polled.unfinished {
                 Duration::ZERO
             } else {
                 self.interval
@@ -250,6 +250,6 @@ impl Handler<LookEnded> for CollectorActor {
             self.failures = self.failures.saturating_add(1);
             delay
         };
-        context.run_later(delay, |actor, context| actor.look(context));
+        context.run_later(delay, |actor, context| actor.poll(context));
     }
 }

@@ -6,25 +6,25 @@ use uuid::Uuid;
 
 use super::bucket::Reconciled;
 use super::ids::{floor_id, hour_of, hours_before, seconds_before, started_at};
-use super::ports::{CollectError, Source, Store};
-use super::reply::{nonsense, one, parse};
+use super::interface::{CollectError, Source, Store};
+use super::reply::{one, parse, unexpected};
 use super::sweep::{TRIES, note_hole, pause};
-use super::{Collector, Look, SLICE, queries};
+use super::{Collector, Poll, SLICE, queries};
 use crate::cdr::{Batch, Cdr, Position};
 
 impl<S: Source, T: Store> Collector<S, T> {
     /// Goes on with the backfill for a slice of time; the position follows hour by hour. Hours without legs are
     /// leapt over: each step asks for the latest leg below. An hour of which not all rows
     /// arrive holds up none that are older: it is noted as a hole, which the sweeps try again until it is whole.
-    pub(super) async fn backfill(&mut self, look: &mut Look) -> Result<(), CollectError> {
+    pub(super) async fn backfill(&mut self, poll: &mut Poll) -> Result<(), CollectError> {
         let slice = Instant::now() + SLICE;
-        let horizon = self.backfill_from(look);
-        while let Some(to) = look.position.backfilled_to.filter(|to| *to > horizon) {
+        let horizon = self.backfill_from(poll);
+        while let Some(to) = poll.position.backfilled_to.filter(|to| *to > horizon) {
             if Instant::now() >= slice {
-                look.unfinished = true;
+                poll.unfinished = true;
                 break;
             }
-            self.backfill_hour(look, horizon, to).await?;
+            self.backfill_hour(poll, horizon, to).await?;
         }
         Ok(())
     }
@@ -32,7 +32,7 @@ impl<S: Source, T: Store> Collector<S, T> {
     /// One step of a backfill: the latest hour before `to` that has legs. Answers how many.
     pub(super) async fn backfill_hour(
         &mut self,
-        look: &mut Look,
+        poll: &mut Poll,
         horizon: Timestamp,
         to: Timestamp,
     ) -> Result<u64, CollectError> {
@@ -53,15 +53,15 @@ impl<S: Source, T: Store> Collector<S, T> {
                     }
                 };
                 self.backfill_failures = 0;
-                if compared.garbled > 0 && !note_hole(&mut look.position.holes, hour) {
+                if compared.garbled > 0 && !note_hole(&mut poll.position.holes, hour) {
                     return Err(CollectError::Garbled { rows: 1 });
                 }
                 // Rows that did not all arrive count when they have.
                 (hour, if compared.garbled == 0 { compared.rows } else { 0 })
             }
         };
-        look.position.backfilled_to = Some(reached);
-        self.keep(&look.position).await?;
+        poll.position.backfilled_to = Some(reached);
+        self.keep(&poll.position).await?;
         pause(asked).await;
         Ok(rows)
     }
@@ -75,11 +75,11 @@ impl<S: Source, T: Store> Collector<S, T> {
         .await
     }
 
-    /// Where the backfill ends: counted from the first look, not from this one.
-    pub(super) fn backfill_from(&self, look: &Look) -> Timestamp {
+    /// Where the backfill ends: counted from the first poll, not from this one.
+    pub(super) fn backfill_from(&self, poll: &Poll) -> Timestamp {
         let hours = self.settings.backfill_days.saturating_mul(24);
-        let from = || hour_of(hours_before(look.clock, hours));
-        look.position.backfill_from.unwrap_or_else(from)
+        let from = || hour_of(hours_before(poll.clock, hours));
+        poll.position.backfill_from.unwrap_or_else(from)
     }
 
     /// When the latest leg that started between these moments did.
@@ -98,7 +98,7 @@ impl<S: Source, T: Store> Collector<S, T> {
         let id: Uuid = parse(name, &id)?;
         match started_at(id) {
             Some(at) if from <= id && id < until => Ok(Some(at)),
-            Some(_) | None => Err(nonsense(name, "a leg that was not asked for")),
+            Some(_) | None => Err(unexpected(name, "a leg that was not asked for")),
         }
     }
 }

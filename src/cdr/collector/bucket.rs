@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::Collector;
-use super::ports::{CollectError, Source, Store};
+use super::interface::{CollectError, Source, Store};
 use super::queries::LIST_ROWS;
 use super::reply::{Tally, key_page, tally};
 use super::rows::Row;

@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::ports::{CollectError, Source, Store};
-use super::reply::{Listed, columns, nonsense, parse};
+use super::interface::{CollectError, Source, Store};
+use super::reply::{Listed, columns, parse, unexpected};
 use super::rows::Row;
 use super::{Collector, queries};
 use crate::actor::AskError;
@@ -156,7 +156,7 @@ fn read<R: Row>(
     for [key, line, source_digest] in lines {
         let key: R::Key = parse(statement, &key)?;
         if keys.binary_search(&key).is_err() {
-            return Err(nonsense(statement, "rows that were not asked for"));
+            return Err(unexpected(statement, "rows that were not asked for"));
         }
         if digest(&line) != source_digest {
             continue;

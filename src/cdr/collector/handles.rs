@@ -5,7 +5,7 @@ use std::time::Duration;
 use actix::Handler;
 use tokio::time::Instant;
 
-use super::ports::{CollectError, Source, Store};
+use super::interface::{CollectError, Source, Store};
 use crate::actor::{Ask, Request};
 use crate::cdr::actor::CdrActor;
 use crate::cdr::{

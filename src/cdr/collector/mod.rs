@@ -4,7 +4,7 @@
 //! change later. So there are four ways in, and every row that is taken by one of them is left alone by the others,
 //! because each lists keys and digests and takes only what the store has not, or has otherwise:
 //!
-//! * the **window**, at every look: what ended since the last one, and a while before it;
+//! * the **window**, at every poll: what ended since the last one, and a while before it;
 //! * **recordings** above their watermark;
 //! * the **sweep**: hours of start compared by count and hash, over the horizon, the late and the changed;
 //! * the first **backfill**: the hours before the gateway's first day, once. An operator's backfill of a
@@ -26,7 +26,7 @@ mod bucket;
 mod fetch;
 mod handles;
 mod ids;
-mod ports;
+mod interface;
 #[cfg(feature = "peers")]
 #[cfg(test)]
 mod postgres_tests;
@@ -47,17 +47,17 @@ use jiff::Timestamp;
 use tokio::time::Instant;
 
 pub use actor::{CollectorActor, CollectorHandle, CollectorStatus, spawn};
-pub use ports::CollectError;
+pub use interface::CollectError;
 pub use range::{BackfillEvent, Backfilled, Range, backfill};
 
 use super::{Changes, Position};
 use crate::metric;
 use crate::settings::CollectorSettings;
 use bucket::Settled;
-use ports::{Source, Store};
+use interface::{Source, Store};
 use sweep::Sweep;
 
-/// How long one part of a look goes on before the others get their turn. It ends between two requests.
+/// How long one part of a poll goes on before the others get their turn. It ends between two requests.
 const SLICE: Duration = Duration::from_secs(10);
 
 /// Has the counters of a source that alerts ask about begin at 0.
@@ -81,7 +81,7 @@ struct Collector<S, T> {
     sweep: Option<Sweep>,
     /// When the latest sweep began, complete or not.
     swept_at: Option<Timestamp>,
-    /// Looks in a row that failed at the backfill's present hour.
+    /// Polls in a row that failed at the backfill's present hour.
     backfill_failures: u32,
     /// What was stored since the start.
     stored: Changes,
@@ -89,7 +89,7 @@ struct Collector<S, T> {
     known: Option<Known>,
 }
 
-/// The state of things after a look.
+/// The state of things after a poll.
 #[derive(Debug, Clone)]
 struct Known {
     clock: Timestamp,
@@ -98,27 +98,27 @@ struct Known {
     position: Position,
 }
 
-/// One look, on its way.
+/// One poll, on its way.
 #[derive(Debug)]
-struct Look {
+struct Poll {
     clock: Timestamp,
     position: Position,
-    /// A part stopped at the end of its slice: the next look should follow at once.
+    /// A part stopped at the end of its slice: the next poll should follow at once.
     unfinished: bool,
 }
 
-/// How a look ended.
+/// How a poll ended.
 #[derive(Debug)]
-struct Looked {
+struct Polled {
     /// The first error, if any part had one.
     error: Option<CollectError>,
-    /// Whether the source and the store themselves answered; if not, the next look can wait.
+    /// Whether the source and the store themselves answered; if not, the next poll can wait.
     reached: bool,
     /// Whether there is more to do at once.
     unfinished: bool,
 }
 
-impl Looked {
+impl Polled {
     /// Neither was reached, or nothing is known of it.
     fn failed(error: CollectError) -> Self {
         Self {
@@ -154,24 +154,24 @@ impl<S: Source, T: Store> Collector<S, T> {
         }
     }
 
-    /// Looks once: every part for a slice of time, each whether or not another failed.
+    /// Polls once: every part for a slice of time, each whether or not another failed.
     ///
     /// # Cancel safety
-    /// Safe: what is stored is stored with its position, and the rest is looked for again.
-    async fn look(&mut self) -> Looked {
-        let mut look = match self.begin().await {
-            Ok(look) => look,
+    /// Safe: what is stored is stored with its position, and the next poll asks for the rest again.
+    async fn poll(&mut self) -> Polled {
+        let mut poll = match self.begin().await {
+            Ok(poll) => poll,
             Err(error) => {
                 self.count("begin", false);
-                return Looked::failed(error);
+                return Polled::failed(error);
             }
         };
-        let window = self.window(&mut look).await;
-        self.know(&look);
-        let recordings = self.recordings(&mut look).await;
-        let sweep = self.sweep(&mut look).await;
-        let backfill = self.backfill(&mut look).await;
-        self.know(&look);
+        let window = self.window(&mut poll).await;
+        self.know(&poll);
+        let recordings = self.recordings(&mut poll).await;
+        let sweep = self.sweep(&mut poll).await;
+        let backfill = self.backfill(&mut poll).await;
+        self.know(&poll);
         // Rows that did not arrive whole came from a source that answers.
         let reached = matches!(window, Ok(()) | Err(CollectError::Garbled { .. }));
         let parts = [
@@ -184,20 +184,20 @@ impl<S: Source, T: Store> Collector<S, T> {
         for (kind, ended) in parts {
             self.count(kind, ended.is_ok());
             if let Err(error) = ended {
-                tracing::warn!(pbx = %self.pbx, kind, %error, "a look failed");
+                tracing::warn!(pbx = %self.pbx, kind, %error, "a poll failed");
                 first = first.or(Some(error));
             }
         }
-        Looked {
+        Polled {
             error: first,
             reached,
-            unfinished: look.unfinished,
+            unfinished: poll.unfinished,
         }
     }
 
     /// The position comes from the store each time: the reply to a write may have been lost, and another gateway
     /// may write too.
-    async fn begin(&mut self) -> Result<Look, CollectError> {
+    async fn begin(&mut self) -> Result<Poll, CollectError> {
         let position = self.store.position().await?;
         // Until the source tells its time, ours shows how far behind the window is.
         self.known.get_or_insert_with(|| Known {
@@ -206,18 +206,18 @@ impl<S: Source, T: Store> Collector<S, T> {
             position: position.clone(),
         });
         let clock = reply::clock(&self.source).await?;
-        Ok(Look {
+        Ok(Poll {
             clock,
             position,
             unfinished: false,
         })
     }
 
-    fn know(&mut self, look: &Look) {
+    fn know(&mut self, poll: &Poll) {
         self.known = Some(Known {
-            clock: look.clock,
+            clock: poll.clock,
             read_at: Instant::now(),
-            position: look.position.clone(),
+            position: poll.position.clone(),
         });
     }
 

@@ -16,7 +16,7 @@ use uuid::Uuid;
 
 use super::handles::PacSource;
 use super::ids::hours_before;
-use super::ports::{CollectError, Source};
+use super::interface::{CollectError, Source};
 use super::tests::memory::Memory;
 use super::*;
 use crate::actor::{Placement, State};
@@ -199,9 +199,9 @@ async fn two_real_calls_are_stored_field_by_field_as_postgresql_holds_them() {
         ))
         .await;
     let mut collector = collector(database);
-    while collector.look().await.unfinished {}
-    let looked = collector.look().await;
-    assert_eq!(looked.error, None);
+    while collector.poll().await.unfinished {}
+    let polled = collector.poll().await;
+    assert_eq!(polled.error, None);
 
     let mut lines: BTreeMap<Uuid, Vec<Option<String>>> = BTreeMap::new();
     for line in CALLS.iter().flat_map(|call| call.lines().skip(1)) {
@@ -236,8 +236,8 @@ async fn recordings_the_window_and_the_sweep_read_what_appears() {
         )
         .await;
     let mut collector = collector(database);
-    let looked = collector.look().await;
-    assert_eq!(looked.error, None);
+    let polled = collector.poll().await;
+    assert_eq!(polled.error, None);
     let numbers: Vec<i64> = collector.store.recordings.borrow().keys().copied().collect();
     assert_eq!(numbers, [7, 9]);
     assert_eq!(collector.store.position.borrow().recordings, Some(9));
@@ -253,10 +253,10 @@ async fn recordings_the_window_and_the_sweep_read_what_appears() {
     };
     collector.source.run(&leg(1)).await;
     collector.source.run(&leg(30)).await;
-    assert_eq!(collector.look().await.error, None);
+    assert_eq!(collector.poll().await.error, None);
     assert_eq!(collector.store.cdrs.borrow().len(), 1);
     collector.swept_at = Some(Timestamp::UNIX_EPOCH);
-    assert_eq!(collector.look().await.error, None);
+    assert_eq!(collector.poll().await.error, None);
     assert_eq!(collector.store.cdrs.borrow().len(), 2);
     // A recording is mended by the sweep where it changed far below the watermark.
     collector
@@ -267,7 +267,7 @@ async fn recordings_the_window_and_the_sweep_read_what_appears() {
              SELECT n, '00000000-01dc-9a69-1dbe-96110000301f' FROM generate_series(10, 2500) AS n",
         )
         .await;
-    assert_eq!(collector.look().await.error, None);
+    assert_eq!(collector.poll().await.error, None);
     assert_eq!(collector.store.recordings.borrow().len(), 2_493);
     collector
         .source
@@ -275,7 +275,7 @@ async fn recordings_the_window_and_the_sweep_read_what_appears() {
         .await;
     let before = collector.store.recordings.borrow()[&7].clone();
     collector.swept_at = Some(Timestamp::UNIX_EPOCH);
-    assert_eq!(collector.look().await.error, None);
+    assert_eq!(collector.poll().await.error, None);
     let after = collector.store.recordings.borrow()[&7].clone();
     assert_eq!(before.row.archived_url.as_deref(), Some(""));
     assert_eq!(after.row.archived_url.as_deref(), Some("y"));
@@ -285,7 +285,7 @@ async fn recordings_the_window_and_the_sweep_read_what_appears() {
 async fn a_moment_that_no_number_can_hold_spoils_its_own_row_and_no_other() {
     let database = Database::new().await;
     let mut collector = collector(database);
-    assert_eq!(collector.look().await.error, None);
+    assert_eq!(collector.poll().await.error, None);
     let clock = collector.known.as_ref().unwrap().clock;
     for (hours, ended_at, answered_at) in [
         (1, "now()", "'infinity'"),
@@ -301,7 +301,7 @@ async fn a_moment_that_no_number_can_hold_spoils_its_own_row_and_no_other() {
         collector.source.run(&insert).await;
     }
     collector.swept_at = Some(Timestamp::UNIX_EPOCH);
-    assert_eq!(collector.look().await.error, None);
+    assert_eq!(collector.poll().await.error, None);
     let stored: Vec<Uuid> = collector.store.cdrs.borrow().keys().copied().collect();
     assert_eq!(stored, [ids::floor_id(hours_before(clock, 4))]);
     assert_eq!(collector.unreadable.len(), 3);

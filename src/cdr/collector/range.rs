@@ -8,9 +8,9 @@ use tokio::time::{Instant, sleep, timeout};
 
 use super::handles::{ActorStore, PacSource, RangeStore};
 use super::ids::{floor_id, hours_before, seconds_before};
-use super::ports::{CollectError, Source, Store};
+use super::interface::{CollectError, Source, Store};
 use super::sweep::{NUMBERS, TRIES, pause};
-use super::{Collector, Look, reply, whole};
+use super::{Collector, Poll, reply, whole};
 use crate::actor::Backoff;
 use crate::cdr::{Cdr, CdrHandle, Changes, Position, Recording};
 use crate::pac::PacHandle;
@@ -138,7 +138,7 @@ pub async fn backfill(
 /// recordings before `recordings` and legs from `backfilled_to` on are compared, but for the `holes`.
 pub(super) struct RangeBackfill<S, T> {
     pub(super) collector: Collector<S, T>,
-    look: Look,
+    poll: Poll,
     from: Timestamp,
     /// Once they are known.
     numbers: Option<Numbers>,
@@ -196,7 +196,7 @@ impl<S: Source, T: Store> RangeBackfill<S, T> {
         tell(BackfillEvent::Begins { from, until, resumed });
         Ok(Self {
             collector,
-            look: Look {
+            poll: Poll {
                 clock,
                 position,
                 unfinished: false,
@@ -229,7 +229,7 @@ impl<S: Source, T: Store> RangeBackfill<S, T> {
                 }
                 Ok(Step::Legs | Step::Hole) => {
                     failures = 0;
-                    let to = self.look.position.backfilled_to.unwrap_or(self.from);
+                    let to = self.poll.position.backfilled_to.unwrap_or(self.from);
                     tell(BackfillEvent::Legs { to, read: self.read });
                 }
                 Err(error) if failures < MOST_FAILURES => {
@@ -259,22 +259,22 @@ impl<S: Source, T: Store> RangeBackfill<S, T> {
             Some(numbers) => numbers,
             None => self
                 .collector
-                .numbers(self.from, &self.look)
+                .numbers(self.from, &self.poll)
                 .await
                 .inspect(|numbers| self.numbers = Some(*numbers))?,
         };
         if numbers.next < numbers.end {
             return self.recordings(numbers).await;
         }
-        let to = self.look.position.backfilled_to;
+        let to = self.poll.position.backfilled_to;
         if let Some(to) = to.filter(|to| *to > self.from) {
             self.read += self
                 .collector
-                .backfill_hour(&mut self.look, self.from, to)
+                .backfill_hour(&mut self.poll, self.from, to)
                 .await?;
             return Ok(Step::Legs);
         }
-        let noted = &self.look.position.holes;
+        let noted = &self.poll.position.holes;
         match self.holes.get_or_insert_with(|| noted.clone()).last() {
             Some(hole) => {
                 let hole = *hole;
@@ -310,8 +310,8 @@ impl<S: Source, T: Store> RangeBackfill<S, T> {
             next: until,
             ..numbers
         });
-        self.look.position.recordings = Some(self.numbers_hole.unwrap_or(until));
-        self.collector.keep(&self.look.position).await?;
+        self.poll.position.recordings = Some(self.numbers_hole.unwrap_or(until));
+        self.collector.keep(&self.poll.position).await?;
         pause(asked).await;
         Ok(match compared {
             Some(_) => Step::Recordings,
@@ -322,7 +322,7 @@ impl<S: Source, T: Store> RangeBackfill<S, T> {
     /// Tries an hour again that was not complete, as the sweeps do for the collector.
     async fn hole(&mut self, hour: Timestamp) -> Result<Step, CollectError> {
         let asked = Instant::now();
-        let until = seconds_before(hour, -3_600).min(self.look.position.window.unwrap_or(self.look.clock));
+        let until = seconds_before(hour, -3_600).min(self.poll.position.window.unwrap_or(self.poll.clock));
         let compared = self
             .collector
             .reconcile::<Cdr>(floor_id(hour), floor_id(until))
@@ -333,8 +333,8 @@ impl<S: Source, T: Store> RangeBackfill<S, T> {
         match compared {
             Ok(compared) if compared.garbled == 0 => {
                 self.read += compared.rows;
-                self.look.position.holes.retain(|hole| *hole != hour);
-                self.collector.keep(&self.look.position).await?;
+                self.poll.position.holes.retain(|hole| *hole != hour);
+                self.collector.keep(&self.poll.position).await?;
                 pause(asked).await;
                 Ok(Step::Hole)
             }
@@ -350,15 +350,15 @@ impl<S: Source, T: Store> RangeBackfill<S, T> {
 impl<S: Source, T: Store> Collector<S, T> {
     /// The numbers of the recordings that the legs of a range may have, and where to go on among them. Numbers are
     /// given at a recording's end, so they are off its start by as much as a leg is long.
-    async fn numbers(&self, from: Timestamp, look: &Look) -> Result<Numbers, CollectError> {
+    async fn numbers(&self, from: Timestamp, poll: &Poll) -> Result<Numbers, CollectError> {
         let longest = self.settings.longest_leg_h;
         let before = self.recording_before(hours_before(from, longest)).await?;
         let margin = i64::try_from(longest.saturating_mul(3_600)).unwrap_or(i64::MAX);
-        let until = look.position.window.unwrap_or(look.clock);
+        let until = poll.position.window.unwrap_or(poll.clock);
         let last = self.recording_before(seconds_before(until, -margin)).await?;
         let first = before.saturating_add(1);
         let end = last.saturating_add(1).max(first);
-        let next = look.position.recordings.unwrap_or(first).clamp(first, end);
+        let next = poll.position.recordings.unwrap_or(first).clamp(first, end);
         Ok(Numbers { first, next, end })
     }
 }

@@ -3,24 +3,24 @@
 use jiff::Timestamp;
 use tokio::time::Instant;
 
-use super::ports::{CollectError, Source, Store};
+use super::interface::{CollectError, Source, Store};
 use super::queries::{self, LIST_ROWS};
 use super::reply::{key_page, one, parse};
-use super::{Collector, Look, SLICE, whole};
+use super::{Collector, Poll, SLICE, whole};
 use crate::cdr::{Position, Recording};
 
-/// How far the look reaches back behind the watermark: numbers are taken before rows are committed, so that a lower
+/// How far the poll reaches back behind the watermark: numbers are taken before rows are committed, so that a lower
 /// one may appear after a higher one.
 const OVERLAP: i64 = 200;
 
 impl<S: Source, T: Store> Collector<S, T> {
     /// Lists recordings from a little below the watermark and takes what is new. The watermark moves only onto
     /// numbers that were seen in a row itself.
-    pub(super) async fn recordings(&mut self, look: &mut Look) -> Result<(), CollectError> {
-        let (mut reached, mut from) = match look.position.recordings {
+    pub(super) async fn recordings(&mut self, poll: &mut Poll) -> Result<(), CollectError> {
+        let (mut reached, mut from) = match poll.position.recordings {
             Some(reached) => (reached, reached.saturating_sub(OVERLAP)),
             None => {
-                let first = self.recording_before(self.backfill_from(look)).await?;
+                let first = self.recording_before(self.backfill_from(poll)).await?;
                 (first, first.saturating_add(1))
             }
         };
@@ -32,7 +32,7 @@ impl<S: Source, T: Store> Collector<S, T> {
                 .last()
                 .filter(|_| page.len() == LIST_ROWS)
                 .map(|(number, _)| *number);
-            let position = &look.position;
+            let position = &poll.position;
             garbled += self
                 .absorb::<Recording>(&page, |greatest| {
                     reached = reached.max(greatest.unwrap_or(reached));
@@ -42,11 +42,11 @@ impl<S: Source, T: Store> Collector<S, T> {
                     })
                 })
                 .await?;
-            look.position.recordings = Some(reached);
+            poll.position.recordings = Some(reached);
             match rest {
                 Some(number) if Instant::now() < slice => from = number.saturating_add(1),
                 Some(_) => {
-                    look.unfinished = true;
+                    poll.unfinished = true;
                     break;
                 }
                 None => break,

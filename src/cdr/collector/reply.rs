@@ -5,7 +5,7 @@ use std::str::FromStr;
 use jiff::Timestamp;
 use uuid::Uuid;
 
-use super::ports::{CollectError, Source};
+use super::interface::{CollectError, Source};
 use super::queries::{self, LIST_ROWS};
 use super::rows::Row;
 use crate::cdr::digest;
@@ -30,7 +30,7 @@ pub(super) async fn columns<const N: usize>(
     let rows = source.query(statement).await?.into_iter();
     rows.map(|row| {
         row.try_into()
-            .map_err(|_| nonsense(name, "another number of columns"))
+            .map_err(|_| unexpected(name, "another number of columns"))
     })
     .collect()
 }
@@ -44,18 +44,18 @@ pub(super) async fn one<const N: usize>(
     let mut rows = columns(source, statement).await?;
     match (rows.pop(), rows.is_empty()) {
         (Some(row), true) => Ok(row),
-        (None | Some(_), _) => Err(nonsense(name, "not one row")),
+        (None | Some(_), _) => Err(unexpected(name, "not one row")),
     }
 }
 
 pub(super) fn parse<T: FromStr>(statement: &'static str, text: &str) -> Result<T, CollectError> {
     text.parse()
-        .map_err(|_| nonsense(statement, "a value of another type"))
+        .map_err(|_| unexpected(statement, "a value of another type"))
 }
 
 pub(super) fn moment(statement: &'static str, text: &str) -> Result<Timestamp, CollectError> {
     Timestamp::from_microsecond(parse(statement, text)?)
-        .map_err(|_| nonsense(statement, "a moment out of range"))
+        .map_err(|_| unexpected(statement, "a moment out of range"))
 }
 
 /// A page of the legs by their end: where each stands in that order, and its digest.
@@ -86,7 +86,7 @@ pub(super) async fn key_page<R: Row>(
     for [key, digest] in columns::<2>(source, statement).await? {
         let key = parse(name, &key)?;
         if key < last || key >= until {
-            return Err(nonsense(name, "rows that were not asked for"));
+            return Err(unexpected(name, "rows that were not asked for"));
         }
         last = key;
         page.push((key, digest));
@@ -102,7 +102,7 @@ pub(super) async fn clock(source: &impl Source) -> Result<Timestamp, CollectErro
     let name = statement.name();
     let [at, at_digest] = one(source, statement).await?;
     if digest(&format!("{at} {nonce}")) != at_digest {
-        return Err(nonsense(name, "no answer to this question"));
+        return Err(unexpected(name, "no answer to this question"));
     }
     moment(name, &at)
 }
@@ -117,7 +117,7 @@ pub(super) async fn tally<R: Row>(
     let [count, tally_digest] = one(source, statement).await?;
     let count = parse(name, &count)?;
     if (count == 0) != (tally_digest == digest("")) {
-        return Err(nonsense(name, "a count that contradicts its digest"));
+        return Err(unexpected(name, "a count that contradicts its digest"));
     }
     Ok(Tally {
         count,
@@ -135,7 +135,7 @@ fn in_order<P: PartialOrd + Copy>(
     let mut last = after;
     for (index, place) in places.enumerate() {
         if place < last || (index == 0 && place == last) {
-            return Err(nonsense(statement, "rows that were not asked for"));
+            return Err(unexpected(statement, "rows that were not asked for"));
         }
         last = place;
     }
@@ -144,11 +144,11 @@ fn in_order<P: PartialOrd + Copy>(
 
 fn bounded(statement: &'static str, rows: usize) -> Result<(), CollectError> {
     if rows > LIST_ROWS {
-        return Err(nonsense(statement, "more rows than asked for"));
+        return Err(unexpected(statement, "more rows than asked for"));
     }
     Ok(())
 }
 
-pub(super) fn nonsense(statement: &'static str, reason: &'static str) -> CollectError {
-    CollectError::Nonsense { statement, reason }
+pub(super) fn unexpected(statement: &'static str, reason: &'static str) -> CollectError {
+    CollectError::Unexpected { statement, reason }
 }

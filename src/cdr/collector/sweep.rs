@@ -6,8 +6,8 @@ use uuid::Uuid;
 
 use super::bucket::Reconciled;
 use super::ids::{floor_id, hour_of, hours_before, seconds_before};
-use super::ports::{CollectError, Source, Store};
-use super::{Collector, Look, SLICE, whole};
+use super::interface::{CollectError, Source, Store};
+use super::{Collector, Poll, SLICE, whole};
 use crate::cdr::{Cdr, Position, Recording};
 
 /// Recording numbers compared at once.
@@ -17,7 +17,7 @@ pub(super) const NUMBERS: i64 = 1_000;
 /// the source has no index by time.
 const RANGES: i64 = 10;
 
-/// Looks that may fail at one range before the sweep, or the backfill, goes on without it.
+/// Polls that may fail at one range before the sweep, or the backfill, goes on without it.
 pub(super) const TRIES: u32 = 3;
 
 /// The longest pause between two ranges.
@@ -69,7 +69,7 @@ pub(super) struct Sweep {
     filled: Vec<Timestamp>,
     /// Hours of which this sweep did not get all rows.
     found: Vec<Timestamp>,
-    /// Looks in a row that failed at the present range.
+    /// Polls in a row that failed at the present range.
     failures: u32,
     garbled: u64,
 }
@@ -159,10 +159,10 @@ impl Sweep {
 impl<S: Source, T: Store> Collector<S, T> {
     /// Goes on with the sweep, or begins one that is due, for a slice of time.
     ///
-    /// An hour of which not all rows arrive, or that cannot be compared at all in a few looks, holds up nothing: it is
+    /// An hour of which not all rows arrive, or that cannot be compared at all in a few polls, holds up nothing: it is
     /// noted as a hole, and each sweep tries it again. So a sweep ends, and the next one reaches back behind it.
-    pub(super) async fn sweep(&mut self, look: &mut Look) -> Result<(), CollectError> {
-        let Some(mut sweep) = self.sweep.take().or_else(|| self.due(look)) else {
+    pub(super) async fn sweep(&mut self, poll: &mut Poll) -> Result<(), CollectError> {
+        let Some(mut sweep) = self.sweep.take().or_else(|| self.due(poll)) else {
             return Ok(());
         };
         let slice = Instant::now() + SLICE;
@@ -175,7 +175,7 @@ impl<S: Source, T: Store> Collector<S, T> {
                 Ok(compared) => sweep.compared(range, compared.garbled),
                 Err(_) if sweep.failures + 1 >= TRIES => sweep.compared(range, 1),
                 Err(error) => {
-                    // The same range again, at the next look.
+                    // The same range again, at the next poll.
                     (sweep.hours_to, sweep.numbers_to) = place;
                     sweep.failures += 1;
                     self.sweep = Some(sweep);
@@ -189,10 +189,10 @@ impl<S: Source, T: Store> Collector<S, T> {
             }
         }
         self.swept_at = Some(sweep.began);
-        if sweep.settle_holes(&mut look.position.holes) {
-            look.position.swept_at = Some(sweep.began);
+        if sweep.settle_holes(&mut poll.position.holes) {
+            poll.position.swept_at = Some(sweep.began);
         }
-        self.keep(&look.position).await?;
+        self.keep(&poll.position).await?;
         whole(sweep.garbled)
     }
 
@@ -227,12 +227,12 @@ impl<S: Source, T: Store> Collector<S, T> {
     }
 
     /// A new sweep, when the interval since the beginning of the latest one has passed by the source's clock.
-    fn due(&mut self, look: &Look) -> Option<Sweep> {
+    fn due(&mut self, poll: &Poll) -> Option<Sweep> {
         let interval = i64::try_from(self.settings.sweep_interval_ms / 1_000).unwrap_or(i64::MAX);
-        let latest = self.swept_at.or(look.position.swept_at);
+        let latest = self.swept_at.or(poll.position.swept_at);
         let waiting = latest
-            .is_some_and(|latest| latest <= look.clock && latest > seconds_before(look.clock, interval));
-        (!waiting).then(|| Sweep::new(look.clock, &look.position, self.settings.sweep_horizon_h))
+            .is_some_and(|latest| latest <= poll.clock && latest > seconds_before(poll.clock, interval));
+        (!waiting).then(|| Sweep::new(poll.clock, &poll.position, self.settings.sweep_horizon_h))
     }
 }
 

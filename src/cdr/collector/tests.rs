@@ -1,6 +1,6 @@
 //! What a collector makes of its source's answers, good and bad: a scripted source and a store in memory.
 //!
-//! On a paused clock: a look has its time, and how much of it this machine takes is not what is tested.
+//! On a paused clock: a poll has its time, and how much of it this machine takes is not what is tested.
 
 pub(super) mod memory;
 mod range;
@@ -11,7 +11,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use uuid::Uuid;
 
 use self::memory::Memory;
-use super::ports::{CollectError, Source};
+use super::interface::{CollectError, Source};
 use super::*;
 use crate::actor::AskError;
 use crate::cdr::{Cdr, Recording, SourceRow as _, digest};
@@ -97,14 +97,14 @@ impl Source for Script {
         }
         let rows: Rows = match name {
             "clock" => {
-                let at = look(0).clock.as_microsecond();
+                let at = poll(0).clock.as_microsecond();
                 let nonce = between(text, "|| ' ", "'");
                 vec![vec![at.to_string(), digest(&format!("{at} {nonce}"))]]
             }
             // All numbers are of one moment, after the beginning of any range.
             "first_recording" => {
                 let greatest = self.lines.last_key_value().map_or(0, |(number, _)| *number);
-                let from_the_end = look(0).clock.as_second().to_string();
+                let from_the_end = poll(0).clock.as_second().to_string();
                 let at = between(text, "to_timestamp(", ")");
                 vec![vec![
                     if at > from_the_end.as_str() { greatest } else { 0 }.to_string(),
@@ -200,8 +200,8 @@ fn collector(script: Script) -> Collector<Script, Memory> {
     Collector::new("office", CollectorSettings::default(), script, Memory::default())
 }
 
-fn look(recordings: i64) -> Look {
-    Look {
+fn poll(recordings: i64) -> Poll {
+    Poll {
         clock: "2026-02-10T08:00:00Z".parse().unwrap(),
         position: Position {
             recordings: Some(recordings),
@@ -239,9 +239,9 @@ fn leg(started_at: Timestamp, ended_at: Timestamp) -> ((Timestamp, Uuid), String
     ((ended_at, id), serde_json::to_string(&texts).unwrap())
 }
 
-/// A look at this time, from this position of the window.
-fn look_at(clock: &str, window: Option<&str>) -> Look {
-    Look {
+/// A poll at this time, from this position of the window.
+fn poll_at(clock: &str, window: Option<&str>) -> Poll {
+    Poll {
         clock: at(clock),
         position: Position {
             window: window.map(at),
@@ -265,13 +265,13 @@ async fn after_a_week_of_downtime_the_window_goes_through_all_of_it() {
     let last = *script.legs.last_key_value().unwrap().0;
     let mut collector = collector(script);
     let clock = (last.0 + jiff::SignedDuration::from_secs(1)).to_string();
-    let mut look = look_at(&clock, Some("2026-02-03T08:00:00Z"));
-    collector.window(&mut look).await.unwrap();
+    let mut poll = poll_at(&clock, Some("2026-02-03T08:00:00Z"));
+    collector.window(&mut poll).await.unwrap();
     assert_eq!(collector.store.cdrs.borrow().len(), 4_100);
     assert_eq!(asked(&collector, "list_ended"), 3);
     let position = collector.store.position.borrow().clone();
-    assert_eq!(position.window, Some(look.clock));
-    assert_eq!(position.backfilled_to, Some(look.clock));
+    assert_eq!(position.window, Some(poll.clock));
+    assert_eq!(position.backfilled_to, Some(poll.clock));
 }
 
 #[tokio::test(start_paused = true)]
@@ -292,13 +292,13 @@ async fn the_position_moves_with_the_page_it_was_listed_on() {
         .unwrap();
     script.fail_on = Some(place.1.to_string());
     let mut collector = collector(script);
-    let mut look = look_at("2026-02-03T12:00:00Z", Some("2026-02-03T08:00:00Z"));
-    collector.window(&mut look).await.unwrap_err();
+    let mut poll = poll_at("2026-02-03T12:00:00Z", Some("2026-02-03T08:00:00Z"));
+    collector.window(&mut poll).await.unwrap_err();
     let window = collector.store.position.borrow().window.unwrap();
     assert_eq!(window, start + jiff::SignedDuration::from_secs(1_999));
     collector.source.fail_on = None;
-    let mut look = look_at("2026-02-03T12:00:00Z", Some(&window.to_string()));
-    collector.window(&mut look).await.unwrap();
+    let mut poll = poll_at("2026-02-03T12:00:00Z", Some(&window.to_string()));
+    collector.window(&mut poll).await.unwrap();
     assert_eq!(collector.store.cdrs.borrow().len(), 2_500);
 }
 
@@ -308,25 +308,25 @@ async fn a_source_s_clock_that_was_ahead_hides_nothing() {
     let early = at("2026-02-03T08:00:00Z");
     script.legs.extend([leg(early, early)]);
     let mut collector = collector(script);
-    // The clock stood a month ahead at the latest look.
-    let mut look = look_at("2026-02-03T08:00:10Z", Some("2026-03-03T08:00:00Z"));
-    collector.window(&mut look).await.unwrap();
+    // The clock stood a month ahead at the latest poll.
+    let mut poll = poll_at("2026-02-03T08:00:10Z", Some("2026-03-03T08:00:00Z"));
+    collector.window(&mut poll).await.unwrap();
     assert_eq!(collector.store.cdrs.borrow().len(), 1);
-    assert_eq!(look.position.window, Some(look.clock));
+    assert_eq!(poll.position.window, Some(poll.clock));
 }
 
 #[tokio::test(start_paused = true)]
 async fn more_than_a_page_is_taken_page_by_page_and_batch_by_batch() {
     let mut collector = collector(Script::with(1..=4_500));
-    let mut look = look(0);
-    collector.recordings(&mut look).await.unwrap();
+    let mut poll = poll(0);
+    collector.recordings(&mut poll).await.unwrap();
     assert_eq!(stored(&collector).len(), 4_500);
     assert_eq!(collector.store.position.borrow().recordings, Some(4_500));
     assert!(collector.store.batches.borrow().iter().all(|rows| *rows <= 200));
     assert_eq!(asked(&collector, "list_recordings"), 3);
-    // A second look lists the overlap and takes nothing.
+    // A second poll lists the overlap and takes nothing.
     let fetched = asked(&collector, "fetch_recordings");
-    collector.recordings(&mut look).await.unwrap();
+    collector.recordings(&mut poll).await.unwrap();
     assert_eq!(asked(&collector, "fetch_recordings"), fetched);
 }
 
@@ -336,13 +336,13 @@ async fn a_reply_over_the_limit_is_asked_for_in_halves_and_one_huge_row_stops_no
     script.most_rows = 7;
     script.huge = vec![42];
     let mut collector = collector(script);
-    let ended = collector.recordings(&mut look(0)).await;
+    let ended = collector.recordings(&mut poll(0)).await;
     assert_eq!(ended, Err(CollectError::Garbled { rows: 1 }));
     let expected: Vec<i64> = (1..=100).filter(|number| *number != 42).collect();
     assert_eq!(stored(&collector), expected);
     // It may have been the reply and not the row: it is asked for again.
     collector.source.huge.clear();
-    collector.recordings(&mut look(100)).await.unwrap();
+    collector.recordings(&mut poll(100)).await.unwrap();
     assert_eq!(stored(&collector).len(), 100);
 }
 
@@ -351,14 +351,14 @@ async fn a_row_that_is_no_row_is_left_out_until_it_changes() {
     let mut script = Script::with(1..=3);
     script.lines.insert(2, "[\"2\", \"nonsense\"]".to_owned());
     let mut collector = collector(script);
-    collector.recordings(&mut look(0)).await.unwrap();
+    collector.recordings(&mut poll(0)).await.unwrap();
     assert_eq!(stored(&collector), [1, 3]);
     // It is not asked for again while it is as it is.
     let fetched = asked(&collector, "fetch_recordings");
-    collector.recordings(&mut look(3)).await.unwrap();
+    collector.recordings(&mut poll(3)).await.unwrap();
     assert_eq!(asked(&collector, "fetch_recordings"), fetched);
     collector.source.lines.insert(2, line(2));
-    collector.recordings(&mut look(3)).await.unwrap();
+    collector.recordings(&mut poll(3)).await.unwrap();
     assert_eq!(stored(&collector), [1, 2, 3]);
 }
 
@@ -367,12 +367,12 @@ async fn an_altered_row_is_not_stored_the_watermark_waits_below_it_and_it_comes_
     let mut script = Script::with(1..=5);
     script.garbled = vec![2, 5];
     let mut collector = collector(script);
-    let ended = collector.recordings(&mut look(0)).await;
+    let ended = collector.recordings(&mut poll(0)).await;
     assert_eq!(ended, Err(CollectError::Garbled { rows: 2 }));
     assert_eq!(stored(&collector), [1, 3, 4]);
     assert_eq!(collector.store.position.borrow().recordings, Some(4));
     collector.source.garbled.clear();
-    collector.recordings(&mut look(4)).await.unwrap();
+    collector.recordings(&mut poll(4)).await.unwrap();
     assert_eq!(stored(&collector), [1, 2, 3, 4, 5]);
 }
 
@@ -419,9 +419,9 @@ async fn an_hour_that_does_not_arrive_whole_holds_up_no_older_one_and_is_filled_
     let lost = ids::floor_id(at("2026-02-10T05:00:00Z"));
     script.garbled_legs = vec![lost];
     let mut collector = collector(script);
-    let mut look = look_at("2026-02-10T08:00:00Z", None);
-    look.position.backfilled_to = Some(look.clock);
-    collector.backfill(&mut look).await.unwrap();
+    let mut poll = poll_at("2026-02-10T08:00:00Z", None);
+    poll.position.backfilled_to = Some(poll.clock);
+    collector.backfill(&mut poll).await.unwrap();
     assert_eq!(collector.store.cdrs.borrow().len(), 4);
     assert_eq!(
         collector.store.position.borrow().holes,
@@ -430,9 +430,9 @@ async fn an_hour_that_does_not_arrive_whole_holds_up_no_older_one_and_is_filled_
 
     // Days later the hour is behind the horizon of the sweep, and the hole is not.
     collector.source.lines.clear();
-    look.clock = at("2026-02-14T08:00:00Z");
-    look.position.swept_at = Some(at("2026-02-14T07:00:00Z"));
-    let ended = collector.sweep(&mut look).await;
+    poll.clock = at("2026-02-14T08:00:00Z");
+    poll.position.swept_at = Some(at("2026-02-14T07:00:00Z"));
+    let ended = collector.sweep(&mut poll).await;
     assert_eq!(ended, Err(CollectError::Garbled { rows: 1 }));
     assert_eq!(
         collector.store.position.borrow().holes,
@@ -440,13 +440,13 @@ async fn an_hour_that_does_not_arrive_whole_holds_up_no_older_one_and_is_filled_
     );
     assert_eq!(
         collector.store.position.borrow().swept_at,
-        Some(look.clock),
+        Some(poll.clock),
         "it holds up nothing"
     );
 
     collector.source.garbled_legs.clear();
-    look.clock = at("2026-02-14T09:00:00Z");
-    collector.sweep(&mut look).await.unwrap();
+    poll.clock = at("2026-02-14T09:00:00Z");
+    collector.sweep(&mut poll).await.unwrap();
     assert_eq!(collector.store.cdrs.borrow().len(), 5);
     assert!(collector.store.position.borrow().holes.is_empty());
 }
@@ -464,12 +464,12 @@ async fn an_hour_that_cannot_be_compared_holds_up_no_other_and_is_tried_again() 
         ids::floor_id(at("2026-02-10T07:00:00Z"))
     ));
     let mut collector = collector(script);
-    let mut look = look_at("2026-02-10T08:00:00Z", None);
+    let mut poll = poll_at("2026-02-10T08:00:00Z", None);
     for _ in 0..2 {
-        assert!(collector.sweep(&mut look).await.is_err());
+        assert!(collector.sweep(&mut poll).await.is_err());
     }
     assert_eq!(
-        collector.sweep(&mut look).await,
+        collector.sweep(&mut poll).await,
         Err(CollectError::Garbled { rows: 1 })
     );
     assert_eq!(collector.store.cdrs.borrow().len(), 3);
@@ -479,8 +479,8 @@ async fn an_hour_that_cannot_be_compared_holds_up_no_other_and_is_tried_again() 
     );
 
     collector.source.fail_on = None;
-    look.clock = at("2026-02-10T09:00:00Z");
-    collector.sweep(&mut look).await.unwrap();
+    poll.clock = at("2026-02-10T09:00:00Z");
+    collector.sweep(&mut poll).await.unwrap();
     assert_eq!(collector.store.cdrs.borrow().len(), 4);
     assert!(collector.store.position.borrow().holes.is_empty());
 }

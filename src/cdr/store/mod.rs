@@ -35,13 +35,13 @@ pub struct Position {
     pub recordings: Option<i64>,
     /// The first backfill: hours of start before this still have to be read, down to `backfill_from`.
     pub backfilled_to: Option<Timestamp>,
-    /// Where the first backfill ends: fixed at the first look, so that a slow beginning costs no history.
+    /// Where the first backfill ends: fixed at the first poll, so that a slow beginning costs no history.
     #[serde(default)]
     pub backfill_from: Option<Timestamp>,
     /// Hours of start of which not all rows arrived; each sweep tries them again.
     #[serde(default)]
     pub holes: Vec<Timestamp>,
-    /// When the latest complete sweep began; before it, when the first look did.
+    /// When the latest complete sweep began; before it, when the first poll did.
     pub swept_at: Option<Timestamp>,
 }
 

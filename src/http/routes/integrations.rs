@@ -119,7 +119,7 @@ pub(super) async fn restart_integration(
 }
 
 /// Has an integration refuse all work but hang-ups with 503 `paused`, until it is resumed or the gateway restarted; what is in flight
-/// ends as it would. A collector begins no look. Pausing what is paused is as good.
+/// ends as it would. A collector begins no poll. Pausing what is paused is as good.
 #[utoipa::path(
     tag = "integrations",
     security(("key" = ["admin"])),

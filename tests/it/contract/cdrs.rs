@@ -148,7 +148,7 @@ async fn collected(app: &TestApp, recording: &str) {
         (last_call_id(app).await == expected).then_some(())
     })
     .await;
-    // A recording may be stored a look after its leg, and so may the longest leg.
+    // A recording may be stored a poll after its leg, and so may the longest leg.
     eventually("all four rows and the recording", LIMIT, async || {
         let rows = after(app, "0").await;
         (rows.matches("cdr_id").count() == 4 && rows.contains(recording)).then_some(())

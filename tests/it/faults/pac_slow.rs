@@ -16,7 +16,7 @@ const PATIENCE: Duration = Duration::from_secs(1);
 #[actix_rt::test]
 async fn a_read_that_takes_too_long_ends_at_its_deadline_and_is_cancelled_at_pac() {
     let simulator = simulator().await;
-    // After its first look the collector asks nothing: what is cancelled and counted here is not its.
+    // After its first poll the collector asks nothing: what is cancelled and counted here is not its.
     let more = [
         ("MEGE__PAC__MAIN__REQUEST_TIMEOUT_MS", "60000"),
         ("MEGE__PAC__MAIN__COLLECTOR__INTERVAL_MS", "3600000"),
@@ -25,7 +25,7 @@ async fn a_read_that_takes_too_long_ends_at_its_deadline_and_is_cancelled_at_pac
     ];
     let app = gateway(&simulator, &more).await;
     let pac = &app.integrations.pac["main"];
-    eventually("the first look is over", LIMIT, async || {
+    eventually("the first poll is over", LIMIT, async || {
         let collector = app.status_of("collector.main").await;
         (collector["detail"]["last_success"].is_string() && pac.in_flight(Class::Read) == 0).then_some(())
     })

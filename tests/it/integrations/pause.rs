@@ -110,20 +110,20 @@ async fn a_paused_asterisk_takes_no_calls_until_it_is_resumed() {
     app.stop().await;
 }
 
-/// When a collector's latest look that went well ended.
-async fn last_look(app: &TestApp) -> Option<Timestamp> {
+/// When a collector's latest poll that went well ended.
+async fn last_poll(app: &TestApp) -> Option<Timestamp> {
     let shown = shown(app, "collector.main").await;
     shown["detail"]["last_success"].as_str()?.parse().ok()
 }
 
 #[actix_rt::test]
-async fn a_paused_collector_begins_no_look_until_it_is_resumed() {
-    // Looks come every 200 ms.
+async fn a_paused_collector_begins_no_poll_until_it_is_resumed() {
+    // Polls come every 200 ms.
     let simulator = simulator().await;
     let app = TestApp::start(&simulated(&simulator)).await;
-    let first = eventually("a look", LIMIT, async || last_look(&app).await).await;
-    eventually("another look", LIMIT, async || {
-        (last_look(&app).await? > first).then_some(())
+    let first = eventually("a poll", LIMIT, async || last_poll(&app).await).await;
+    eventually("another poll", LIMIT, async || {
+        (last_poll(&app).await? > first).then_some(())
     })
     .await;
     assert_eq!(
@@ -131,11 +131,11 @@ async fn a_paused_collector_begins_no_look_until_it_is_resumed() {
         StatusCode::OK
     );
     // One may be under way. Then there is none for the time of ten.
-    let mut latest = (last_look(&app).await, Instant::now());
-    eventually("no more looks", LIMIT, async || {
-        let look = last_look(&app).await;
-        if look != latest.0 {
-            latest = (look, Instant::now());
+    let mut latest = (last_poll(&app).await, Instant::now());
+    eventually("no more polls", LIMIT, async || {
+        let poll = last_poll(&app).await;
+        if poll != latest.0 {
+            latest = (poll, Instant::now());
         }
         (latest.1.elapsed() > Duration::from_secs(2)).then_some(())
     })
@@ -145,9 +145,9 @@ async fn a_paused_collector_begins_no_look_until_it_is_resumed() {
         order(&app, "collector.main", "resume").await.status,
         StatusCode::OK
     );
-    until(&app, "collector.main", "looks again", |shown| {
-        let look = shown["detail"]["last_success"].as_str();
-        look.and_then(|look| look.parse().ok()) > latest.0
+    until(&app, "collector.main", "polls again", |shown| {
+        let poll = shown["detail"]["last_success"].as_str();
+        poll.and_then(|poll| poll.parse().ok()) > latest.0
     })
     .await;
     app.stop().await;

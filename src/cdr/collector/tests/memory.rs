@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use uuid::Uuid;
 
-use super::super::ports::{CollectError, Store};
+use super::super::interface::{CollectError, Store};
 use crate::cdr::{Batch, Cdr, CdrRange, Changes, Position, Recording, Sourced};
 
 #[derive(Debug, Default)]

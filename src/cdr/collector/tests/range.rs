@@ -32,7 +32,7 @@ fn of_the_next_process(collector: Collector<Script, Memory>) -> Collector<Script
 fn hourly(hours: std::ops::Range<i64>) -> Script {
     let mut script = Script::with(1..=2_500);
     for hour in hours {
-        let moment = look(0).clock - jiff::SignedDuration::from_hours(hour);
+        let moment = poll(0).clock - jiff::SignedDuration::from_hours(hour);
         script.legs.extend([leg(moment, moment)]);
     }
     script

@@ -8,7 +8,7 @@ use crate::cdr::{Batch, CdrRange, Changes, Position};
 use crate::database::StoreError;
 use crate::pac::{PacError, Rows, Statement};
 
-/// Why a look ended before its end. What it stored until then stays stored.
+/// Why a poll ended before its end. What it stored until then stays stored.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum CollectError {
     /// PAC did not answer.
@@ -21,7 +21,7 @@ pub enum CollectError {
     },
     /// PAC answered something else than it was asked.
     #[error("{statement}: the answer makes no sense: {reason}")]
-    Nonsense {
+    Unexpected {
         /// The statement's name.
         statement: &'static str,
         /// What is wrong with it.
@@ -41,13 +41,13 @@ pub enum CollectError {
         /// What came instead.
         error: AskError<StoreError>,
     },
-    /// The whole look took too long.
+    /// The whole poll took too long.
     #[error("took longer than {} s", limit.as_secs())]
     TooLong {
         /// How long it may take.
         limit: Duration,
     },
-    /// The look ended in a panic, which is counted with the actor's.
+    /// The poll ended in a panic, which is counted with the actor's.
     #[error("ended in a panic")]
     Panicked,
 }
