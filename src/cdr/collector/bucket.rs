@@ -1,4 +1,4 @@
-//! One range of keys, compared by count and hash and mended where it differs.
+//! One range of keys, compared by count and hash and repaired where it differs.
 
 use std::collections::BTreeMap;
 
@@ -22,7 +22,7 @@ impl<S: Source, T: Store> Collector<S, T> {
     /// Makes sure that the store has what the source has with `from <= key < until`. What the source no longer has
     /// stays stored.
     ///
-    /// A range that still differs after it was mended holds rows that the source lost, or that cannot be stored:
+    /// A range that still differs after it was repaired holds rows that the source lost, or that cannot be stored:
     /// its tally is remembered as settled, and it is not read again until the tally changes.
     ///
     /// A range that is empty in the source is left as it is.
@@ -48,7 +48,7 @@ impl<S: Source, T: Store> Collector<S, T> {
         if self.settled.get(&place) == Some(&theirs) {
             return Ok(reconciled);
         }
-        reconciled.garbled = self.mend::<R>(from, until, theirs.count).await?;
+        reconciled.garbled = self.repair::<R>(from, until, theirs.count).await?;
         if reconciled.garbled == 0 {
             if self.settled.len() >= MOST_SETTLED {
                 self.settled.clear();
@@ -58,7 +58,7 @@ impl<S: Source, T: Store> Collector<S, T> {
         Ok(reconciled)
     }
 
-    async fn mend<R: Row>(
+    async fn repair<R: Row>(
         &mut self,
         mut from: R::Key,
         until: R::Key,

@@ -258,7 +258,7 @@ async fn recordings_the_window_and_the_sweep_read_what_appears() {
     collector.swept_at = Some(Timestamp::UNIX_EPOCH);
     assert_eq!(collector.poll().await.error, None);
     assert_eq!(collector.store.cdrs.borrow().len(), 2);
-    // A recording is mended by the sweep where it changed far below the watermark.
+    // A recording is repaired by the sweep where it changed far below the watermark.
     collector
         .source
         .run(

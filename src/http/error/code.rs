@@ -43,7 +43,7 @@ macro_rules! codes {
 
 codes! {
     InvalidRequest "invalid_request" BAD_REQUEST final
-        "The request itself is wrong: the message names the field. Send it again only after mending it."
+        "The request itself is wrong: the message names the field. Send it again only after correcting it."
     Unauthenticated "unauthenticated" UNAUTHORIZED final
         "The route needs a key, and none came, or one that is not known or was revoked."
     ScopeMissing "scope_missing" FORBIDDEN final
@@ -93,9 +93,9 @@ codes! {
     RequestNotSent "request_not_sent" SERVICE_UNAVAILABLE retryable
         "The request did not reach Asterisk; no call was placed or ended."
     CredentialsRefused "credentials_refused" BAD_GATEWAY retryable
-        "Asterisk refuses the gateway's user or password; no call was placed or ended. An operator has to mend the settings."
+        "Asterisk refuses the gateway's user or password; no call was placed or ended. An operator has to correct the settings."
     UnknownTrunk "unknown_trunk" BAD_GATEWAY retryable
-        "Asterisk does not know the trunk of the settings; no call was placed. An operator has to mend one of the two."
+        "Asterisk does not know the trunk of the settings; no call was placed. An operator has to correct one of the two."
     Rejected "rejected" BAD_GATEWAY retryable
         "Asterisk refused the call, and none was placed; or it refused to hang up."
     OriginateOutcomeUnknown "originate_outcome_unknown" BAD_GATEWAY final
@@ -115,7 +115,7 @@ codes! {
     RecordingArchived "recording_archived" NOT_FOUND final
         "3CX moved the recording to its archive, from which the gateway does not read."
     RecordingUnreadable "recording_unreadable" INTERNAL_SERVER_ERROR final
-        "The gateway's user may not read the recording's file. An operator has to mend its permissions."
+        "The gateway's user may not read the recording's file. An operator has to correct its permissions."
     RecordingsUnavailable "recordings_unavailable" SERVICE_UNAVAILABLE retryable
         "The recordings directory cannot be read at the moment; /status says why."
     InternalError "internal_error" INTERNAL_SERVER_ERROR final
