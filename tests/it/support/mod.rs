@@ -8,6 +8,7 @@ mod asterisk_config;
 #[cfg(feature = "peers")]
 pub(crate) mod browser;
 pub(crate) mod calls;
+pub(crate) mod disk;
 pub(crate) mod fault_proxy;
 pub(crate) mod gateway;
 pub(crate) mod metrics;

@@ -15,9 +15,6 @@ pub(crate) use super::process::free_tcp_port;
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_mege-gateway");
 
-/// Where a program has its small disk, in its folder.
-const SMALL_DISK: &str = "disk";
-
 /// A running `mege-gateway` in a folder of its own, with no variables but those given. Dropping it kills it.
 #[derive(Debug)]
 pub(crate) struct Program {
@@ -73,35 +70,15 @@ impl Program {
     /// As [`serve`](Self::serve), with at most so many descriptors.
     pub(crate) fn serve_with_descriptors(count: usize, variables: &[(&str, String)]) -> Program {
         let mut command = Command::new("prlimit");
-        command.args([&format!("--nofile={count}:{count}"), PROGRAM, "serve"]);
+        command.arg(format!("--nofile={count}:{count}"));
+        Self::serve_by(command, variables)
+    }
+
+    /// As [`serve`](Self::serve), by a command that becomes the program it is given.
+    pub(crate) fn serve_by(mut command: Command, variables: &[(&str, String)]) -> Program {
+        command.args([PROGRAM, "serve"]);
         let folder = tempfile::tempdir().expect("a folder");
         Self::start_command(command, folder, &listening(variables))
-    }
-
-    /// As [`serve`](Self::serve), with its stores on a disk of its own of so many megabytes.
-    pub(crate) fn serve_on_small_disk(megabytes: usize, variables: &[(&str, String)]) -> Program {
-        let folder = tempfile::tempdir().expect("a folder");
-        let disk = folder.path().join(SMALL_DISK);
-        std::fs::create_dir(&disk).expect("a folder");
-        let mut variables = listening(variables);
-        let store = format!("sqlite:{}", disk.join("mege.sqlite").display());
-        variables.push(("DATABASE_URL", store));
-        // Nobody else sees the disk, and it ends with the program.
-        let mut command = Command::new("unshare");
-        command.args(["--user", "--map-root-user", "--mount", "sh", "-c"]);
-        command.arg(r#"mount -t tmpfs -o size="$1" tmpfs "$2" && exec "$3" serve"#);
-        command
-            .args(["sh", &format!("{megabytes}m")])
-            .arg(&disk)
-            .arg(PROGRAM);
-        Self::start_command(command, folder, &variables)
-    }
-
-    /// That disk, as the program sees it.
-    pub(crate) fn small_disk(&self) -> PathBuf {
-        let disk = self.folder.path().join(SMALL_DISK);
-        let seen = disk.strip_prefix("/").expect("an absolute path");
-        PathBuf::from(format!("/proc/{}/root", self.pid())).join(seen)
     }
 
     fn start_in(folder: TempDir, arguments: &[&str], variables: &[(&str, String)]) -> Program {
