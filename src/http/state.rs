@@ -18,7 +18,7 @@ use crate::call::{Call, CallId};
 use crate::cdr::{CdrHandle, ClientId};
 use crate::integrations::Integrations;
 use crate::ledger::LedgerHandle;
-use crate::ledger::key::{AuditLog, KeyRing};
+use crate::ledger::key::{AuditAction, KeyRing, Principal};
 use crate::recordings::RecordingHandle;
 use crate::settings::Settings;
 
@@ -138,9 +138,9 @@ impl AppState {
         &self.integrations.stores.keys
     }
 
-    /// What waits to be written to the audit.
-    pub(super) fn audit(&self) -> &AuditLog {
-        &self.integrations.stores.audit
+    /// Takes note of what an operator did to an integration, for the audit. Never waits.
+    pub(super) fn record_act(&self, action: AuditAction, integration: &str, by: Principal) {
+        self.integrations.stores.audit.record_act(action, integration, by);
     }
 
     /// Whether the gateway's own stores can be used.

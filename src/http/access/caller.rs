@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use actix_web::dev::Payload;
-use actix_web::{FromRequest, HttpMessage as _, HttpRequest};
+use actix_web::{Error, FromRequest, HttpMessage as _, HttpRequest};
 
 use crate::cdr::ClientId;
 use crate::http::error::{ApiError, ErrorCode};
@@ -73,7 +73,7 @@ impl Caller {
     }
 
     /// Who it is, for the audit.
-    pub(in crate::http) fn principal(&self, request: &HttpRequest) -> Principal {
+    pub(super) fn principal(&self, request: &HttpRequest) -> Principal {
         let who = match &self.who {
             Who::Open => "anybody on this machine".to_owned(),
             Who::Key(key) => key.name.clone(),
@@ -105,5 +105,20 @@ impl FromRequest for Caller {
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
         let caller = request.extensions().get::<Self>().cloned();
         ready(caller.ok_or_else(|| ErrorCode::Unauthenticated.error("this route needs a key")))
+    }
+}
+
+/// Who it is from, for the audit.
+impl FromRequest for Principal {
+    type Error = Error;
+    type Future = Ready<Result<Self, Error>>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let caller = Caller::from_request(request, payload).into_inner();
+        ready(
+            caller
+                .map(|caller| caller.principal(request))
+                .map_err(Error::from),
+        )
     }
 }

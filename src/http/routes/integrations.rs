@@ -2,7 +2,7 @@
 
 use std::task::Poll;
 
-use actix_web::{HttpRequest, get, post, web};
+use actix_web::{get, post, web};
 use futures_util::poll;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -13,7 +13,7 @@ use crate::http::access::Caller;
 use crate::http::document::error_responses;
 use crate::http::error::{ApiError, ErrorCode};
 use crate::http::state::AppState;
-use crate::ledger::key::AuditAction;
+use crate::ledger::key::{AuditAction, Principal};
 
 error_responses! {
     /// Why an integration is not restarted.
@@ -92,10 +92,10 @@ pub(super) async fn integration(
 )]
 #[post("/v1/integrations/{name}/restart")]
 pub(super) async fn restart_integration(
-    request: HttpRequest,
     name: web::Path<String>,
     state: web::Data<AppState>,
     caller: Caller,
+    by: Principal,
 ) -> Result<web::Json<Restarted>, ApiError> {
     let actor = state.actor(&caller, &name)?;
     let refused = |error: NotRestarted| ErrorCode::RestartUnderWay.error(error.to_string());
@@ -106,10 +106,7 @@ pub(super) async fn restart_integration(
     if let Poll::Ready(Err(error)) = begun {
         return Err(refused(error));
     }
-    let by = caller.principal(&request);
-    state
-        .audit()
-        .record_act(AuditAction::IntegrationRestarted, &name, by);
+    state.record_act(AuditAction::IntegrationRestarted, &name, by);
     let restarted = match begun {
         Poll::Ready(restarted) => restarted,
         // Each of its steps has a limit of its own, some 8 s together.
@@ -128,17 +125,14 @@ pub(super) async fn restart_integration(
 )]
 #[post("/v1/integrations/{name}/pause")]
 pub(super) async fn pause_integration(
-    request: HttpRequest,
     name: web::Path<String>,
     state: web::Data<AppState>,
     caller: Caller,
+    by: Principal,
 ) -> Result<web::Json<Integration>, ApiError> {
     let actor = state.actor(&caller, &name)?;
     if actor.pause() {
-        let by = caller.principal(&request);
-        state
-            .audit()
-            .record_act(AuditAction::IntegrationPaused, &name, by);
+        state.record_act(AuditAction::IntegrationPaused, &name, by);
     }
     Ok(web::Json(Integration::of(actor.as_ref())))
 }
@@ -152,17 +146,14 @@ pub(super) async fn pause_integration(
 )]
 #[post("/v1/integrations/{name}/resume")]
 pub(super) async fn resume_integration(
-    request: HttpRequest,
     name: web::Path<String>,
     state: web::Data<AppState>,
     caller: Caller,
+    by: Principal,
 ) -> Result<web::Json<Integration>, ApiError> {
     let actor = state.actor(&caller, &name)?;
     if actor.resume() {
-        let by = caller.principal(&request);
-        state
-            .audit()
-            .record_act(AuditAction::IntegrationResumed, &name, by);
+        state.record_act(AuditAction::IntegrationResumed, &name, by);
     }
     Ok(web::Json(Integration::of(actor.as_ref())))
 }

@@ -12,7 +12,7 @@ use crate::http::document::{BodyErrors, LimitedError, error_responses};
 use crate::http::error::{ApiError, ErrorCode};
 use crate::http::state::AppState;
 use crate::ledger::key::{
-    ApiKey, CreateKey, InvalidKey, KeyId, ListKeys, NewKey, RevokeKey, RotateLinkKey, Scope,
+    ApiKey, CreateKey, InvalidKey, KeyId, ListKeys, NewKey, Principal, RevokeKey, RotateLinkKey, Scope,
 };
 
 error_responses! {
@@ -91,6 +91,7 @@ pub(super) async fn create_key(
     payload: web::Payload,
     state: web::Data<AppState>,
     caller: Caller,
+    by: Principal,
 ) -> Result<HttpResponse, ApiError> {
     let deadline = state.deadline();
     let wanted: KeyRequest = body::json(&request, payload, deadline).await?;
@@ -102,7 +103,6 @@ pub(super) async fn create_key(
     };
     let key = NewKey::parse(&wanted.name, &wanted.scopes, pbxs.as_deref(), &visible)
         .map_err(|error| code_of(&error, pbxs.as_deref()).error(error.to_string()))?;
-    let by = caller.principal(&request);
     let created = state.ledger().ask(CreateKey { key, by }, deadline).await?;
     Ok(HttpResponse::Created()
         .insert_header((header::CACHE_CONTROL, "no-store"))
@@ -129,10 +129,10 @@ fn code_of(error: &InvalidKey, pbxs: Option<&[String]>) -> ErrorCode {
 )]
 #[delete("/v1/keys/{id}")]
 pub(super) async fn revoke_key(
-    request: HttpRequest,
     id: web::Path<String>,
     state: web::Data<AppState>,
     caller: Caller,
+    by: Principal,
 ) -> Result<HttpResponse, ApiError> {
     let unknown = || ApiError::not_found("key");
     let id = Uuid::try_parse(&id).map(KeyId).map_err(|_| unknown())?;
@@ -145,7 +145,6 @@ pub(super) async fn revoke_key(
             return Err(unknown().refused());
         }
     }
-    let by = caller.principal(&request);
     ledger.ask(RevokeKey { id, by }, deadline).await?;
     Ok(HttpResponse::NoContent().finish())
 }
@@ -158,12 +157,11 @@ pub(super) async fn revoke_key(
 )]
 #[post("/v1/keys:rotate-links")]
 pub(super) async fn rotate_links(
-    request: HttpRequest,
     state: web::Data<AppState>,
     caller: Caller,
+    by: Principal,
 ) -> Result<HttpResponse, ApiError> {
     caller.must_see_all()?;
-    let by = caller.principal(&request);
     state.ledger().ask(RotateLinkKey { by }, state.deadline()).await?;
     Ok(HttpResponse::NoContent().finish())
 }

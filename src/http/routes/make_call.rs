@@ -98,13 +98,11 @@ pub(super) async fn make_call(
 }
 
 fn parse(fields: &Fields, extension_length: Option<usize>) -> Result<(Extension, PhoneNumber), Vec<String>> {
-    let (number, extension) = match (number(fields, NUMBER), number(fields, EXTENSION)) {
-        (Ok(number), Ok(extension)) => (number, extension),
-        (Err(complaints), Ok(_)) | (Ok(_), Err(complaints)) => return Err(complaints),
-        (Err(mut complaints), Err(more)) => {
-            complaints.extend(more);
-            return Err(complaints);
-        }
+    let mut complaints = Vec::new();
+    let number = number_of(fields, NUMBER, &mut complaints);
+    let extension = number_of(fields, EXTENSION, &mut complaints);
+    let (Some(number), Some(extension)) = (number, extension) else {
+        return Err(complaints);
     };
     let number = whole(&number)
         .and_then(|digits| PhoneNumber::parse(&digits).ok())
@@ -122,22 +120,19 @@ fn parse(fields: &Fields, extension_length: Option<usize>) -> Result<(Extension,
     }
 }
 
-/// A field that must be a number, as it was written; or the original's complaints.
-fn number(fields: &Fields, name: &str) -> Result<String, Vec<String>> {
+/// A field that must be a number, as it was written; where it is none, the original's complaints.
+fn number_of(fields: &Fields, name: &str, complaints: &mut Vec<String>) -> Option<String> {
     let field = fields.get(name);
-    let mut complaints = Vec::new();
     if field.is_empty() {
         complaints.push(format!("{name} should not be empty"));
     }
-    match field {
-        Field::Number(token) => Ok(token),
-        Field::Absent | Field::Text(_) | Field::Other => {
-            complaints.push(format!(
-                "{name} must be a number conforming to the specified constraints"
-            ));
-            Err(complaints)
-        }
-    }
+    let Field::Number(token) = field else {
+        complaints.push(format!(
+            "{name} must be a number conforming to the specified constraints"
+        ));
+        return None;
+    };
+    Some(token)
 }
 
 /// The digits of a JSON number that is whole, not negative and of at most [`MAX_DIGITS`] digits, computed from its
