@@ -2,19 +2,22 @@
 
 use std::fmt;
 
+use serde::Serialize;
 use serde_json::Value;
 
 /// The longest code that is kept; the gateway's own are shorter.
 const MAX_CODE: usize = 40;
 
 /// How a request ended.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(tag = "outcome", rename_all = "snake_case")]
 pub enum Outcome {
     /// With an answer.
     Answered {
         /// Its HTTP status.
         status: u16,
         /// The error's name for programs, where there is one.
+        #[serde(skip_serializing_if = "Option::is_none")]
         code: Option<String>,
     },
     /// No connection could be had, so nothing was sent.

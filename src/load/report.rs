@@ -48,14 +48,9 @@ pub struct Report {
 /// The requests with one outcome.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct OutcomeReport {
-    /// `answered`, `not_connected`, `connection_lost` or `no_answer`.
-    pub outcome: &'static str,
-    /// The HTTP status of the answer.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub status: Option<u16>,
-    /// The error's name for programs.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub code: Option<String>,
+    /// Which.
+    #[serde(flatten)]
+    pub outcome: Outcome,
     /// How many.
     pub count: u64,
     /// The least and the greatest `Retry-After` of the answers, in seconds.
@@ -63,9 +58,6 @@ pub struct OutcomeReport {
     pub retry_after_s: Option<(u64, u64)>,
     /// From when each was due to its end.
     pub latency: Latency,
-    /// As it is named in the table.
-    #[serde(skip)]
-    name: String,
 }
 
 /// Latencies, in milliseconds, to three digits.
@@ -112,20 +104,11 @@ impl Report {
 }
 
 fn outcome_report((outcome, measured): (&Outcome, &Measured)) -> OutcomeReport {
-    let (kind, status, code) = match outcome {
-        Outcome::Answered { status, code } => ("answered", Some(*status), code.clone()),
-        Outcome::NotConnected => ("not_connected", None, None),
-        Outcome::ConnectionLost => ("connection_lost", None, None),
-        Outcome::NoAnswer => ("no_answer", None, None),
-    };
     OutcomeReport {
-        outcome: kind,
-        status,
-        code,
+        outcome: outcome.clone(),
         count: measured.latency.len(),
         retry_after_s: measured.retry_after_s,
         latency: Latency::of(&measured.latency),
-        name: outcome.to_string(),
     }
 }
 
@@ -180,7 +163,7 @@ impl fmt::Display for Report {
             "milliseconds from when it was due", "count", "p50", "p90", "p99", "p99.9", "max"
         )?;
         for outcome in &self.outcomes {
-            row(f, &outcome.name, outcome.count, &outcome.latency)?;
+            row(f, &outcome.outcome.to_string(), outcome.count, &outcome.latency)?;
         }
         if let Some(latency) = self.latency.filter(|_| self.outcomes.len() > 1) {
             let count = self.outcomes.iter().map(|outcome| outcome.count).sum();
@@ -188,7 +171,7 @@ impl fmt::Display for Report {
         }
         for outcome in &self.outcomes {
             if let Some((least, greatest)) = outcome.retry_after_s {
-                writeln!(f, "{}: Retry-After {least} to {greatest} s", outcome.name)?;
+                writeln!(f, "{}: Retry-After {least} to {greatest} s", outcome.outcome)?;
             }
         }
         if self.not_sent > 0 {
