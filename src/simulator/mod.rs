@@ -39,6 +39,7 @@ mod ari;
 mod background;
 mod firm;
 mod incidents;
+mod lock;
 mod morning;
 mod oversized;
 mod pac;
@@ -53,7 +54,7 @@ mod voice;
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::thread::JoinHandle;
 
 use tokio::runtime::Handle;
@@ -198,9 +199,4 @@ async fn calls(core: Arc<pac::Core>) {
 fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     TcpListener::bind(address)
         .map_err(|error| io::Error::new(error.kind(), format!("cannot listen on {address}: {error}")))
-}
-
-/// Locks; a panic elsewhere leaves nothing half done here.
-fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

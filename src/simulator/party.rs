@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Mutex;
 
-use super::locked;
+use super::lock::locked;
 
 /// What a party does when it is called.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

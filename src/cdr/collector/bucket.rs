@@ -1,7 +1,5 @@
 //! One range of keys, compared by count and hash and repaired where it differs.
 
-use std::collections::BTreeMap;
-
 use super::Collector;
 use super::interface::{CollectError, Source, Store};
 use super::queries::LIST_ROWS;
@@ -88,6 +86,3 @@ fn tally_of(stored: &[(String, String)]) -> Tally {
 
 /// Ranges remembered as settled; beyond that they are read again.
 const MOST_SETTLED: usize = 10_000;
-
-/// Settled tallies by the first key of their range.
-pub(super) type Settled = BTreeMap<String, Tally>;

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::interface::{CollectError, Source, Store};
 use super::reply::{Listed, columns, parse, unexpected};
 use super::rows::Row;
-use super::{Collector, queries};
+use super::{Collector, GARBLED, UNREADABLE, queries};
 use crate::actor::AskError;
 use crate::cdr::{Batch, InvalidRow, Position, Sourced, digest};
 use crate::metric;
@@ -13,10 +13,6 @@ use crate::pac::PacError;
 
 /// Rows remembered as unreadable; beyond that they are tried again.
 const MOST_UNREADABLE: usize = 10_000;
-
-/// Why rows are set aside, in metrics.
-pub(super) const GARBLED: &str = "garbled";
-pub(super) const UNREADABLE: &str = "unreadable";
 
 /// What came of the rows that were asked for.
 struct Fetched<R: Row> {

@@ -53,16 +53,20 @@ pub use range::{BackfillEvent, Backfilled, Range, backfill};
 use super::{Changes, Position};
 use crate::metric;
 use crate::settings::CollectorSettings;
-use bucket::Settled;
 use interface::{Source, Store};
+use reply::Tally;
 use sweep::Sweep;
 
 /// How long one part of a poll goes on before the others get their turn. It ends between two requests.
 const SLICE: Duration = Duration::from_secs(10);
 
+/// Why rows are set aside, in metrics.
+const GARBLED: &str = "garbled";
+const UNREADABLE: &str = "unreadable";
+
 /// Has the counters of a source that alerts ask about begin at 0.
 fn begin_counters(pbx: &str) {
-    for reason in [fetch::GARBLED, fetch::UNREADABLE] {
+    for reason in [GARBLED, UNREADABLE] {
         metric::cdr_quarantined(pbx.to_owned(), reason).increment(0);
     }
     metric::cdr_looks(pbx.to_owned(), "window", "ok").increment(0);
@@ -77,7 +81,8 @@ struct Collector<S, T> {
     store: T,
     /// Digests by key of rows that cannot be stored as they are.
     unreadable: BTreeMap<String, String>,
-    settled: Settled,
+    /// Settled tallies by the first key of their range.
+    settled: BTreeMap<String, Tally>,
     sweep: Option<Sweep>,
     /// When the latest sweep began, complete or not.
     swept_at: Option<Timestamp>,
@@ -145,7 +150,7 @@ impl<S: Source, T: Store> Collector<S, T> {
             source,
             store,
             unreadable: BTreeMap::new(),
-            settled: Settled::new(),
+            settled: BTreeMap::new(),
             sweep: None,
             swept_at: None,
             backfill_failures: 0,

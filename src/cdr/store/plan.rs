@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 
 use uuid::Uuid;
 
-use super::{Batch, Changes};
+use super::batch::{Batch, Changes};
 use crate::cdr::record::{Cdr, Recording, SourceRow, Sourced};
 
 /// A stored row, as far as a decision needs it.

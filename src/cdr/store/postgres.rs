@@ -8,9 +8,11 @@ use tokio_postgres::Row as PgRow;
 use tokio_postgres::types::ToSql;
 
 use crate::cdr::record::{Cdr, Recording, SourceRow};
+use crate::cdr::store::batch::{Batch, Changes};
 use crate::cdr::store::plan::{Known, Plan, Stored, Touch, Write};
 use crate::cdr::store::row::upsert;
-use crate::cdr::store::{Batch, Changes, position_json, sql, uuid};
+use crate::cdr::store::row::uuid;
+use crate::cdr::store::sql;
 use crate::cdr::value::{Kind, Value};
 use crate::database::StoreError;
 
@@ -68,12 +70,7 @@ pub(super) async fn apply(client: &mut Object, pbx: &str, mut batch: Batch) -> R
         write(&transaction, pbx, &plan).await?;
     }
     if let Some(position) = position {
-        query(
-            &transaction,
-            sql::SET_POSITION,
-            &[&pbx, &position_json(&position)?],
-        )
-        .await?;
+        query(&transaction, sql::SET_POSITION, &[&pbx, &position.json()?]).await?;
     }
     transaction.commit().await?;
     Ok(plan.changes)

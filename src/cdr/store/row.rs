@@ -1,6 +1,9 @@
 //! What legs and recordings have in common for a store: a table, a key, columns, and our own columns after them.
 
+use uuid::Uuid;
+
 use crate::cdr::record::SourceRow;
+use crate::database::StoreError;
 
 /// The names of the source's columns, with commas.
 pub(super) fn names<R: SourceRow>() -> String {
@@ -24,4 +27,9 @@ pub(super) fn upsert<R: SourceRow>(values: &str) -> String {
         names::<R>(),
         updates.join(", ")
     )
+}
+
+/// An id that was stored as text.
+pub(super) fn uuid(text: &str) -> Result<Uuid, StoreError> {
+    Uuid::try_parse(text).map_err(|_| StoreError::Decode("an id is no uuid".to_owned()))
 }

@@ -9,9 +9,11 @@ use rusqlite::{
 };
 
 use crate::cdr::record::{Cdr, Recording, SourceRow};
+use crate::cdr::store::batch::{Batch, Changes};
 use crate::cdr::store::plan::{Known, Plan, Stored, Write};
 use crate::cdr::store::row::upsert;
-use crate::cdr::store::{Batch, Changes, position_json, sql, uuid};
+use crate::cdr::store::row::uuid;
+use crate::cdr::store::sql;
 use crate::cdr::value::Kind;
 use crate::database::StoreError;
 
@@ -43,7 +45,7 @@ pub(super) fn apply(connection: &mut Connection, pbx: &str, mut batch: Batch) ->
     if let Some(position) = position {
         transaction
             .prepare_cached(sql::SET_POSITION)?
-            .execute(params![pbx, position_json(&position)?])?;
+            .execute(params![pbx, position.json()?])?;
     }
     transaction.commit()?;
     Ok(plan.changes)

@@ -3,15 +3,11 @@
 use jiff::Timestamp;
 
 use super::LedgerStore;
+use super::sqlite::COLUMNS;
 use crate::call::{Call, CallId, CallState, Direction, Mode, Origin};
 use crate::database::{FromRow, Json, Row, StoreError, Value, params};
 use crate::ledger::{SearchCalls, StateFilter};
 use crate::telephony::{HangupCause, PhoneNumber};
-
-/// In the order in which they are read, and in SQLite written.
-pub(super) const COLUMNS: &str = "id, integration, instance, origin, direction, mode, extension, number, \
-     external_number, external_name, requested_by, external_id, metadata, state, closed, revision, sent_at, ringing_at, \
-     answered_at, bridged_at, ended_at, cause, error, legs";
 
 impl FromRow for Call {
     fn from_row(row: &Row<'_>) -> Result<Self, StoreError> {

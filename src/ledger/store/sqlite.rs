@@ -6,9 +6,13 @@ use jiff::Timestamp;
 use rusqlite::{Connection, Transaction, TransactionBehavior, params};
 use serde::Serialize;
 
-use super::calls::COLUMNS;
 use crate::call::Call;
 use crate::database::{Sqlite, StoreError};
+
+/// In the order in which they are read, and in SQLite written.
+pub(super) const COLUMNS: &str = "id, integration, instance, origin, direction, mode, extension, number, \
+     external_number, external_name, requested_by, external_id, metadata, state, closed, revision, sent_at, ringing_at, \
+     answered_at, bridged_at, ended_at, cause, error, legs";
 
 pub(super) mod migrations {
     refinery::embed_migrations!("src/ledger/store/migrations/sqlite");

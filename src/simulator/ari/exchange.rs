@@ -16,8 +16,9 @@ use super::sessions::SessionLimit;
 use super::socket::SocketOrder;
 use super::state::State;
 use super::writes::Writes;
+use crate::simulator::lock::locked;
 use crate::simulator::party::Script;
-use crate::simulator::{SimulatorSettings, locked, pac};
+use crate::simulator::{SimulatorSettings, pac};
 
 pub(super) struct Exchange {
     pub(super) settings: Arc<SimulatorSettings>,

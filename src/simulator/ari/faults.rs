@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use crate::simulator::locked;
+use crate::simulator::lock::locked;
 use crate::simulator::plan::Plan;
 
 /// How many originates are remembered.

@@ -41,9 +41,10 @@ use self::event::Event;
 use self::exchange::Exchange;
 use self::server::Server;
 use self::socket::SocketOrder;
+use super::lock::locked;
 use super::party::{PartyBehaviour, Script};
 use super::plan::HowOften;
-use super::{SimulatorSettings, locked, pac};
+use super::{SimulatorSettings, pac};
 
 /// The simulated Asterisk, for tests: what it was asked, what its parties do, its faults.
 #[derive(Clone)]

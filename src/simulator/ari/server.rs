@@ -14,7 +14,8 @@ use super::exchange::Exchange;
 use super::requests::answer;
 use super::sessions::SessionLimit;
 use super::socket::Wire;
-use crate::simulator::{listen, locked};
+use crate::simulator::listen;
+use crate::simulator::lock::locked;
 
 /// As Asterisk's `session_keep_alive`.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);

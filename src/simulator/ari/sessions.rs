@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex};
 
-use crate::simulator::locked;
+use crate::simulator::lock::locked;
 
 /// Asterisk's default.
 const DEFAULT_LIMIT: usize = 100;

@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::application::Socket;
 use super::exchange::Exchange;
-use crate::simulator::locked;
+use crate::simulator::lock::locked;
 
 /// How many events may wait for a socket.
 const MAX_WAITING: usize = 16_384;

@@ -3,7 +3,7 @@
 use std::sync::Mutex;
 use std::time::Duration;
 
-use crate::simulator::locked;
+use crate::simulator::lock::locked;
 
 /// What was written to event sockets, and how long it waited.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

@@ -4,7 +4,7 @@ use std::sync::Mutex;
 
 use jiff::Timestamp;
 
-use crate::simulator::locked;
+use crate::simulator::lock::locked;
 
 /// The system's time until it is set; from then on it stands still.
 #[derive(Debug, Default)]

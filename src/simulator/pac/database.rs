@@ -9,7 +9,7 @@ use uuid::Uuid;
 use super::clock::Clock;
 use super::{format, functions};
 use crate::cdr::{Cdr, Column, InvalidRow, Kind, Recording, SourceRow as _};
-use crate::simulator::locked;
+use crate::simulator::lock::locked;
 
 const CDRS: &str = "cdroutput";
 const RECORDINGS: &str = "recordings";

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use crate::simulator::locked;
+use crate::simulator::lock::locked;
 use crate::simulator::plan::{HowOften, Plan};
 
 /// A kind of request to PAC.

@@ -8,8 +8,9 @@ use tokio_util::sync::CancellationToken;
 use super::core::Core;
 use crate::cdr::Recording;
 use crate::pac::proto::call::{ActiveCallsStatus, CallDirection};
+use crate::simulator::RowTiming;
+use crate::simulator::lock::locked;
 use crate::simulator::rows::{Flow, Origin, Party, recording};
-use crate::simulator::{RowTiming, locked};
 
 /// What PAC tells of a live call.
 #[derive(Debug, Clone)]

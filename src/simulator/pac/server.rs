@@ -21,7 +21,8 @@ use super::sql_service::SqlService;
 use crate::pac::proto::call::call_pbx_service_server::CallPbxServiceServer;
 use crate::pac::proto::sql::sql_service_pbx_service_server::SqlServicePbxServiceServer;
 
-use crate::simulator::{self, locked};
+use crate::simulator;
+use crate::simulator::lock::locked;
 
 /// How many requests at once on one connection: Kestrel's default.
 const MAX_STREAMS: u32 = 100;
