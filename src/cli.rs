@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::command::{BackfillArguments, IntegrationsArguments, LoadArguments};
+use crate::command::{BackfillArguments, IntegrationsArguments, KeysCommand, LoadArguments};
 
 /// One gateway between call-centre software and a company's PBXs: 3CX and Asterisk.
 ///
@@ -51,7 +51,7 @@ pub enum Command {
     ///
     /// Ended early, even killed, the same command goes on where it was.
     Backfill(BackfillArguments),
-    /// Place calls through a running gateway at a constant rate and say what became of them, to size an installation.
+    /// Place calls through a running gateway at a constant rate and say how each was answered, to size an installation.
     ///
     /// These are calls on whatever PBX that gateway has: take numbers that are meant for it.
     Load(LoadArguments),
@@ -61,39 +61,6 @@ pub enum Command {
     /// Make, list and revoke API keys, in the ledger that the settings name; no gateway needs to run.
     #[command(subcommand)]
     Keys(KeysCommand),
-}
-
-/// What is done about keys.
-#[derive(Debug, Clone, PartialEq, Eq, Subcommand)]
-pub enum KeysCommand {
-    /// Make a key and print it, this once, on standard output.
-    Create {
-        /// The key's name: up to 64 letters, digits, dots, dashes and underscores.
-        #[arg(long)]
-        name: String,
-        /// What it is good for: calls:write, calls:read, cdr:read, recordings:read, status:read or admin.
-        #[arg(long = "scope", value_name = "SCOPE", required = true)]
-        scopes: Vec<String>,
-        /// A PBX that it may see, by the name in the settings; all of them when none is named.
-        #[arg(long = "pbx", value_name = "NAME")]
-        pbxs: Vec<String>,
-    },
-    /// List the keys, those that were revoked last.
-    List,
-    /// Revoke a key: gateways on the ledger refuse it within a second.
-    Revoke {
-        /// The name of a key that holds, or any key's id.
-        #[arg(value_name = "NAME_OR_ID")]
-        key: String,
-    },
-    /// Replace the key that signs links to recordings: every link made before stops working.
-    RotateLinks,
-    /// Show what was done to keys, links and integrations, and whose requests were refused, newest first.
-    Audit {
-        /// How many entries, 1 to 1000.
-        #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=1000))]
-        last: u32,
-    },
 }
 
 /// How well the simulated PBX does.

@@ -25,7 +25,7 @@ use super::recovery;
 use super::socket::Received;
 use super::tracker::CallTracker;
 use crate::actor::{self, ActorHandle, Backoff, Class, Health, Placement, Spawn};
-use crate::call::LiveCalls;
+use crate::call::{self, LiveCalls};
 use crate::ledger::LedgerHandle;
 use crate::metric;
 use crate::settings::AsteriskSettings;
@@ -286,7 +286,7 @@ impl AriActor {
     }
 
     fn reconcile(&mut self, snapshot: &Snapshot) {
-        let freed = self.calls.reconcile(snapshot, Timestamp::now());
+        let freed = self.calls.reconcile(snapshot, call::now());
         if freed > 0 {
             tracing::info!(
                 actor = self.health.name(),
@@ -331,7 +331,7 @@ impl AriActor {
         if self.snapshot_outdated || blind || self.calls.are_uncertain() {
             self.resynchronise(ctx);
         }
-        self.calls.expire(Instant::now(), Timestamp::now());
+        self.calls.expire(Instant::now(), call::now());
         if self.trunk_known == Some(false) && matches!(self.connection, Connection::Connected) {
             self.look_for_trunk(ctx);
         }
@@ -358,7 +358,7 @@ impl AriActor {
                 );
                 self.enter(Connection::Replaced);
             }
-            Ok(event) => self.calls.apply(&event, Timestamp::now(), Instant::now()),
+            Ok(event) => self.calls.apply(&event, call::now(), Instant::now()),
             Err(_) => self.count(metric::ari_bad_frames),
         }
     }

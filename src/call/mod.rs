@@ -11,6 +11,7 @@ mod words;
 pub use id::CallId;
 pub use journal::Journal;
 pub(crate) use journal::overlay;
+pub(crate) use record::now;
 #[cfg(test)]
 pub(crate) use record::tests;
 pub use record::{Call, Leg, RequestedBy};

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use jiff::Timestamp;
+use jiff::{Timestamp, Unit};
 use serde::{Deserialize, Deserializer, Serialize};
 use utoipa::ToSchema;
 
@@ -127,6 +127,12 @@ fn or_default<'de, D: Deserializer<'de>, T: Deserialize<'de> + Default>(from: D)
     Option::deserialize(from).map(Option::unwrap_or_default)
 }
 
+/// The time, as finely as a ledger keeps it: a call reads the same before and after it was written.
+pub(crate) fn now() -> Timestamp {
+    let now = Timestamp::now();
+    now.round(Unit::Microsecond).unwrap_or(now)
+}
+
 impl Call {
     /// A call of which nothing is known yet but that it was asked for.
     pub fn new(id: CallId, integration: &str, created_at: Timestamp) -> Self {
@@ -180,6 +186,11 @@ impl Call {
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
+
+    #[test]
+    fn the_time_is_as_fine_as_a_ledger_keeps_it() {
+        assert_eq!(now().subsec_nanosecond() % 1_000, 0);
+    }
 
     pub(crate) fn call() -> Call {
         Call {

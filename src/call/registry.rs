@@ -15,7 +15,7 @@ use tokio::time::Instant;
 
 use super::id::CallId;
 use super::journal::Journal;
-use super::record::Call;
+use super::record::{Call, now};
 use super::words::CallState;
 use crate::metric;
 use crate::settings::AsteriskSettings;
@@ -119,7 +119,7 @@ impl Registry {
             registry: self.clone(),
             index: actors.len() - 1,
             grace: settings.request_timeout() + settings.ring_timeout() + MARGIN,
-            since: Timestamp::now(),
+            since: now(),
         }
     }
 

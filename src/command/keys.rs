@@ -5,12 +5,12 @@ use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use clap::Subcommand;
 use tokio::time::Instant;
 
 use super::check::usable;
 use super::{CommandError, say, settings};
 use crate::actor::{AskError, Placement};
-use crate::cli::KeysCommand;
 use crate::integrations::ledger_settings;
 use crate::ledger::key::{
     ApiKey, AuditEntry, CreateKey, KeyError, ListAudit, ListKeys, NewKey, Principal, RevokeKey, RotateLinkKey,
@@ -19,6 +19,39 @@ use crate::ledger::{self, LedgerHandle};
 
 /// How long one request to the ledger may take.
 const TIMEOUT: Duration = Duration::from_secs(10);
+
+/// What is done about keys.
+#[derive(Debug, Clone, PartialEq, Eq, Subcommand)]
+pub enum KeysCommand {
+    /// Make a key and print it, this once, on standard output.
+    Create {
+        /// The key's name: up to 64 letters, digits, dots, dashes and underscores.
+        #[arg(long)]
+        name: String,
+        /// What it is good for: calls:write, calls:read, cdr:read, recordings:read, status:read or admin.
+        #[arg(long = "scope", value_name = "SCOPE", required = true)]
+        scopes: Vec<String>,
+        /// A PBX that it may see, by the name in the settings; all of them when none is named.
+        #[arg(long = "pbx", value_name = "NAME")]
+        pbxs: Vec<String>,
+    },
+    /// List the keys, those that were revoked last.
+    List,
+    /// Revoke a key: gateways on the ledger refuse it within a second.
+    Revoke {
+        /// The name of a key that holds, or any key's id.
+        #[arg(value_name = "NAME_OR_ID")]
+        key: String,
+    },
+    /// Replace the key that signs links to recordings: every link made before stops working.
+    RotateLinks,
+    /// Show what was done to keys, links and integrations, and whose requests were refused, newest first.
+    Audit {
+        /// How many entries, 1 to 1000.
+        #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=1000))]
+        last: u32,
+    },
+}
 
 /// Does it in the ledger that the settings name, whether or not a gateway runs on it.
 ///

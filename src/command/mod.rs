@@ -24,7 +24,7 @@ pub use check::check;
 pub use demo::demo;
 pub use gateway_client::{GatewayArguments, GatewayClientError};
 pub use integrations::{IntegrationsArguments, IntegrationsError, integrations};
-pub use keys::keys;
+pub use keys::{KeysCommand, keys};
 pub use load::{LoadArguments, load};
 pub use migrate::migrate;
 pub use openapi::openapi;

@@ -112,12 +112,6 @@ impl AppState {
         self.integrations.stores.registry.get(id)
     }
 
-    /// The integrations whose calls a caller may see; none: all, those of other gateways on the ledger too.
-    pub(super) fn integrations_of(&self, caller: &Caller) -> Option<Vec<String>> {
-        let names = || self.actors(caller).map(|actor| actor.health().name().to_owned());
-        (!caller.sees_all()).then(|| names().collect())
-    }
-
     /// The recordings of a 3CX, where they are in a directory.
     pub(super) fn recordings(&self, pbx: Pbx<'_>) -> Option<&RecordingHandle> {
         self.integrations.recordings.get(pbx.name())

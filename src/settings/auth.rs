@@ -8,8 +8,6 @@ use ipnet::IpNet;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::ledger::key::is_key_name;
-
 /// Who may do what, beside the keys that the ledger holds.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -84,6 +82,12 @@ pub(super) fn accept_trust(value: &Value) -> Option<Value> {
         accepted.push(json!({ "cidr": cidr.to_string(), "key": key }));
     }
     (accepted.len() <= MAX_TRUST).then(|| accepted.into())
+}
+
+/// Whether a key may have that name.
+pub(crate) fn is_key_name(text: &str) -> bool {
+    let allowed = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_');
+    (1..=64).contains(&text.len()) && text.bytes().all(allowed)
 }
 
 /// A network, or one address. IPv4 is written as such: that is how requests from it are seen.

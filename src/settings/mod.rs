@@ -27,6 +27,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Deserialize;
 
 pub use asterisk::{AsteriskSettings, TrunkLimits};
+pub(crate) use auth::is_key_name;
 pub use auth::{AuditSettings, AuthSettings, RateSettings, TrustEntry};
 pub use cdr::CdrSettings;
 pub use error::{Problem, SettingsError};

@@ -47,7 +47,7 @@ impl Application {
         integrations.built().await;
         integrations.stores.keys_read().await;
         let keys = integrations.stores.keys.state();
-        let closed = keys.loaded && keys.live == 0 && settings.auth.trust.is_empty();
+        let closed = keys.loaded && keys.live == Some(0) && settings.auth.trust.is_empty();
         if closed && !settings.http.address.is_loopback() {
             integrations.stop(settings.http.shutdown_timeout()).await;
             return Err(StartError::NoKeys(settings.http.address));

@@ -4,7 +4,6 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use actix::{Addr, AsyncContext as _, Context, Handler, Message, ResponseFuture};
-use jiff::Timestamp;
 use metrics::Counter;
 use tokio::time::Instant;
 
@@ -15,7 +14,7 @@ use crate::ari::error::{AriError, OriginateError};
 use crate::ari::event::{Channel, ChannelState};
 use crate::ari::messages::{GetChannel, Hangup, Leave, Originate};
 use crate::ari::tracker::Outcome;
-use crate::call::{Call, CallId, CallState, Leg};
+use crate::call::{self, Call, CallId, CallState, Leg};
 use crate::metric::{self, Handles};
 
 /// With less time than this to its deadline an originate is not sent: it would leave, and nobody would wait for the answer.
@@ -25,7 +24,7 @@ impl AriActor {
     /// Begins a call: from here on it has its slot, is followed, and will be in the ledger.
     fn begin(&mut self, request: &Originate) -> Result<(), OriginateError> {
         self.ready()?;
-        self.calls.begin(request, Timestamp::now()).map_err(|full| {
+        self.calls.begin(request, call::now()).map_err(|full| {
             let actor = self.health.name().to_owned();
             metric::shed(actor, Class::Originate.as_str(), "live_calls").increment(1);
             OriginateError::TooManyCalls(full)
@@ -197,8 +196,7 @@ impl Handler<OriginateEnded> for AriActor {
         if matches!(outcome, Outcome::Unknown(_)) {
             ctx.run_later(UNKNOWN_CHECK_DELAY, Self::events_missed);
         }
-        self.calls
-            .end_request(id, outcome, Timestamp::now(), Instant::now());
+        self.calls.end_request(id, outcome, call::now(), Instant::now());
     }
 }
 

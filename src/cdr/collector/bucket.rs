@@ -2,8 +2,7 @@
 
 use super::Collector;
 use super::interface::{CollectError, Source, Store};
-use super::queries::LIST_ROWS;
-use super::reply::{Tally, key_page, tally};
+use super::reply::{Tally, key_page, last_of_full, tally};
 use super::rows::Row;
 use crate::cdr::digest;
 
@@ -67,10 +66,8 @@ impl<S: Source, T: Store> Collector<S, T> {
             let page = key_page::<R>(&self.source, from, until).await?;
             garbled += self.absorb::<R>(&page, |_| None).await?;
             listed += page.len() as u64;
-            match page.last() {
-                Some((key, _)) if page.len() == LIST_ROWS => from = R::next_key(*key),
-                Some(_) | None => break,
-            }
+            let Some(last) = last_of_full(&page) else { break };
+            from = R::next_key(last);
         }
         Ok(garbled + expected.saturating_sub(listed))
     }

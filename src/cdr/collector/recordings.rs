@@ -4,8 +4,8 @@ use jiff::Timestamp;
 use tokio::time::Instant;
 
 use super::interface::{CollectError, Source, Store};
-use super::queries::{self, LIST_ROWS};
-use super::reply::{key_page, one, parse};
+use super::queries;
+use super::reply::{key_page, last_of_full, one, parse};
 use super::{Collector, Poll, SLICE, whole};
 use crate::cdr::{Position, Recording};
 
@@ -28,10 +28,7 @@ impl<S: Source, T: Store> Collector<S, T> {
         let mut garbled = 0;
         loop {
             let page = key_page::<Recording>(&self.source, from, i64::MAX).await?;
-            let rest = page
-                .last()
-                .filter(|_| page.len() == LIST_ROWS)
-                .map(|(number, _)| *number);
+            let rest = last_of_full(&page);
             let position = &poll.position;
             garbled += self
                 .absorb::<Recording>(&page, |greatest| {
@@ -43,13 +40,11 @@ impl<S: Source, T: Store> Collector<S, T> {
                 })
                 .await?;
             poll.position.recordings = Some(reached);
-            match rest {
-                Some(number) if Instant::now() < slice => from = number.saturating_add(1),
-                Some(_) => {
-                    poll.unfinished = true;
-                    break;
-                }
-                None => break,
+            let Some(number) = rest else { break };
+            from = number.saturating_add(1);
+            if Instant::now() >= slice {
+                poll.unfinished = true;
+                break;
             }
         }
         whole(garbled)

@@ -73,6 +73,13 @@ pub(super) async fn ended_page(
     Ok(page)
 }
 
+/// The last of a page that is full, so that there may be more behind it.
+pub(super) fn last_of_full<T: Copy>(page: &[(T, String)]) -> Option<T> {
+    page.last()
+        .filter(|_| page.len() == LIST_ROWS)
+        .map(|(last, _)| *last)
+}
+
 /// A page of rows by their key.
 pub(super) async fn key_page<R: Row>(
     source: &impl Source,

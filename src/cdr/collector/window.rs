@@ -5,8 +5,8 @@ use uuid::Uuid;
 
 use super::ids::{floor_id, hours_before, seconds_before};
 use super::interface::{CollectError, Source, Store};
-use super::queries::{self, LIST_ROWS};
-use super::reply::ended_page;
+use super::queries;
+use super::reply::{ended_page, last_of_full};
 use super::{Collector, Poll, SLICE, whole};
 use crate::cdr::{Cdr, Position};
 
@@ -29,10 +29,7 @@ impl<S: Source, T: Store> Collector<S, T> {
         loop {
             let statement = queries::list_ended(floor, after);
             let page = ended_page(&self.source, statement, after).await?;
-            let rest = page
-                .last()
-                .filter(|_| page.len() == LIST_ROWS)
-                .map(|(place, _)| *place);
+            let rest = last_of_full(&page);
             let position = Position {
                 window: Some(rest.map_or(poll.clock, |(ended_at, _)| ended_at.clamp(reached, poll.clock))),
                 // What started before the first poll of all is the backfill's, what appears late after it the sweep's.
@@ -44,13 +41,11 @@ impl<S: Source, T: Store> Collector<S, T> {
             let listed: Vec<_> = page.into_iter().map(|((_, id), digest)| (id, digest)).collect();
             garbled += self.absorb::<Cdr>(&listed, |_| Some(position.clone())).await?;
             poll.position = position;
-            match rest {
-                Some(place) if Instant::now() < slice => after = place,
-                Some(_) => {
-                    poll.unfinished = true;
-                    break;
-                }
-                None => break,
+            let Some(place) = rest else { break };
+            after = place;
+            if Instant::now() >= slice {
+                poll.unfinished = true;
+                break;
             }
         }
         whole(garbled)

@@ -46,9 +46,11 @@ pub(super) fn shown(headers: &HeaderMap, query: &str) -> Result<Option<SecretDig
     Ok(found)
 }
 
+/// What comes after the scheme, which may be nothing: a client that means to send a key and has none.
 fn bearer(value: &[u8]) -> Option<&[u8]> {
-    let (scheme, rest) = value.split_at_checked(7)?;
-    scheme.eq_ignore_ascii_case(b"bearer ").then_some(rest)
+    let (scheme, rest) = value.split_at_checked(6)?;
+    let ends = rest.first().is_none_or(u8::is_ascii_whitespace);
+    (ends && scheme.eq_ignore_ascii_case(b"bearer")).then_some(rest)
 }
 
 /// Whether a key stands somewhere in a text: in a query, whatever the parameter is called.
@@ -100,6 +102,7 @@ mod tests {
         for pairs in [
             vec![authorization(format!("Bearer {key}"))],
             vec![authorization(format!("bearer   {key}"))],
+            vec![authorization(format!("Bearer\t{key}"))],
             vec![plain(key)],
             vec![authorization(format!("BEARER {key}")), plain(key)],
             vec![plain(key); MOST],
@@ -107,7 +110,14 @@ mod tests {
         ] {
             assert_eq!(shown(&headers(&pairs), ""), digest, "{pairs:?}");
         }
-        for another in ["Basic bWVnZTpzZWNyZXQ=", "Negotiate x", "Basic", "", key] {
+        for another in [
+            "Basic bWVnZTpzZWNyZXQ=",
+            "Negotiate x",
+            "Basic",
+            "Bearers x",
+            "",
+            key,
+        ] {
             let pairs = vec![authorization(another.to_owned())];
             assert_eq!(shown(&headers(&pairs), ""), Ok(None), "{another}");
         }
@@ -120,6 +130,8 @@ mod tests {
             (vec![plain(key), plain(other.expose())], Malformed::Several),
             (vec![plain(key); MOST + 1], Malformed::Several),
             (vec![authorization("Bearer ".to_owned())], Malformed::NotAKey),
+            // As the one above arrives.
+            (vec![authorization("Bearer".to_owned())], Malformed::NotAKey),
             (vec![authorization("Bearer mege_".to_owned())], Malformed::NotAKey),
             (vec![plain("")], Malformed::NotAKey),
             (vec![plain(&format!("{key}A"))], Malformed::NotAKey),

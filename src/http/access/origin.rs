@@ -53,10 +53,10 @@ impl Origins {
     }
 }
 
-/// The host of a name with or without a port.
+/// The host of a name with or without a port. One with somebody's name before it is none: no client writes that here.
 fn host_of(name: &str) -> Option<String> {
     let name: Authority = name.parse().ok()?;
-    Some(name.host().to_owned())
+    (!name.as_str().contains('@')).then(|| name.host().to_owned())
 }
 
 /// Whether nobody can lead this host's name to another server.
@@ -151,6 +151,7 @@ mod tests {
             ("gateway.example.evil.example:8080", true),
             ("evil.example:3000", true),
             ("127.0.0.1@evil.example", true),
+            ("evil.example@127.0.0.1", true),
             ("", true),
         ] {
             let asked = both(

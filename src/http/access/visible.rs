@@ -64,6 +64,13 @@ impl Caller {
         self.key().is_none_or(|key| key.pbxs.is_none())
     }
 
+    /// The integrations whose calls it may see, also where only another gateway on the ledger has them; none: all.
+    pub(in crate::http) fn call_integrations(&self) -> Option<Vec<String>> {
+        let of = |pbx: &String| ["asterisk", "pac"].map(|kind| format!("{kind}.{pbx}"));
+        let pbxs = self.key()?.pbxs.as_ref()?;
+        Some(pbxs.iter().flat_map(of).collect())
+    }
+
     /// For what concerns every PBX at once.
     pub(in crate::http) fn must_see_all(&self) -> Result<(), ApiError> {
         if self.sees_all() {

@@ -48,11 +48,10 @@ pub(super) struct AuditPage {
 )]
 #[get("/v1/audit")]
 pub(super) async fn audit(
-    query: Result<web::Query<AuditQuery>, actix_web::Error>,
+    query: web::Query<AuditQuery>,
     state: web::Data<AppState>,
     caller: Caller,
 ) -> Result<web::Json<AuditPage>, ApiError> {
-    let query = query.map_err(|error| ApiError::invalid(error.to_string()))?;
     caller.must_see_all()?;
     if !(1..=MAX_AUDIT).contains(&query.limit) {
         return Err(ApiError::invalid(format!("limit must be 1 to {MAX_AUDIT}")));

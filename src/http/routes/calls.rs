@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use actix_web::{HttpResponse, delete, get, web};
-use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 use utoipa::{IntoParams, ToSchema};
@@ -26,6 +25,9 @@ error_responses! {
 /// The most calls in one reply, and how many there are where nobody says.
 const MAX_LIMIT: usize = 1_000;
 const LIMIT: usize = 100;
+
+/// The longest id of an integrator's, in characters.
+const MAX_EXTERNAL_ID: usize = 200;
 
 /// Which calls to list. All conditions have to hold.
 #[derive(Debug, Deserialize, IntoParams)]
@@ -51,6 +53,7 @@ pub(super) struct CallQuery {
     #[param(example = "2026-11-23T10:00:00Z", format = DateTime)]
     until: Option<String>,
     /// Only those with this id of the integrator's.
+    #[param(min_length = 1, max_length = 200)]
     external_id: Option<String>,
     /// Where to go on: `next_cursor` of the reply before.
     #[param(value_type = Option<Uuid>)]
@@ -79,12 +82,11 @@ pub(super) struct CallList {
 )]
 #[get("/v1/calls")]
 pub(super) async fn list_calls(
-    query: Result<web::Query<CallQuery>, actix_web::Error>,
+    query: web::Query<CallQuery>,
     state: web::Data<AppState>,
     caller: Caller,
 ) -> Result<web::Json<CallList>, ApiError> {
-    let query = query.map_err(|error| ApiError::invalid(error.to_string()))?;
-    let search = query.into_inner().parse(state.integrations_of(&caller))?;
+    let search = query.into_inner().parse(caller.call_integrations())?;
     let limit = search.limit;
     let calls = state.ledger().ask(search, state.deadline()).await?;
     // A full page may have older ones behind it.
@@ -102,49 +104,52 @@ impl CallQuery {
         if !(1..=MAX_LIMIT).contains(&limit) {
             return Err(ApiError::invalid(format!("limit must be 1 to {MAX_LIMIT}")));
         }
-        let state = self.state.map(|word| match word.as_str() {
-            "live" => Ok(StateFilter::Live),
-            word => CallState::parse(word).map(StateFilter::In).ok_or_else(|| {
-                let words: Vec<&str> = CallState::ALL.iter().map(|state| state.as_str()).collect();
-                ApiError::invalid(format!("state must be live, {}", words.join(", ")))
-            }),
-        });
-        let extension = self.extension.map(|text| {
-            Extension::parse(&text, None).map_err(|_| ApiError::invalid("extension must be 1 to 10 digits"))
-        });
-        let number = self.number.map(|text| {
-            let plain: String = text
-                .chars()
-                .filter(|c| !matches!(c, ' ' | '(' | ')' | '-'))
-                .collect();
-            PhoneNumber::parse(&plain)
-                .map_err(|_| ApiError::invalid("number must be digits, with or without a +"))
-        });
-        let cursor = self.cursor.map(|text| {
-            let id = Uuid::try_parse(&text).map(CallId);
-            id.map_err(|_| ApiError::invalid("cursor must be next_cursor of a reply"))
-        });
+        let words: Vec<&str> = CallState::ALL.iter().map(|state| state.as_str()).collect();
+        let state = |word: &str| match word {
+            "live" => Some(StateFilter::Live),
+            word => CallState::parse(word).map(StateFilter::In),
+        };
+        let extension = |text: &str| Extension::parse(text, None).ok();
+        let number = |text: &str| {
+            let plain = text.replace([' ', '(', ')', '-'], "");
+            PhoneNumber::parse(&plain).ok()
+        };
+        let external_id = |text: &str| {
+            let fits = (1..=MAX_EXTERNAL_ID).contains(&text.chars().count());
+            // PostgreSQL has no text with a NUL.
+            (fits && !text.contains(char::is_control)).then(|| text.to_owned())
+        };
+        let moment = |text: &str| text.parse().ok();
+        let moments = "a date and time with an offset, such as 2026-11-22T10:00:00Z";
+        let cursor = |text: &str| Uuid::try_parse(text).map(CallId).ok();
         Ok(SearchCalls {
             integrations,
-            state: state.transpose()?,
-            extension: extension.transpose()?,
-            number: number.transpose()?,
-            external_id: self.external_id,
-            from: moment("from", self.from)?,
-            until: moment("until", self.until)?,
-            before: cursor.transpose()?,
+            state: field("state", self.state, state, &format!("live, {}", words.join(", ")))?,
+            extension: field("extension", self.extension, extension, "1 to 10 digits")?,
+            number: field("number", self.number, number, "digits, with or without a +")?,
+            external_id: field(
+                "external_id",
+                self.external_id,
+                external_id,
+                "1 to 200 printable characters",
+            )?,
+            from: field("from", self.from, moment, moments)?,
+            until: field("until", self.until, moment, moments)?,
+            before: field("cursor", self.cursor, cursor, "next_cursor of a reply")?,
             limit,
         })
     }
 }
 
-fn moment(field: &str, text: Option<String>) -> Result<Option<Timestamp>, ApiError> {
-    let moment = text.map(|text| text.parse()).transpose();
-    moment.map_err(|_| {
-        ApiError::invalid(format!(
-            "{field} must be a moment with an offset, as 2026-11-22T10:00:00Z"
-        ))
-    })
+/// A condition, where there is one; `allowed` is what it must be.
+fn field<T>(
+    name: &str,
+    text: Option<String>,
+    parse: impl Fn(&str) -> Option<T>,
+    allowed: &str,
+) -> Result<Option<T>, ApiError> {
+    let value = text.map(|text| parse(&text).ok_or_else(|| format!("{name} must be {allowed}")));
+    value.transpose().map_err(ApiError::invalid)
 }
 
 /// What became of a call: its state, times, legs, and how it came out.

@@ -110,12 +110,14 @@ pub(super) async fn status(state: web::Data<AppState>, caller: Caller) -> web::J
             (name, ActorStatus::of(actor.as_ref()))
         })
         .collect();
+    let mut keys = state.keys().state();
+    keys.live = keys.live.filter(|_| caller.sees_all());
     let all_well = actors.values().all(ActorStatus::is_well);
     web::Json(Status {
         status: if all_well { "ok" } else { "degraded" },
         version: env!("CARGO_PKG_VERSION"),
         phase: state.lifecycle.phase(),
-        keys: state.keys().state(),
+        keys,
         actors,
     })
 }

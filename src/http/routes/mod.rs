@@ -12,6 +12,8 @@ mod make_call;
 mod media;
 
 use actix_web::App;
+use actix_web::error::QueryPayloadError;
+use actix_web::web::QueryConfig;
 use utoipa::openapi::OpenApi;
 use utoipa_actix_web::service_config::ServiceConfig;
 use utoipa_actix_web::{AppExt as _, scope};
@@ -22,6 +24,7 @@ pub(crate) use health::ActorStatus;
 pub(crate) use integrations::{Integration, IntegrationList};
 
 use super::document;
+use super::error::ApiError;
 
 /// The OpenAPI document of all routes; `base` is what the API's paths begin with, empty or `/…`.
 pub(super) fn describe(base: &str) -> OpenApi {
@@ -33,6 +36,11 @@ pub(super) fn describe(base: &str) -> OpenApi {
 /// Adds all routes; `base` is what the API's paths begin with, empty or `/…`.
 pub(super) fn configure(base: &str, config: &mut ServiceConfig<'_>) {
     config
+        .app_data(QueryConfig::default().error_handler(|error, _| match error {
+            // It names the parameter, and those that there are.
+            QueryPayloadError::Deserialize(error) => ApiError::invalid(error.to_string()).into(),
+            error => error.into(),
+        }))
         .service(health::livez)
         .service(health::readyz)
         .service(health::status)

@@ -8,6 +8,7 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::scope::Scope;
+use crate::settings::is_key_name;
 
 /// A key's id: a UUIDv7.
 #[derive(
@@ -123,12 +124,6 @@ impl NewKey {
             pbxs,
         })
     }
-}
-
-/// Whether a key may have that name.
-pub fn is_key_name(text: &str) -> bool {
-    let allowed = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_');
-    (1..=64).contains(&text.len()) && text.bytes().all(allowed)
 }
 
 #[cfg(test)]

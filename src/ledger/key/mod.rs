@@ -12,7 +12,7 @@ mod secret;
 
 #[cfg(test)]
 pub(super) use api_key::tests::api_key;
-pub use api_key::{ApiKey, InvalidKey, KeyId, NewKey, is_key_name};
+pub use api_key::{ApiKey, InvalidKey, KeyId, NewKey};
 pub use audit::{AuditAction, AuditEntry, AuditId, Principal};
 pub use audit_log::AuditLog;
 pub(super) use maintenance::Maintenance;

@@ -55,8 +55,8 @@ pub enum Known {
 pub struct RingState {
     /// Whether the ledger was read since the start.
     pub loaded: bool,
-    /// How many keys hold.
-    pub live: usize,
+    /// How many keys hold; null for a caller who sees only some of them.
+    pub live: Option<usize>,
     /// How old the keys are, in seconds, where the ledger cannot be looked at: they go on being served.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub stale_s: Option<u64>,
@@ -135,7 +135,7 @@ impl KeyRing {
         let age = view.refreshed_at.map(|at| at.elapsed());
         RingState {
             loaded: view.loaded.is_some(),
-            live: view.loaded.as_ref().map_or(0, |loaded| loaded.live),
+            live: Some(view.loaded.as_ref().map_or(0, |loaded| loaded.live)),
             stale_s: age.filter(|age| *age > STALE_AFTER).map(|age| age.as_secs()),
         }
     }
@@ -210,13 +210,13 @@ mod tests {
         let gone = key("1c", Some(5));
         load(&ring, vec![older.clone(), old.clone()]);
         assert_eq!(ring.named("crm"), Known::Revoked(Arc::new(old.1.clone())));
-        assert_eq!((ring.any_key_ever(), ring.state().live), (Some(true), 0));
+        assert_eq!((ring.any_key_ever(), ring.state().live), (Some(true), Some(0)));
         load(&ring, vec![live.clone(), old.clone(), older, gone.clone()]);
         assert_eq!(ring.named("crm"), Known::Live(Arc::new(live.1)));
         assert_eq!(ring.find(&old.0), Known::Revoked(Arc::new(old.1)));
         assert_eq!(ring.named("1c"), Known::Revoked(Arc::new(gone.1)));
         assert_eq!(ring.find(&key("crm", None).0), Known::Nothing);
-        assert_eq!(ring.state().live, 1);
+        assert_eq!(ring.state().live, Some(1));
     }
 
     #[tokio::test(start_paused = true)]

@@ -59,6 +59,7 @@ async fn a_branch_s_key_neither_sees_nor_ends_anything_of_head_office() {
         );
     }
     let shown = get(&app, "/status", &key).await.json();
+    assert_eq!(shown["keys"]["live"], json!(null), "how many others there are");
     let shown: Vec<_> = shown["actors"]
         .as_object()
         .expect("actors")
