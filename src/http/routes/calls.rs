@@ -53,7 +53,7 @@ pub(super) struct CallQuery {
     #[param(example = "2026-11-23T10:00:00Z", format = DateTime)]
     until: Option<String>,
     /// Only those with this id of the integrator's.
-    #[param(min_length = 1, max_length = 200)]
+    #[param(min_length = 1, max_length = 200, pattern = r"^[^\x00-\x1F\x7F-\x9F]*$")]
     external_id: Option<String>,
     /// Where to go on: `next_cursor` of the reply before.
     #[param(value_type = Option<Uuid>)]
