@@ -115,23 +115,29 @@ async fn calls_are_listed_newest_first_and_only_those_that_a_key_may_see() {
     let cursor = first["next_cursor"].as_str().expect("a cursor");
     assert_eq!(found(&list(&format!("?limit=2&cursor={cursor}")).await), ids[2..]);
 
-    for (query, words) in [
-        ("?limit=0", "limit must be 1 to 1000"),
-        ("?limit=1001", "limit must be 1 to 1000"),
-        ("?state=over", "state must be live, sent"),
-        ("?extension=abc", "extension must be"),
-        ("?number=100%26PJSIP/200", "number must be"),
-        ("?nummer=1", "unknown field `nummer`, expected one of `state`"),
-        ("?external_id=lead%00", "external_id must be"),
-        ("?external_id=", "external_id must be"),
-        ("?cursor=x", "cursor must be"),
-        ("?from=yesterday", "from must be"),
-        ("?until=2026-11-22T10:00:00", "until must be"),
+    for (path, words) in [
+        ("/v1/calls?limit=0", "limit must be 1 to 1000"),
+        ("/v1/calls?limit=1e3", "limit must be 1 to 1000"),
+        ("/v1/audit?limit=1001", "limit must be 1 to 1000"),
+        ("/v1/audit?before=1", "before must be next of a reply"),
+        ("/v1/calls?limit=1001", "limit must be 1 to 1000"),
+        ("/v1/calls?state=over", "state must be live, sent"),
+        ("/v1/calls?extension=abc", "extension must be"),
+        ("/v1/calls?number=100%26PJSIP/200", "number must be"),
+        (
+            "/v1/calls?nummer=1",
+            "unknown field `nummer`, expected one of `state`",
+        ),
+        ("/v1/calls?external_id=lead%00", "external_id must be"),
+        ("/v1/calls?external_id=", "external_id must be"),
+        ("/v1/calls?cursor=x", "cursor must be"),
+        ("/v1/calls?from=yesterday", "from must be"),
+        ("/v1/calls?until=2026-11-22T10:00:00", "until must be"),
     ] {
-        let reply = app.get(&format!("/v1/calls{query}")).await;
-        assert_eq!(reply.status, StatusCode::BAD_REQUEST, "{query}: {}", reply.body);
+        let reply = app.get(path).await;
+        assert_eq!(reply.status, StatusCode::BAD_REQUEST, "{path}: {}", reply.body);
         let detail = reply.json()["detail"].as_str().expect("words").to_owned();
-        assert!(detail.contains(words), "{query}: {detail}");
+        assert!(detail.contains(words), "{path}: {detail}");
     }
 
     // To a key of another PBX they are not there; one that may place calls may look them up, too.

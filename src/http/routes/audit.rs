@@ -6,11 +6,12 @@ use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
 use super::keys::LedgerErrors;
+use super::query::{field, limit};
 use crate::http::access::Caller;
 use crate::http::document::{LimitedError, QueryError};
 use crate::http::error::ApiError;
 use crate::http::state::AppState;
-use crate::ledger::key::{AuditEntry, AuditId, ListAudit, MAX_AUDIT};
+use crate::ledger::key::{AuditEntry, AuditId, ListAudit};
 
 /// Which entries to read.
 #[derive(Debug, Deserialize, IntoParams)]
@@ -18,15 +19,11 @@ use crate::ledger::key::{AuditEntry, AuditId, ListAudit, MAX_AUDIT};
 #[into_params(parameter_in = Query)]
 pub(super) struct AuditQuery {
     /// How many entries.
-    #[serde(default = "default_limit")]
-    #[param(minimum = 1, maximum = 1000, default = 100)]
-    limit: u32,
+    #[param(value_type = Option<u32>, minimum = 1, maximum = 1000, default = 100)]
+    limit: Option<String>,
     /// Only those before this one: `next` of the reply before.
-    before: Option<Uuid>,
-}
-
-fn default_limit() -> u32 {
-    100
+    #[param(value_type = Option<Uuid>)]
+    before: Option<String>,
 }
 
 /// Entries of the audit.
@@ -53,16 +50,16 @@ pub(super) async fn audit(
     caller: Caller,
 ) -> Result<web::Json<AuditPage>, ApiError> {
     caller.must_see_all()?;
-    if !(1..=MAX_AUDIT).contains(&query.limit) {
-        return Err(ApiError::invalid(format!("limit must be 1 to {MAX_AUDIT}")));
-    }
+    let query = query.into_inner();
+    let limit = limit(query.limit)?;
+    let id = |text: &str| Uuid::try_parse(text).map(AuditId).ok();
     let list = ListAudit {
-        before: query.before.map(AuditId),
-        limit: query.limit,
+        before: field("before", query.before, id, "next of a reply")?,
+        limit,
     };
     let entries = state.ledger().ask(list, state.deadline()).await?;
     // A full page may have older ones behind it.
-    let last = entries.get(query.limit as usize - 1);
+    let last = entries.get(limit as usize - 1);
     let next = last.map(|entry| entry.id);
     Ok(web::Json(AuditPage { entries, next }))
 }

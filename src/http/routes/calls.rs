@@ -8,6 +8,7 @@ use tokio::time::Instant;
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
+use super::query::{field, limit};
 use crate::ari::{Trunk, look_for_call};
 use crate::call::{Call, CallId, CallResource, CallState};
 use crate::http::access::Caller;
@@ -21,10 +22,6 @@ error_responses! {
     /// What Asterisk may answer where the ledger knows nothing of a call.
     LookupErrors [CredentialsRefused, Rejected, NotConfigured, RequestNotSent];
 }
-
-/// The most calls in one reply, and how many there are where nobody says.
-const MAX_LIMIT: usize = 1_000;
-const LIMIT: usize = 100;
 
 /// The longest id of an integrator's, in characters.
 const MAX_EXTERNAL_ID: usize = 200;
@@ -59,8 +56,8 @@ pub(super) struct CallQuery {
     #[param(value_type = Option<Uuid>)]
     cursor: Option<String>,
     /// How many calls.
-    #[param(minimum = 1, maximum = 1000, default = 100)]
-    limit: Option<usize>,
+    #[param(value_type = Option<u32>, minimum = 1, maximum = 1000, default = 100)]
+    limit: Option<String>,
 }
 
 /// Calls, newest first.
@@ -100,10 +97,6 @@ pub(super) async fn list_calls(
 
 impl CallQuery {
     fn parse(self, integrations: Option<Vec<String>>) -> Result<SearchCalls, ApiError> {
-        let limit = self.limit.unwrap_or(LIMIT);
-        if !(1..=MAX_LIMIT).contains(&limit) {
-            return Err(ApiError::invalid(format!("limit must be 1 to {MAX_LIMIT}")));
-        }
         let words: Vec<&str> = CallState::ALL.iter().map(|state| state.as_str()).collect();
         let state = |word: &str| match word {
             "live" => Some(StateFilter::Live),
@@ -136,20 +129,9 @@ impl CallQuery {
             from: field("from", self.from, moment, moments)?,
             until: field("until", self.until, moment, moments)?,
             before: field("cursor", self.cursor, cursor, "next_cursor of a reply")?,
-            limit,
+            limit: limit(self.limit)? as usize,
         })
     }
-}
-
-/// A condition, where there is one; `allowed` is what it must be.
-fn field<T>(
-    name: &str,
-    text: Option<String>,
-    parse: impl Fn(&str) -> Option<T>,
-    allowed: &str,
-) -> Result<Option<T>, ApiError> {
-    let value = text.map(|text| parse(&text).ok_or_else(|| format!("{name} must be {allowed}")));
-    value.transpose().map_err(ApiError::invalid)
 }
 
 /// What became of a call: its state, times, legs, and how it came out.

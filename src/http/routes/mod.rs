@@ -10,6 +10,7 @@ mod keys;
 mod last_call_id;
 mod make_call;
 mod media;
+mod query;
 
 use actix_web::App;
 use actix_web::error::QueryPayloadError;
