@@ -31,11 +31,11 @@ pub async fn migrate(file: Option<PathBuf>) -> Result<(), CommandError> {
 
 fn tell(store: &str, done: Result<Schema, StoreError>) -> Result<bool, CommandError> {
     match &done {
-        Ok(Schema { found, known }) if found == known => {
+        Ok(Schema { found, known, .. }) if found == known => {
             say(&format!("{store}: version {known}, up to date"))?
         }
-        Ok(Schema { found: 0, known }) => say(&format!("{store}: made, version {known}"))?,
-        Ok(Schema { found, known }) => say(&format!("{store}: from version {found} to {known}"))?,
+        Ok(Schema { found: 0, known, .. }) => say(&format!("{store}: made, version {known}"))?,
+        Ok(Schema { found, known, .. }) => say(&format!("{store}: from version {found} to {known}"))?,
         Err(error) => say(&format!("{store}: failed: {error}"))?,
     }
     Ok(done.is_ok())

@@ -8,6 +8,7 @@ use rusqlite::{Connection, MAIN_DB, OpenFlags, OptionalExtension as _};
 use rustix::fs::{Access, access};
 use tokio::time::timeout;
 
+use super::sqlite::is_open_to_others;
 use super::{Migrations, Postgres, StoreError};
 use crate::settings::StoreUrl;
 
@@ -18,6 +19,8 @@ pub struct Schema {
     pub found: i32,
     /// The latest migration that this program knows.
     pub known: i32,
+    /// Whether it is a file that other users of this machine may read.
+    pub open_to_others: bool,
 }
 
 impl Schema {
@@ -55,7 +58,15 @@ impl Schema {
                 "its schema has version {found}, and this program knows only {known}: it is of a later one"
             )));
         }
-        Ok(Self { found, known })
+        let open_to_others = match url {
+            StoreUrl::Sqlite(file) => is_open_to_others(file),
+            StoreUrl::Postgres(_) => false,
+        };
+        Ok(Self {
+            found,
+            known,
+            open_to_others,
+        })
     }
 
     /// Whether there is none yet.
@@ -69,15 +80,23 @@ impl Schema {
     }
 }
 
-/// What is still to be done: nothing, when it is up to date.
+/// What is still to be done: nothing, when it is up to date and nobody else can read it.
 impl fmt::Display for Schema {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { found, known } = self;
+        let Self { found, known, .. } = self;
         match found {
-            _ if self.is_current() => Ok(()),
-            0 => write!(f, "empty: the start makes its schema"),
-            _ => write!(f, "the start brings its schema from version {found} to {known}"),
+            _ if self.is_current() => {}
+            0 => f.write_str("empty: the start makes its schema")?,
+            _ => write!(f, "the start brings its schema from version {found} to {known}")?,
         }
+        if self.open_to_others {
+            let between = if self.is_current() { "" } else { "; " };
+            write!(
+                f,
+                "{between}other users of this machine may read its file: chmod 600"
+            )?;
+        }
+        Ok(())
     }
 }
 

@@ -1,9 +1,14 @@
 //! `mege-gateway check`, as an administrator runs it before a start.
 
+use std::fs::Permissions;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+use std::process::Command;
+
 use mege_gateway::simulator::{AriFault, AriOperation, HowOften, Simulator};
 
-use crate::support::app::{TestApp, simulated, simulator};
+use crate::support::app::{LIMIT, TestApp, simulated, simulator};
 use crate::support::calls::{call_id, detail};
+use crate::support::eventually;
 use crate::support::program::{Ended, Program, free_tcp_port};
 
 /// Runs it with these variables over those that lead to the simulator. No secret is ever said.
@@ -143,4 +148,48 @@ async fn a_gateway_that_runs_is_not_disturbed() {
     assert_eq!(requests["GET /events"], 1, "no socket but the gateway's");
     assert!(simulator.asterisk().originates().is_empty());
     call_id(&app.make_call(102, 79_990_000_001).await);
+}
+
+#[actix_rt::test]
+async fn the_stores_files_are_for_their_owner_alone_and_looser_ones_are_said() {
+    let mut anything_goes = Command::new("sh");
+    anything_goes.args(["-c", "umask 0; exec \"$@\"", "sh"]);
+    let mut gateway = Program::serve_by(anything_goes, &[]);
+    gateway.origin().await;
+    let folder = gateway.folder();
+    let files = [
+        "mege.sqlite",
+        "mege.sqlite-wal",
+        "mege.sqlite-shm",
+        "mege-ledger.sqlite",
+        "mege-ledger.sqlite-wal",
+        "mege-ledger.sqlite-shm",
+    ]
+    .map(|name| folder.join(name));
+    eventually("the stores are there", LIMIT, async || {
+        files.iter().all(|file| file.exists()).then_some(())
+    })
+    .await;
+    for file in &files {
+        let mode = std::fs::metadata(file).expect("the file").mode();
+        assert_eq!(mode & 0o777, 0o600, "{}", file.display());
+    }
+    let url = format!("sqlite:{}", files[0].display());
+    let check = async || {
+        Program::start(&["check"], &[("DATABASE_URL", url.clone())])
+            .ended()
+            .await
+    };
+    let said = check().await.said;
+    assert!(
+        said.contains("cdr: ok\n") && said.contains("ledger: ok\n"),
+        "{said}"
+    );
+    std::fs::set_permissions(&files[4], Permissions::from_mode(0o640)).expect("its owner may");
+    let said = check().await.said;
+    assert!(said.contains("cdr: ok\n"), "{said}");
+    assert!(
+        said.contains("ledger: ok (other users of this machine may read its file: chmod 600)"),
+        "{said}"
+    );
 }

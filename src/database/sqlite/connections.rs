@@ -12,6 +12,7 @@ use rusqlite::Connection;
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout_at};
 
+use super::private::make_private;
 use crate::database::{MIGRATION_TIMEOUT, StoreError, migration};
 
 /// How many of SQLite's steps lie between two looks at the clock: well under a millisecond.
@@ -114,6 +115,8 @@ impl Inner {
         if let Some(connection) = kept {
             return Ok(connection);
         }
+        // Whatever is wrong, SQLite says it next.
+        let _ = make_private(&self.file);
         let connection = Connection::open(&self.file)?;
         connection.busy_timeout(self.timeout)?;
         connection.set_prepared_statement_cache_capacity(STATEMENTS);

@@ -2,6 +2,7 @@
 
 mod connections;
 mod error;
+mod private;
 
 use std::path::Path;
 use std::time::Duration;
@@ -9,6 +10,7 @@ use std::time::Duration;
 use refinery::Runner;
 
 use self::connections::Connections;
+pub(super) use self::private::is_open_to_others;
 use super::StoreError;
 
 /// A file, opened.
@@ -21,7 +23,7 @@ pub(crate) struct Sqlite {
 }
 
 impl Sqlite {
-    /// Opens or makes the file and brings its schema up to date; `history` names the table of what was applied. The file's
+    /// Opens or makes the file, for its owner alone, and brings its schema up to date; `history` names the table of what was applied. The file's
     /// directory must exist.
     pub(super) async fn open(
         file: &Path,
@@ -37,6 +39,10 @@ impl Sqlite {
             connection.pragma_update(None, "journal_size_limit", 64 << 20)
         });
         writer.migrate(migrations, history).await?;
+        if is_open_to_others(file) {
+            let file = file.display();
+            tracing::warn!(%file, "other users of this machine may read this file and the -wal and -shm beside it: chmod 600");
+        }
         let readers = Connections::new(file, readers, timeout, |connection| {
             connection.pragma_update(None, "query_only", true)
         });

@@ -1,6 +1,6 @@
 //! The program itself, run as its users run it.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
@@ -122,9 +122,14 @@ impl Program {
             .concat()
     }
 
+    /// Where it runs, and keeps its stores.
+    pub(crate) fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
     /// Its temporary folder.
     pub(crate) fn temporary(&self) -> PathBuf {
-        self.folder.path().join("tmp")
+        self.folder().join("tmp")
     }
 
     /// Waits until it says `text`.
