@@ -28,6 +28,7 @@ pub mod ledger;
 pub mod load;
 pub mod metric;
 pub mod pac;
+mod printable;
 pub mod recordings;
 mod service_manager;
 pub mod settings;

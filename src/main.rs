@@ -1,6 +1,5 @@
 //! The command line's entry.
 
-use std::io::{self, Write as _};
 use std::process::ExitCode;
 
 use clap::Parser as _;
@@ -39,8 +38,7 @@ async fn run() -> ExitCode {
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            // With standard error closed there is nobody to tell.
-            let _ = writeln!(io::stderr(), "mege-gateway: {error}");
+            command::complain(&error);
             ExitCode::from(error.exit_code())
         }
     }

@@ -3,7 +3,6 @@
 #[cfg(test)]
 pub(crate) mod testing;
 
-use std::io::IsTerminal as _;
 use std::panic::PanicHookInfo;
 use std::sync::{Once, OnceLock};
 use std::time::Duration;
@@ -14,6 +13,7 @@ use tracing_subscriber::util::SubscriberInitExt as _;
 use tracing_subscriber::{EnvFilter, Layer as _, fmt};
 
 use crate::metric;
+use crate::printable::LogLines;
 use crate::settings::{LogFormat, LogSettings};
 
 /// Upper bounds of the histograms' buckets, in seconds.
@@ -41,15 +41,11 @@ pub enum TelemetryError {
 /// When the filter cannot be parsed.
 pub fn init(settings: &LogSettings) -> Result<(), TelemetryError> {
     let filter = EnvFilter::builder().parse(&settings.filter)?;
+    let log = || LogLines(std::io::stderr());
     let lines = match settings.format {
-        LogFormat::Text => {
-            let colours = std::io::stderr().is_terminal();
-            fmt::layer()
-                .with_ansi(colours)
-                .with_writer(std::io::stderr)
-                .boxed()
-        }
-        LogFormat::Json => fmt::layer().json().with_writer(std::io::stderr).boxed(),
+        // Without colours: they could not be told from those of a peer's words.
+        LogFormat::Text => fmt::layer().with_ansi(false).with_writer(log).boxed(),
+        LogFormat::Json => fmt::layer().json().with_writer(log).boxed(),
     };
     if tracing_subscriber::registry()
         .with(filter)

@@ -18,6 +18,7 @@ use super::error::{ALLOCATION_FAILED, AriError, OriginateError};
 use super::event::{Application, Bridge, Channel};
 use super::messages::Originate;
 use crate::http_client::{SEGMENT, never_connected};
+use crate::printable::one_line;
 use crate::settings::AsteriskSettings;
 
 /// Asterisk closes a connection that was idle for 15 s (`session_keep_alive`): ours are gone before.
@@ -167,7 +168,7 @@ impl AriClient {
         let version =
             version.ok_or_else(|| AriError::OutcomeUnknown("no version in asterisk/info".to_owned()))?;
         // It is shown: what comes from outside has a bound.
-        Ok(version.chars().filter(|c| !c.is_control()).take(64).collect())
+        Ok(one_line(version).chars().take(64).collect())
     }
 
     /// Our application with its subscriptions.
@@ -312,7 +313,7 @@ fn error_message(body: &[u8]) -> String {
         .or_else(|| value.get("error"))
         .and_then(Value::as_str)
         .unwrap_or_default();
-    text.chars().filter(|c| !c.is_control()).take(200).collect()
+    one_line(text).chars().take(200).collect()
 }
 
 /// Tries an Asterisk: whether it answers, knows our user, and has the trunk. Says its version.

@@ -23,6 +23,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
 
 use super::error::AriError;
 use crate::metric;
+use crate::printable::one_line;
 use crate::settings::AsteriskSettings;
 
 /// Frames between the reader and the actor: a second of the worst storm that one Asterisk can make.
@@ -189,7 +190,8 @@ fn is_half_empty(queue: &mpsc::Sender<Received>, room: &Semaphore) -> bool {
 
 fn close_words(reason: awc::ws::CloseReason) -> String {
     let code = u16::from(reason.code);
-    format!("closed with {code} {}", reason.description.unwrap_or_default())
+    let words = reason.description.unwrap_or_default();
+    format!("closed with {code} {}", one_line(&words))
 }
 
 async fn keep_alive(
@@ -259,6 +261,15 @@ mod tests {
             dropped.contains(r#"mege_ari_frames_dropped_total{actor="test"} 2"#),
             "{dropped}"
         );
+    }
+
+    #[test]
+    fn the_words_of_a_close_are_one_line() {
+        let words = close_words(CloseReason {
+            code: CloseCode::Error,
+            description: Some("over\n\u{1b}[2J".to_owned()),
+        });
+        assert_eq!(words, "closed with 1011 over\\n\\u001b[2J");
     }
 
     #[tokio::test(start_paused = true)]

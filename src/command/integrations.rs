@@ -12,6 +12,7 @@ use super::gateway_client::{GatewayArguments, GatewayClient};
 use super::{CommandError, complaint, say};
 use crate::actor::{BreakerState, Load, Restarted, State};
 use crate::http::{ActorStatus, Integration, IntegrationList};
+use crate::printable::one_line;
 
 /// The most that is read of an answer: an integration takes a few kilobytes.
 const MAX_ANSWER: usize = 4 * 1024 * 1024;
@@ -236,11 +237,7 @@ fn row(integration: &Integration) -> [String; 9] {
         asked(sum(|load| load.waiting).to_string()),
         asked(breakers),
         report.restarts.to_string(),
-        // It may come from a peer: one line, of what a terminal can show.
-        error
-            .chars()
-            .map(|c| if c.is_control() { ' ' } else { c })
-            .collect(),
+        one_line(error).into_owned(),
     ]
 }
 
@@ -290,7 +287,7 @@ mod tests {
         })));
         assert_eq!(
             (failed[6].as_str(), failed[8].as_str()),
-            ("-", "panic in actor: a b")
+            ("-", "panic in actor: a\\nb")
         );
         let away = row(&integration(&json!({
             "usable": false, "detail": {"error": "connection refused"}, "last_error": "an earlier one",

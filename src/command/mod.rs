@@ -34,6 +34,7 @@ pub use simulate::simulate;
 use self::stop::stop;
 use crate::actor::AskError;
 use crate::ledger::key::{InvalidKey, KeyError};
+use crate::printable;
 use crate::settings::{Settings, SettingsError, Sources};
 use crate::startup::StartError;
 use crate::telemetry::TelemetryError;
@@ -107,6 +108,16 @@ impl CommandError {
     }
 }
 
+/// Says on standard error why a command did not do what it should.
+pub fn complain(error: &CommandError) {
+    // With standard error closed there is nobody to tell.
+    let _ = writeln!(
+        io::stderr(),
+        "mege-gateway: {}",
+        printable::lines(&error.to_string())
+    );
+}
+
 fn settings(file: Option<PathBuf>) -> Result<Settings, CommandError> {
     Ok(Settings::load(&Sources::of_process(file)?)?)
 }
@@ -132,6 +143,6 @@ fn progress_bar(length: u64) -> ProgressBar {
 /// Prints for people and scripts, on standard output.
 fn say(text: &str) -> io::Result<()> {
     let mut out = io::stdout().lock();
-    writeln!(out, "{text}")?;
+    writeln!(out, "{}", printable::lines(text))?;
     out.flush()
 }

@@ -1,6 +1,7 @@
 //! What can go wrong with PAC.
 
 use crate::actor::{Classify, FailureClass};
+use crate::printable::one_line;
 
 /// Why PAC did not do what it was asked.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -64,7 +65,7 @@ pub(super) fn sanitize(text: &str) -> String {
     let line = text.trim_start().lines().next().unwrap_or_default();
     let mut sanitized = String::new();
     let mut digits = String::new();
-    for c in line.chars().take(LONGEST).chain(['\n']) {
+    for c in one_line(line).chars().take(LONGEST).chain(['\n']) {
         if c.is_ascii_digit() {
             digits.push(c);
         } else {

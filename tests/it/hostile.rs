@@ -2,6 +2,7 @@
 
 mod descriptors;
 mod framing;
+mod peers_words;
 mod readers;
 mod slow_heads;
 

@@ -166,6 +166,10 @@ impl CollectorActor {
 
     fn publish(&mut self, error: Option<&CollectError>) {
         let status = &mut self.status;
+        // Once for as long as it goes on: a poll comes every few seconds.
+        if let (None, Some(error)) = (&status.last_error, error) {
+            tracing::warn!(pbx = %self.parts.pbx, %error, "collecting fails");
+        }
         status.last_error = error.map(ToString::to_string);
         if error.is_none() {
             status.last_success = Some(Timestamp::now());
