@@ -25,6 +25,8 @@ pub(super) const PAGE_POLICY: Header = (
 /// The headers of every answer, as far as it has not set them itself: a page sets [`PAGE_POLICY`].
 pub(super) fn security_headers() -> DefaultHeaders {
     DefaultHeaders::new()
+        // Most is behind a key, and a cache in front would hand it to a caller without one.
+        .add((header::CACHE_CONTROL, "no-store"))
         .add((header::X_CONTENT_TYPE_OPTIONS, "nosniff"))
         .add((header::REFERRER_POLICY, "no-referrer"))
         .add((header::X_FRAME_OPTIONS, "DENY"))
@@ -54,6 +56,7 @@ mod tests {
             assert_eq!(response.status(), status);
             for (name, value) in [
                 ("content-security-policy", policy),
+                ("cache-control", "no-store"),
                 ("x-content-type-options", "nosniff"),
                 ("referrer-policy", "no-referrer"),
                 ("x-frame-options", "DENY"),

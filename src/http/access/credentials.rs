@@ -1,6 +1,9 @@
 //! The key that a request carries.
 
+use std::borrow::Cow;
+
 use actix_web::http::header::{self, HeaderMap, HeaderName};
+use percent_encoding::percent_decode_str;
 
 use crate::ledger::key::SecretDigest;
 
@@ -53,15 +56,23 @@ fn bearer(value: &[u8]) -> Option<&[u8]> {
     (ends && scheme.eq_ignore_ascii_case(b"bearer")).then_some(rest)
 }
 
-/// Whether a key stands somewhere in a text: in a query, whatever the parameter is called.
+/// Whether a key stands somewhere in a text, as it is or escaped for a URL: in a query, whatever the parameter is called.
 pub(in crate::http) fn holds_key(text: &str) -> bool {
+    holds_plain_key(text) || text.contains('%') && holds_plain_key(&decoded(text))
+}
+
+fn decoded(text: &str) -> Cow<'_, str> {
+    percent_decode_str(text).decode_utf8_lossy()
+}
+
+fn holds_plain_key(text: &str) -> bool {
     text.match_indices("mege_").any(|(at, _)| {
         let key = text.as_bytes().get(at..at + 48);
         key.is_some_and(|key| SecretDigest::of(key).is_some())
     })
 }
 
-/// A path or query without the keys in it: errors repeat it.
+/// A path or query without the keys in it: errors repeat it. Of one with an escaped key nothing is left.
 pub(in crate::http) fn without_keys(text: &str) -> String {
     let mut parts = text.split("mege_");
     let mut shown = parts.next().unwrap_or_default().to_owned();
@@ -73,7 +84,11 @@ pub(in crate::http) fn without_keys(text: &str) -> String {
         shown.push_str(if is_key { "mege_…" } else { "mege_" });
         shown.push_str(if is_key { &part[43..] } else { part });
     }
-    shown
+    if holds_key(&shown) {
+        "…".to_owned()
+    } else {
+        shown
+    }
 }
 
 #[cfg(test)]
@@ -141,6 +156,10 @@ mod tests {
         }
     }
 
+    fn escaped(text: &str) -> String {
+        text.bytes().map(|byte| format!("%{byte:02x}")).collect()
+    }
+
     #[test]
     fn a_key_in_the_query_is_refused_and_not_repeated() {
         let secret = KeySecret::generate().unwrap();
@@ -158,6 +177,15 @@ mod tests {
                 repeated.starts_with("/cdr?") && repeated.contains("mege_…"),
                 "{repeated}"
             );
+        }
+        for (plain, escaped) in [
+            ("_", "%5f"),
+            ("mege", "%6Dege"),
+            (&key[20..24], &escaped(&key[20..24])),
+        ] {
+            let query = format!("key={}", key.replacen(plain, escaped, 1));
+            assert_eq!(shown(&headers(&[]), &query), Err(Malformed::InQuery), "{query}");
+            assert_eq!(without_keys(&format!("/cdr?{query}")), "…");
         }
         assert_eq!(shown(&headers(&[]), "file=mege_recording.wav"), Ok(None));
         assert_eq!(without_keys("/a?file=mege_ы&mege_x"), "/a?file=mege_ы&mege_x");
