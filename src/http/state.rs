@@ -8,6 +8,7 @@ use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::time::Instant;
 
 use super::access::{Caller, Pbx};
+use super::body::UnfinishedBodies;
 use super::document::Documents;
 use super::error::ApiError;
 use super::lifecycle::Lifecycle;
@@ -31,6 +32,7 @@ pub(super) struct AppState {
     pub(super) lifecycle: Lifecycle,
     pub(super) metrics: PrometheusHandle,
     pub(super) documents: Documents,
+    pub(super) unfinished_bodies: Arc<UnfinishedBodies>,
     pub(super) recording_links: Arc<RecordingLinks>,
 }
 
@@ -49,6 +51,7 @@ impl AppState {
             lifecycle,
             metrics,
             documents,
+            unfinished_bodies: Arc::default(),
             recording_links: Arc::new(RecordingLinks::of(settings)),
             settings: settings.clone(),
         }

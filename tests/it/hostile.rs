@@ -1,5 +1,6 @@
 //! Clients that want to hold, confuse or exhaust the gateway: cut off, while others are answered.
 
+mod bodies;
 mod descriptors;
 mod framing;
 mod peers_words;

@@ -33,7 +33,7 @@ pub(in crate::http) use error_responses;
 
 error_responses! {
     /// What can be wrong with a body before anybody is asked.
-    pub(in crate::http) BodyErrors [InvalidRequest, RequestTimeout, PayloadTooLarge];
+    pub(in crate::http) BodyErrors [InvalidRequest, RequestTimeout, PayloadTooLarge, RateLimited, Saturated];
     /// What can become of asking an actor for what may be repeated.
     pub(in crate::http) AskErrors [
         Saturated, CircuitOpen, Paused, Restarting, Failed, Interrupted, DeadlineExceeded,

@@ -70,7 +70,7 @@ impl<E: OperationError> From<AskError<E>> for ApiError {
 }
 
 /// More is asked for than can be done at once.
-pub(super) fn saturated(retry_after: Duration) -> ApiError {
+pub(in crate::http) fn saturated(retry_after: Duration) -> ApiError {
     ErrorCode::Saturated
         .error("too many requests are in flight already")
         .retry_in(retry_after)

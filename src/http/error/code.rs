@@ -65,7 +65,7 @@ codes! {
     PayloadTooLarge "payload_too_large" PAYLOAD_TOO_LARGE final
         "The body is larger than any that makes sense for the route."
     RateLimited "rate_limited" TOO_MANY_REQUESTS retryable
-        "This caller asks more often than it may. Wait as long as Retry-After says; RateLimit-Limit says how much is allowed."
+        "This caller asks more often than it may, or has too many bodies on their way. Wait as long as Retry-After says; RateLimit-Limit says how many requests a second are allowed."
     KeysUnavailable "keys_unavailable" SERVICE_UNAVAILABLE retryable
         "The keys could not be read yet since the gateway started: its ledger does not answer."
     NotConfigured "not_configured" SERVICE_UNAVAILABLE final

@@ -16,6 +16,7 @@ use utoipa::ToSchema;
 
 use crate::call::CallId;
 
+pub(super) use ask::saturated;
 pub use code::ErrorCode;
 
 /// What is known of a call that was asked for.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use actix_web::{HttpRequest, HttpResponse, post, web};
+use actix_web::{HttpResponse, post, web};
 use bytes::Bytes;
 use futures_util::stream::{self, Stream};
 use tokio::time::timeout;
@@ -12,7 +12,7 @@ use utoipa::ToSchema;
 use crate::cdr::{CdrPages, LegacyRow, SearchAfterCallId};
 use crate::database::StoreError;
 use crate::http::access::Caller;
-use crate::http::body::{Field, Fields};
+use crate::http::body::{Body, Field, Fields};
 use crate::http::document::{AskErrors, BodyErrors, NotConfiguredError, StoreErrors};
 use crate::http::error::ApiError;
 use crate::http::legacy_row::RenderedRow;
@@ -32,14 +32,13 @@ use crate::http::state::AppState;
 )]
 #[post("/pbx-api/cdr")]
 pub(super) async fn cdr(
-    request: HttpRequest,
-    payload: web::Payload,
+    body: Body,
     caller: Caller,
     state: web::Data<AppState>,
 ) -> Result<HttpResponse, ApiError> {
     let deadline = state.deadline();
     let pbx = state.default_pac(&caller)?;
-    let call_id = call_id(&Fields::read(&request, payload, deadline).await?)?;
+    let call_id = call_id(&Fields::read(body, deadline).await?)?;
     let signing = state.recording_links.signing(state.keys().link_key())?;
     let search = SearchAfterCallId {
         pbx: pbx.to_string(),

@@ -1,13 +1,12 @@
 //! `/v1/keys`: making, listing and revoking keys.
 
-use actix_web::http::header;
-use actix_web::{HttpRequest, HttpResponse, delete, get, post, web};
+use actix_web::{HttpResponse, delete, get, post, web};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
 use crate::http::access::Caller;
-use crate::http::body;
+use crate::http::body::{Body, json};
 use crate::http::document::{BodyErrors, LimitedError, error_responses};
 use crate::http::error::{ApiError, ErrorCode};
 use crate::http::state::AppState;
@@ -87,14 +86,13 @@ pub(super) async fn list_keys(
 )]
 #[post("/v1/keys")]
 pub(super) async fn create_key(
-    request: HttpRequest,
-    payload: web::Payload,
+    body: Body,
     state: web::Data<AppState>,
     caller: Caller,
     by: Principal,
 ) -> Result<HttpResponse, ApiError> {
     let deadline = state.deadline();
-    let wanted: KeyRequest = body::json(&request, payload, deadline).await?;
+    let wanted: KeyRequest = json(body, deadline).await?;
     // Nobody makes a key that sees more than its own.
     let visible = state.pbxs(&caller);
     let pbxs = match wanted.pbxs {
@@ -104,12 +102,10 @@ pub(super) async fn create_key(
     let key = NewKey::parse(&wanted.name, &wanted.scopes, pbxs.as_deref(), &visible)
         .map_err(|error| code_of(&error, pbxs.as_deref()).error(error.to_string()))?;
     let created = state.ledger().ask(CreateKey { key, by }, deadline).await?;
-    Ok(HttpResponse::Created()
-        .insert_header((header::CACHE_CONTROL, "no-store"))
-        .json(NewlyMade {
-            secret: created.secret.expose().to_owned(),
-            key: created.key,
-        }))
+    Ok(HttpResponse::Created().json(NewlyMade {
+        secret: created.secret.expose().to_owned(),
+        key: created.key,
+    }))
 }
 
 /// A PBX that is not there is no fault of the request's form.

@@ -1,15 +1,15 @@
 //! `POST make-call`: ring an extension, then have it connected to a number.
 
-use actix_web::{HttpRequest, post, web};
+use actix_web::{post, web};
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::ari::Originate;
 use crate::call::{CallId, RequestedBy};
 use crate::http::access::Caller;
-use crate::http::body::{Field, Fields};
+use crate::http::body::{Body, Field, Fields};
 use crate::http::document::{BodyErrors, error_responses};
-use crate::http::error::ApiError;
+use crate::http::error::{ApiError, ErrorCode};
 use crate::http::state::AppState;
 use crate::telephony::{Extension, InvalidExtension, PhoneNumber};
 
@@ -69,14 +69,18 @@ error_responses! {
 )]
 #[post("/pbx-api/make-call")]
 pub(super) async fn make_call(
-    request: HttpRequest,
-    payload: web::Payload,
+    body: Body,
     caller: Caller,
     state: web::Data<AppState>,
 ) -> Result<web::Json<Placed>, ApiError> {
     let deadline = state.deadline();
     let trunk = state.default_trunk(&caller).map_err(ApiError::not_placed)?;
-    let fields = Fields::read(&request, payload, deadline).await?;
+    // A body that is wrong gets the original's answer, which says nothing of a call.
+    let fields = Fields::read(body, deadline).await;
+    let fields = fields.map_err(|error| match error.code {
+        ErrorCode::InvalidRequest => error,
+        _ => error.not_placed(),
+    })?;
     let (extension, number) = parse(&fields, state.extension_length()).map_err(ApiError::invalid_fields)?;
     let call_id = CallId::mint();
     let requested_by = RequestedBy {

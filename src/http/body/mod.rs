@@ -1,19 +1,18 @@
 //! JSON bodies, read within bounds; on the original's routes each field as it was written.
 
+mod receive;
+mod unfinished;
+
 use std::collections::BTreeMap;
 
-use actix_web::{HttpMessage as _, HttpRequest, web};
-use bytes::{Bytes, BytesMut};
-use futures_util::StreamExt as _;
 use serde::de::DeserializeOwned;
 use serde_json::error::Category;
 use serde_json::value::RawValue;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::Instant;
 
-use super::error::{ApiError, ErrorCode};
-
-/// The largest body, as the original's.
-pub(super) const MAX_BODY: usize = 100 * 1024;
+pub(super) use self::receive::Body;
+pub(super) use self::unfinished::UnfinishedBodies;
+use super::error::ApiError;
 
 /// The fields of a body. Numbers keep their digits: through a binary fraction another number could come out.
 #[derive(Debug, Default)]
@@ -32,40 +31,16 @@ pub(super) enum Field {
     Other,
 }
 
-/// Reads a body until the deadline.
-async fn read(payload: web::Payload, deadline: Instant) -> Result<Bytes, ApiError> {
-    timeout_at(deadline, collect(payload))
-        .await
-        .unwrap_or_else(|_| Err(ErrorCode::RequestTimeout.error("the body did not come in time")))
-}
-
-/// The whole body, in as much memory as it needs: actix's own collector sets 32 KiB aside for each, and most are far smaller.
-async fn collect(mut payload: web::Payload) -> Result<Bytes, ApiError> {
-    let mut body = BytesMut::new();
-    while let Some(chunk) = payload.next().await {
-        let chunk = chunk.map_err(|_| ApiError::invalid("the body broke off"))?;
-        if body.len() + chunk.len() > MAX_BODY {
-            return Err(ErrorCode::PayloadTooLarge.error("request entity too large"));
-        }
-        body.extend_from_slice(&chunk);
-    }
-    Ok(body.freeze())
-}
-
 /// Reads the JSON body of one of the gateway's own routes until the deadline. It has to say that it is JSON: so a page of
 /// another origin cannot send one without asking the browser's permission first.
 ///
 /// # Cancel safety
 /// Dropping it loses the request, and nothing else.
-pub(super) async fn json<T: DeserializeOwned>(
-    request: &HttpRequest,
-    payload: web::Payload,
-    deadline: Instant,
-) -> Result<T, ApiError> {
-    if !request.content_type().eq_ignore_ascii_case("application/json") {
+pub(super) async fn json<T: DeserializeOwned>(body: Body, deadline: Instant) -> Result<T, ApiError> {
+    if !body.is_json {
         return Err(ApiError::invalid("the Content-Type must be application/json"));
     }
-    let bytes = read(payload, deadline).await?;
+    let bytes = body.receive(deadline).await?;
     serde_json::from_slice(&bytes).map_err(|error| ApiError::invalid(error.to_string()))
 }
 
@@ -75,13 +50,10 @@ impl Fields {
     ///
     /// # Cancel safety
     /// Dropping it loses the request, and nothing else.
-    pub(super) async fn read(
-        request: &HttpRequest,
-        payload: web::Payload,
-        deadline: Instant,
-    ) -> Result<Self, ApiError> {
-        let bytes = read(payload, deadline).await?;
-        if bytes.is_empty() || !request.content_type().eq_ignore_ascii_case("application/json") {
+    pub(super) async fn read(body: Body, deadline: Instant) -> Result<Self, ApiError> {
+        let is_json = body.is_json;
+        let bytes = body.receive(deadline).await?;
+        if bytes.is_empty() || !is_json {
             return Ok(Self::default());
         }
         Self::parse(&bytes).map_err(ApiError::invalid)
@@ -170,7 +142,7 @@ mod tests {
 
     #[test]
     fn a_body_nested_as_deep_as_fits_harms_nobody() {
-        let body = format!("{{\"a\":{}", "[".repeat(MAX_BODY - 5));
+        let body = format!("{{\"a\":{}", "[".repeat(receive::MAX_BODY - 5));
         assert!(Fields::parse(body.as_bytes()).is_err());
     }
 }
