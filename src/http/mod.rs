@@ -14,6 +14,7 @@ mod request_id;
 mod routes;
 mod security_headers;
 mod server;
+mod site;
 mod state;
 #[cfg(test)]
 mod tests;

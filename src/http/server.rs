@@ -19,7 +19,7 @@ use utoipa_actix_web::AppExt as _;
 
 use super::access::{AccessControl, KEY_HEADER, enforce};
 use super::connection::{
-    Connections, HEAD_TIMEOUT, KEEP_ALIVE_TIMEOUT, Socket, accept, connections_per_worker, count_malformed,
+    Connections, HEAD_TIMEOUT, KEEP_ALIVE_TIMEOUT, Socket, accept, count_malformed, share_of_worker,
     track_requests,
 };
 use super::document::Documents;
@@ -62,13 +62,14 @@ pub fn serve(
     let origins = settings.http.allowed_origins.clone();
     let shutdown_s = settings.http.shutdown_timeout().as_millis().div_ceil(1_000);
     let acceptor = tls.as_ref().map(Tls::acceptor);
+    let share = share_of_worker();
     let server = Server::build()
         .disable_signals()
-        .max_concurrent_connections(connections_per_worker())
+        .max_concurrent_connections(share.connections())
         .shutdown_timeout(u64::try_from(shutdown_s).unwrap_or(u64::MAX))
         // Once for each worker.
         .listen("http", listener, move || {
-            let connections = Rc::<Connections>::default();
+            let connections = Rc::new(Connections::new(share));
             actix_web::rt::spawn(Rc::clone(&connections).check_timeouts(lifecycle.clone()));
             let acceptor = acceptor.clone();
             let access = access.clone();

@@ -4,6 +4,7 @@ mod bodies;
 mod descriptors;
 mod framing;
 mod peers_words;
+mod places;
 mod readers;
 mod slow_heads;
 

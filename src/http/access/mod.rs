@@ -32,8 +32,10 @@ use self::origin::Origins;
 use self::rate::RateLimit;
 use self::refusal::{By, Refusal};
 use self::routes::{Access, Routes};
-use self::trust::{Trust, client_address, site};
+use self::trust::Trust;
+use super::connection::is_in_reserve;
 use super::error::{ApiError, ErrorCode};
+use super::site::{Site, client_address};
 use crate::ledger::key::{AuditLog, KeyId, KeyRing, Known};
 use crate::settings::Settings;
 
@@ -52,7 +54,7 @@ pub(super) struct AccessControl {
     /// Whether everybody may do everything as long as no key was ever made: only somebody on this machine can ask.
     may_be_open: bool,
     per_key: RateLimit<KeyId>,
-    per_address: RateLimit<IpAddr>,
+    per_address: RateLimit<Site>,
 }
 
 impl AccessControl {
@@ -82,7 +84,11 @@ impl AccessControl {
         if access == Some(&Access::Health) {
             return Ok(None);
         }
-        self.per_address.check(&site(address)).map_err(|excess| {
+        let site = Site::of(address);
+        if is_in_reserve(request) && !site.is_this_machine() {
+            return Err(Refusal::no_place());
+        }
+        self.per_address.check(&site).map_err(|excess| {
             Refusal::too_often("too many requests from this address", excess, "an address")
         })?;
         match access {

@@ -15,6 +15,9 @@ use crate::ledger::key::{ApiKey, AuditLog, Scope};
 /// When to try again while the ledger was not read yet.
 const KEYS_RETRY: Duration = Duration::from_secs(5);
 
+/// When to try again while there is no place for a connection.
+const PLACE_RETRY: Duration = Duration::from_secs(1);
+
 /// Why a request was refused for who sent it.
 #[derive(Debug)]
 pub(super) struct Refusal {
@@ -69,6 +72,15 @@ impl Refusal {
         let words = "the keys were not read yet since the gateway started: its ledger does not answer";
         let error = ErrorCode::KeysUnavailable.error(words);
         Self::new(error.retry_in(KEYS_RETRY), By::Unrecorded)
+    }
+
+    /// As many connections have requests under way as may.
+    pub(super) fn no_place() -> Self {
+        let words = "as many connections have requests under way as may";
+        Self::new(
+            ErrorCode::Saturated.error(words).retry_in(PLACE_RETRY),
+            By::Unrecorded,
+        )
     }
 
     /// The key is not good for this.

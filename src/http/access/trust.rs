@@ -1,6 +1,6 @@
-//! Who a request comes from, and which addresses act as a key without sending one.
+//! Which addresses act as a key without sending one.
 
-use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::net::IpAddr;
 
 use ipnet::IpNet;
 
@@ -31,26 +31,12 @@ impl Trust {
     }
 }
 
-/// The address that the connection comes from, IPv4 as such; no header has a say. A request without one comes from
-/// nowhere, which nobody trusts.
-pub(super) fn client_address(peer: Option<SocketAddr>) -> IpAddr {
-    peer.map_or(IpAddr::V6(Ipv6Addr::UNSPECIFIED), |peer| peer.ip().to_canonical())
-}
-
-/// What counts as one address: all of a /64 of IPv6, as it belongs to one site.
-pub(super) fn site(address: IpAddr) -> IpAddr {
-    match address {
-        IpAddr::V4(_) => address,
-        IpAddr::V6(address) => {
-            let [a, b, c, d, ..] = address.segments();
-            IpAddr::V6(Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0))
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use std::net::SocketAddr;
+
     use super::*;
+    use crate::http::site::client_address;
 
     fn address(text: &str) -> IpAddr {
         client_address(Some(SocketAddr::new(text.parse().unwrap(), 5_060)))
@@ -73,16 +59,5 @@ mod tests {
         assert_eq!(trust.key_of(address("2001:db8:1::5")), Some("branch"));
         assert_eq!(trust.key_of(address("198.51.100.1")), None);
         assert_eq!(trust.key_of(client_address(None)), None);
-    }
-
-    #[test]
-    fn a_site_of_ipv6_is_one_address() {
-        assert_eq!(
-            site(address("2001:db8:0:1::5")),
-            site(address("2001:db8:0:1:9::1"))
-        );
-        assert_ne!(site(address("2001:db8:0:1::5")), site(address("2001:db8:0:2::5")));
-        assert_eq!(site(address("::ffff:192.0.2.7")), address("192.0.2.7"));
-        assert_ne!(site(address("192.0.2.7")), site(address("192.0.2.8")));
     }
 }

@@ -11,9 +11,28 @@ const MAX_CONNECTIONS: u64 = 8_192;
 /// runtimes.
 const RESERVED_DESCRIPTORS: u64 = 64;
 
-/// How many connections each of the server's workers may have; further ones wait to be accepted. The limit of open
-/// files is raised as far as this process may, as every program does that does not call `select`.
-pub(in crate::http) fn connections_per_worker() -> usize {
+/// The part of a worker's connections that is kept for those that come while all others are at work.
+const RESERVE_PART: usize = 16;
+
+/// How many connections a worker may have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::http) struct Share {
+    /// Those that are served.
+    pub(super) places: usize,
+    /// Those beyond them: health, this machine, and refusals.
+    pub(super) reserve: usize,
+}
+
+impl Share {
+    /// All of them; further ones wait to be accepted.
+    pub(in crate::http) fn connections(self) -> usize {
+        self.places + self.reserve
+    }
+}
+
+/// How many connections each of the server's workers may have. The limit of open files is raised as far as this process
+/// may, as every program does that does not call `select`.
+pub(in crate::http) fn share_of_worker() -> Share {
     let limit = getrlimit(Resource::Nofile);
     let raised = Rlimit {
         current: limit.maximum,
@@ -24,16 +43,21 @@ pub(in crate::http) fn connections_per_worker() -> usize {
         Err(_) => limit.current,
     };
     let workers = available_parallelism().map_or(1, |count| count.get() as u64);
-    let connections = share(descriptors, workers);
-    tracing::debug!(connections, workers, "connections for each worker");
-    connections
+    let share = share(descriptors, workers);
+    tracing::debug!(?share, workers, "connections for each worker");
+    share
 }
 
 /// Each worker's share; no limit is none.
-fn share(descriptors: Option<u64>, workers: u64) -> usize {
+fn share(descriptors: Option<u64>, workers: u64) -> Share {
     let left = descriptors.map_or(MAX_CONNECTIONS, |all| all.saturating_sub(RESERVED_DESCRIPTORS));
     let share = left.min(MAX_CONNECTIONS) / workers;
-    usize::try_from(share).unwrap_or(usize::MAX).max(1)
+    let share = usize::try_from(share).unwrap_or(usize::MAX).max(2);
+    let reserve = (share / RESERVE_PART).max(1);
+    Share {
+        places: share - reserve,
+        reserve,
+    }
 }
 
 #[cfg(test)]
@@ -42,10 +66,14 @@ mod tests {
 
     #[test]
     fn connections_leave_descriptors_to_the_others() {
-        assert_eq!(share(None, 2), 4_096);
-        assert_eq!(share(Some(1_000_000), 2), 4_096);
-        assert_eq!(share(Some(1_024), 2), 480);
-        assert_eq!(share(Some(128), 2), 32);
-        assert_eq!(share(Some(16), 2), 1);
+        let of = |descriptors| {
+            let Share { places, reserve } = share(descriptors, 2);
+            (places, reserve)
+        };
+        assert_eq!(of(None), (3_840, 256));
+        assert_eq!(of(Some(1_000_000)), (3_840, 256));
+        assert_eq!(of(Some(1_024)), (450, 30));
+        assert_eq!(of(Some(128)), (30, 2));
+        assert_eq!(of(Some(16)), (1, 1));
     }
 }

@@ -4,6 +4,7 @@
 //! so [`serve`](super::serve) builds it from its parts, around a socket of our own.
 
 mod descriptors;
+mod places;
 mod requests;
 mod socket;
 mod state;
@@ -20,11 +21,12 @@ use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 use tokio_util::either::Either;
 
-pub(super) use descriptors::connections_per_worker;
-pub(super) use requests::track_requests;
+pub(super) use descriptors::share_of_worker;
+pub(super) use places::Connections;
+pub(super) use requests::{is_in_reserve, track_requests};
 pub(super) use socket::Socket;
-pub(super) use state::Connections;
 
+use super::site::{Site, client_address};
 use crate::metric;
 
 /// How long a request's head may take, and a TLS handshake; and how long a connection may be idle between requests.
@@ -44,27 +46,38 @@ const MAX_UNSENT: u32 = 128 * 1024;
 type Stream = Either<TcpStream, tokio_rustls::server::TlsStream<TcpStream>>;
 
 /// Makes a socket of an accepted connection, with the handshake where there is TLS; with the client's address.
+///
+/// # Errors
+/// When there is no place for it, or its place is needed for another before it has sent anything; when the handshake fails.
 pub(super) async fn accept(
     tcp: TcpStream,
     acceptor: Option<TlsAcceptor>,
     connections: Rc<Connections>,
 ) -> Result<(Socket<Stream>, Option<SocketAddr>), DispatchError> {
     let peer = tcp.peer_addr().ok();
+    let connection = connections.enter(Site::of(client_address(peer)));
+    let connection = connection
+        .ok_or(io::ErrorKind::ConnectionAborted)
+        .map_err(io::Error::from)?;
     tcp.set_nodelay(true)?;
     SockRef::from(&tcp).set_tcp_notsent_lowat(MAX_UNSENT)?;
     rustix::net::sockopt::set_tcp_user_timeout(&tcp, TCP_USER_TIMEOUT_MS).map_err(io::Error::from)?;
     let stream = match acceptor {
         None => Either::Left(tcp),
         Some(acceptor) => {
-            let handshake = timeout(HEAD_TIMEOUT, acceptor.accept(tcp)).await;
+            let handshake = tokio::select! {
+                handshake = timeout(HEAD_TIMEOUT, acceptor.accept(tcp)) => handshake,
+                () = connection.closed() => return Err(io::Error::from(io::ErrorKind::ConnectionAborted).into()),
+            };
             let stream = handshake
                 .map_err(io::Error::from)
                 .flatten()
                 .inspect_err(|_| metric::tls_handshakes_failed().increment(1))?;
+            connection.secured();
             Either::Right(stream)
         }
     };
-    Ok((Socket::new(stream, connections.add()), peer))
+    Ok((Socket::new(stream, connection), peer))
 }
 
 /// Counts requests that cannot be parsed: they are in none of the counts by route.

@@ -21,6 +21,7 @@ pub(in crate::http) async fn track_requests(
     mut request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<ResponseBody>, Error> {
+    let in_reserve = is_in_reserve(&request);
     let connection = request.conn_data::<Rc<Connection>>().cloned();
     let in_flight = connection.map(|connection| {
         let in_flight = InFlightRequest::begin(&connection);
@@ -43,7 +44,7 @@ pub(in crate::http) async fn track_requests(
         .map(|state| state.lifecycle.clone());
     let open = lifecycle.as_ref().map(Lifecycle::open_request);
     let mut response = next.call(request).await?;
-    if lifecycle.is_some_and(|lifecycle| lifecycle.phase() >= Phase::Draining) {
+    if in_reserve || lifecycle.is_some_and(|lifecycle| lifecycle.phase() >= Phase::Draining) {
         let head = response.response_mut().head_mut();
         head.set_connection_type(ConnectionType::Close);
     }
@@ -52,6 +53,12 @@ pub(in crate::http) async fn track_requests(
         _in_flight: in_flight,
         _open: open,
     }))
+}
+
+/// Whether its connection has no place of its own: only health and this machine are served.
+pub(in crate::http) fn is_in_reserve(request: &ServiceRequest) -> bool {
+    let connection = request.conn_data::<Rc<Connection>>();
+    connection.is_some_and(|connection| connection.in_reserve())
 }
 
 /// A response's body; the request is in flight until it is dropped.

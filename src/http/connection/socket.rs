@@ -113,7 +113,7 @@ mod tests {
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, duplex, split};
     use tokio::time::timeout;
 
-    use super::super::state::{CloseReason, Connections, InFlightRequest};
+    use super::super::state::{CloseReason, InFlightRequest};
     use super::*;
 
     const SOON: Duration = Duration::from_secs(1);
@@ -121,7 +121,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn one_poll_reads_so_much_however_much_there_is() {
         let (mut client, server) = duplex(MAX_READ_PER_POLL * 4);
-        let mut socket = Socket::new(server, Connections::default().add());
+        let mut socket = Socket::new(server, Connection::alone());
         client.write_all(&[0; MAX_READ_PER_POLL * 3]).await.unwrap();
         for _ in 0..3 {
             let mut bytes = [0; MAX_READ_PER_POLL * 3];
@@ -137,7 +137,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn no_pipelined_request_is_read_before_the_response() {
         let (mut client, server) = duplex(64);
-        let connection = Connections::default().add();
+        let connection = Connection::alone();
         let mut socket = Socket::new(server, Rc::clone(&connection));
         client.write_all(b"abc").await.unwrap();
         assert_eq!(socket.read_u8().await.unwrap(), b'a');
@@ -160,7 +160,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn nothing_is_read_while_the_client_reads_nothing() {
         let (mut client, server) = duplex(64);
-        let socket = Socket::new(server, Connections::default().add());
+        let socket = Socket::new(server, Connection::alone());
         let (mut read, mut write) = split(socket);
         client.write_all(b"a request").await.unwrap();
         let writing = async { write.write_all(&[0; 100]).await.unwrap() };
@@ -176,7 +176,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn closing_ends_pending_reads_and_writes() {
         let (_client, server) = duplex(64);
-        let connection = Connections::default().add();
+        let connection = Connection::alone();
         let (mut read, mut write) = split(Socket::new(server, Rc::clone(&connection)));
         let (got, sent, ()) = tokio::join!(read.read_u8(), write.write_all(&[0; 100]), async {
             tokio::time::sleep(SOON).await;

@@ -1,14 +1,16 @@
 //! The state of each connection, and its timeouts.
 
 use std::cell::{Cell, RefCell};
+use std::future::poll_fn;
 use std::io;
-use std::rc::{Rc, Weak};
-use std::task::{Context, Waker};
+use std::rc::Rc;
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use tokio::time::{Instant, MissedTickBehavior, interval};
+use tokio::time::Instant;
 
-use super::super::lifecycle::{Lifecycle, Phase};
+use super::super::lifecycle::Phase;
+use super::places::{Place, SiteUse};
 use super::{HEAD_TIMEOUT, KEEP_ALIVE_TIMEOUT};
 use crate::metric;
 
@@ -16,7 +18,7 @@ use crate::metric;
 const SEND_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// How often the timeouts of a worker's connections are checked.
-const CHECK_INTERVAL: Duration = Duration::from_millis(500);
+pub(super) const CHECK_INTERVAL: Duration = Duration::from_millis(500);
 
 /// Why the gateway closed a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,16 +31,22 @@ pub(super) enum CloseReason {
     Idle,
     /// The gateway is stopping.
     Stopping,
+    /// Its place was needed for a new connection.
+    Shed,
+    /// Its site has as many as it may, all with requests under way.
+    SiteLimit,
 }
 
 impl CloseReason {
     /// The value of the metric's label.
-    fn label(self) -> &'static str {
+    pub(super) fn label(self) -> &'static str {
         match self {
             Self::SlowHead => "slow_head",
             Self::ResponseNotRead => "answer_not_read",
             Self::Idle => "idle",
             Self::Stopping => "stopping",
+            Self::Shed => "shed",
+            Self::SiteLimit => "site_limit",
         }
     }
 }
@@ -61,6 +69,11 @@ enum State {
 /// One connection: shared by its socket and its requests, which are all on one worker's thread.
 #[derive(Debug)]
 pub(super) struct Connection {
+    /// Whose it is, as far as places go.
+    pub(super) of_site: Rc<SiteUse>,
+    /// Its place, until it is to be closed; one in the reserve never had any.
+    place: RefCell<Option<Place>>,
+    in_reserve: bool,
     /// The state and since when; the time for the first head begins with the connection.
     state: Cell<(State, Instant)>,
     /// Since when the client has accepted nothing of what is to be sent.
@@ -73,9 +86,12 @@ pub(super) struct Connection {
 }
 
 impl Connection {
-    fn new() -> Self {
+    pub(super) fn new(of_site: Rc<SiteUse>, place: Option<Place>) -> Self {
         metric::http_connections().increment(1.0);
         Self {
+            of_site,
+            in_reserve: place.is_none(),
+            place: RefCell::new(place),
             state: Cell::new((State::New, Instant::now())),
             write_blocked_since: Cell::default(),
             read_paused: Cell::default(),
@@ -98,7 +114,48 @@ impl Connection {
         if self.close_reason.replace(Some(reason)).is_none() {
             metric::http_connections_cut(reason.label()).increment(1);
         }
+        // Before its task has noticed.
+        drop(self.place.take());
         self.wake();
+    }
+
+    /// Waits until it is to be closed. Only for a task that does nothing else with the connection meanwhile.
+    pub(super) async fn closed(&self) {
+        poll_fn(|context| {
+            self.register_waker(context);
+            match self.close_reason.get() {
+                None => Poll::Pending,
+                Some(_) => Poll::Ready(()),
+            }
+        })
+        .await;
+    }
+
+    /// Whether it has no place of its own: only health and this machine are served.
+    pub(super) fn in_reserve(&self) -> bool {
+        self.in_reserve
+    }
+
+    /// Whether it is open without a request under way.
+    pub(super) fn is_waiting(&self) -> bool {
+        let (state, _) = self.state.get();
+        self.close_reason.get().is_none() && matches!(state, State::New | State::ReadingHead | State::Idle)
+    }
+
+    /// How much of its timeout a connection without a request under way has waited, in thousandths.
+    pub(super) fn waited_permille(&self) -> u128 {
+        let (state, since) = self.state.get();
+        let limit = if matches!(state, State::Idle) {
+            KEEP_ALIVE_TIMEOUT
+        } else {
+            HEAD_TIMEOUT
+        };
+        since.elapsed().as_millis() * 1_000 / limit.as_millis()
+    }
+
+    /// The TLS handshake is over: the time for a head begins.
+    pub(super) fn secured(&self) {
+        self.set_state(State::New);
     }
 
     fn wake(&self) {
@@ -166,7 +223,7 @@ impl Connection {
         }
     }
 
-    fn check_timeout(&self, now: Instant, phase: Phase) {
+    pub(super) fn check_timeout(&self, now: Instant, phase: Phase) {
         // actix-http's own timeouts come first, where it has them: it answers 408.
         let (state, since) = self.state.get();
         let (since, limit, reason) = match (self.write_blocked_since.get(), state) {
@@ -222,31 +279,22 @@ impl Drop for InFlightRequest {
     }
 }
 
-/// The open connections of one worker.
-#[derive(Debug, Default)]
-pub(in crate::http) struct Connections(RefCell<Vec<Weak<Connection>>>);
-
-impl Connections {
-    pub(super) fn add(&self) -> Rc<Connection> {
-        let connection = Rc::new(Connection::new());
-        self.0.borrow_mut().push(Rc::downgrade(&connection));
-        connection
+#[cfg(test)]
+impl Connection {
+    /// One of a worker that has no other.
+    pub(super) fn alone() -> Rc<Self> {
+        let share = super::descriptors::Share {
+            places: 1,
+            reserve: 1,
+        };
+        let site = crate::http::site::Site::of(std::net::Ipv4Addr::LOCALHOST.into());
+        super::Connections::new(share)
+            .enter(site)
+            .expect("the only place")
     }
 
-    /// Checks their timeouts, until the worker's runtime ends.
-    pub(in crate::http) async fn check_timeouts(self: Rc<Self>, lifecycle: Lifecycle) {
-        let mut ticks = interval(CHECK_INTERVAL);
-        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        loop {
-            let now = ticks.tick().await;
-            let phase = lifecycle.phase();
-            self.0.borrow_mut().retain(|connection| {
-                let connection = connection.upgrade();
-                connection
-                    .inspect(|connection| connection.check_timeout(now, phase))
-                    .is_some()
-            });
-        }
+    pub(super) fn close_reason(&self) -> Option<CloseReason> {
+        self.close_reason.get()
     }
 }
 
@@ -266,10 +314,10 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_first_request_must_come_soon_and_others_later() {
-        let silent = Connection::new();
+        let silent = Connection::alone();
         assert_eq!(after(&silent, HEAD_TIMEOUT).await, None);
         assert_eq!(after(&silent, CHECK_INTERVAL * 2).await, Some(CloseReason::Idle));
-        let kept = Rc::new(Connection::new());
+        let kept = Connection::alone();
         drop(InFlightRequest::begin(&kept));
         assert_eq!(after(&kept, KEEP_ALIVE_TIMEOUT).await, None);
         assert_eq!(after(&kept, CHECK_INTERVAL * 2).await, Some(CloseReason::Idle));
@@ -278,7 +326,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_head_that_trickles_is_slow_also_after_a_request() {
         for requests in 0..2 {
-            let connection = Rc::new(Connection::new());
+            let connection = Connection::alone();
             for _ in 0..requests {
                 drop(InFlightRequest::begin(&connection));
             }
@@ -296,7 +344,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn an_answer_that_is_taken_piece_by_piece_lasts_and_one_that_is_not_ends() {
-        let connection = Rc::new(Connection::new());
+        let connection = Connection::alone();
         let _request = InFlightRequest::begin(&connection);
         for _ in 0..10 {
             connection.write_blocked();
@@ -314,7 +362,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_head_is_not_slow_while_it_is_not_read() {
-        let connection = Rc::new(Connection::new());
+        let connection = Connection::alone();
         drop(InFlightRequest::begin(&connection));
         connection.received();
         connection.write_blocked();
@@ -329,9 +377,9 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn at_the_end_idle_ones_go_and_others_finish() {
-        let connection = Rc::new(Connection::new());
+        let connection = Connection::alone();
         let request = InFlightRequest::begin(&connection);
-        let kept = Rc::new(Connection::new());
+        let kept = Connection::alone();
         tokio::time::advance(CHECK_INTERVAL * 4).await;
         kept.check_timeout(Instant::now(), Phase::Draining);
         assert_eq!(kept.close_reason.get(), None, "requests are still taken");

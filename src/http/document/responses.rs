@@ -33,7 +33,7 @@ pub(in crate::http) use error_responses;
 
 error_responses! {
     /// What can be wrong with a body before anybody is asked.
-    pub(in crate::http) BodyErrors [InvalidRequest, RequestTimeout, PayloadTooLarge, RateLimited, Saturated];
+    pub(in crate::http) BodyErrors [InvalidRequest, RequestTimeout, PayloadTooLarge];
     /// What can become of asking an actor for what may be repeated.
     pub(in crate::http) AskErrors [
         Saturated, CircuitOpen, Paused, Restarting, Failed, Interrupted, DeadlineExceeded,
@@ -49,11 +49,12 @@ error_responses! {
 }
 
 /// What every operation that needs a key can answer before it is carried out.
-const ACCESS: [ErrorCode; 5] = [
+const ACCESS: [ErrorCode; 6] = [
     ErrorCode::Unauthenticated,
     ErrorCode::ScopeMissing,
     ErrorCode::NotFound,
     ErrorCode::RateLimited,
+    ErrorCode::Saturated,
     ErrorCode::KeysUnavailable,
 ];
 

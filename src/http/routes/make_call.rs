@@ -77,9 +77,12 @@ pub(super) async fn make_call(
     let trunk = state.default_trunk(&caller).map_err(ApiError::not_placed)?;
     // A body that is wrong gets the original's answer, which says nothing of a call.
     let fields = Fields::read(body, deadline).await;
-    let fields = fields.map_err(|error| match error.code {
-        ErrorCode::InvalidRequest => error,
-        _ => error.not_placed(),
+    let fields = fields.map_err(|error| {
+        if error.code == ErrorCode::InvalidRequest {
+            error
+        } else {
+            error.not_placed()
+        }
     })?;
     let (extension, number) = parse(&fields, state.extension_length()).map_err(ApiError::invalid_fields)?;
     let call_id = CallId::mint();
