@@ -12,6 +12,7 @@ use utoipa::ToSchema;
 use super::breaker::{Attempt, Breaker, BreakerState};
 use super::bulkhead::{Bulkhead, Limits, Permit};
 use super::class::Class;
+use super::client::ClientId;
 use super::refused::Refused;
 
 /// How often to check whether anything is in flight still.
@@ -80,9 +81,14 @@ impl Admission {
     ///
     /// # Cancel safety
     /// As [`Bulkhead::admit`].
-    pub(super) async fn admit(&self, class: Class, deadline: Instant) -> Result<Admitted, Refused> {
+    pub(super) async fn admit(
+        &self,
+        class: Class,
+        of: Option<&ClientId>,
+        deadline: Instant,
+    ) -> Result<Admitted, Refused> {
         let own = self.of(class)?;
-        let permit = own.bulkhead.admit(deadline).await?;
+        let permit = own.bulkhead.admit(of.cloned(), deadline).await?;
         // It may have opened meanwhile.
         let attempt = own.breaker.admit()?;
         Ok(Admitted { permit, attempt })

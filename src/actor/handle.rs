@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 use super::admission::{Admitted, Load};
 use super::ask::{Ask, AskError, RETRY_AFTER, Reply, Request, classify};
 use super::class::{Class, FailureClass};
+use super::client::ClientId;
 use super::health::{Health, State};
 use super::incarnation::{Incarnation, RestartRequest, Restarted};
 use super::policy::Spawn;
@@ -90,7 +91,23 @@ impl<A: Actor<Context = Context<A>>> ActorHandle<A> {
         self.incarnation().admission.load()
     }
 
-    /// Asks the actor and waits for its reply, at most until `deadline`.
+    /// Asks the actor for the gateway itself, and waits for its reply, at most until `deadline`.
+    ///
+    /// # Errors
+    /// As [`ask_for`](Self::ask_for).
+    ///
+    /// # Cancel safety
+    /// As [`ask_for`](Self::ask_for).
+    pub async fn ask<M>(&self, message: M, deadline: Instant) -> Reply<M>
+    where
+        M: Request,
+        A: Handler<Ask<M>>,
+    {
+        self.ask_as(None, message, deadline).await
+    }
+
+    /// Asks the actor for a client, which has no more than its share where others wait as well, and waits for its reply, at
+    /// most until `deadline`.
     ///
     /// # Errors
     /// See [`AskError`]; unless it is `Interrupted`, a `Reply`, or a deadline that passed once the work was begun, nothing can
@@ -99,13 +116,21 @@ impl<A: Actor<Context = Context<A>>> ActorHandle<A> {
     /// # Cancel safety
     /// Dropping the future while it waits for a permit or in the mailbox means that nothing happens. Once the
     /// actor has begun, the work goes on without its caller, with its permit, until its end or the deadline.
-    pub async fn ask<M>(&self, message: M, deadline: Instant) -> Reply<M>
+    pub async fn ask_for<M>(&self, client: &ClientId, message: M, deadline: Instant) -> Reply<M>
+    where
+        M: Request,
+        A: Handler<Ask<M>>,
+    {
+        self.ask_as(Some(client), message, deadline).await
+    }
+
+    async fn ask_as<M>(&self, client: Option<&ClientId>, message: M, deadline: Instant) -> Reply<M>
     where
         M: Request,
         A: Handler<Ask<M>>,
     {
         let incarnation = self.incarnation();
-        match self.admit(&incarnation, M::CLASS, deadline).await {
+        match self.admit(&incarnation, M::CLASS, client, deadline).await {
             Ok(admitted) => match self.send(&incarnation, message, deadline, Some(admitted)).await {
                 // The actor went away meanwhile.
                 Err(refused @ (AskError::Restarting { .. } | AskError::Failed)) => {
@@ -130,11 +155,12 @@ impl<A: Actor<Context = Context<A>>> ActorHandle<A> {
         &self,
         incarnation: &Incarnation<A>,
         class: Class,
+        client: Option<&ClientId>,
         deadline: Instant,
     ) -> Result<Admitted, AskError<E>> {
         // Before the wait, so that nobody waits for what is refused anyway.
         self.check(incarnation, class)?;
-        let admitted = incarnation.admission.admit(class, deadline).await;
+        let admitted = incarnation.admission.admit(class, client, deadline).await;
         let admitted = admitted.map_err(|refused| self.refusal(refused))?;
         // It may have been paused meanwhile, or hang.
         self.check_state(class)?;

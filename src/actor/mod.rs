@@ -11,6 +11,7 @@
 //! * Each [`Class`] of an actor's operations has **admission control** of its own: what stalls one stalls no other. The
 //!   **circuit breaker** refuses at once what has failed again and again; what counts is the error's own [`FailureClass`]. The
 //!   **permit** bounds the work itself: it travels with the message and returns when the work ends, not when the caller gives up.
+//!   Of those that wait for one, the client that has fewest comes first.
 //! * The **supervisor** catches panics, backs off, and builds a new instance of the actor from its settings behind the same
 //!   handle, within a restart budget; past the budget the actor is [`State::Failed`] and the others go on. It lives on the
 //!   actor's thread.
@@ -25,6 +26,7 @@ mod backoff;
 mod breaker;
 mod bulkhead;
 mod class;
+mod client;
 #[cfg(feature = "test-support")]
 mod fault;
 mod handle;
@@ -32,6 +34,7 @@ mod health;
 mod incarnation;
 mod operate;
 mod policy;
+mod queue;
 mod refused;
 mod supervisor;
 #[cfg(feature = "test-support")]
@@ -45,8 +48,9 @@ pub(crate) use ask::requests;
 pub use ask::{Ask, AskError, Reply, Request};
 pub use backoff::Backoff;
 pub use breaker::BreakerState;
-pub use bulkhead::{Limits, Permit};
+pub use bulkhead::{Bulkhead, Limits, Permit};
 pub use class::{Class, Classify, FailureClass};
+pub use client::ClientId;
 #[cfg(feature = "test-support")]
 pub use fault::InjectedFault;
 pub use handle::ActorHandle;

@@ -10,7 +10,7 @@ use super::actor::AriHandle;
 use super::error::OriginateError;
 use super::messages::{GetChannel, Hangup, Originate};
 use super::pacer::Pacer;
-use crate::actor::{AskError, Class, Limits, Reply};
+use crate::actor::{AskError, Class, ClientId, Limits, Reply};
 use crate::call::{Call, CallId};
 use crate::metric;
 use crate::settings::AsteriskSettings;
@@ -54,9 +54,14 @@ impl Trunk {
     ///
     /// # Cancel safety
     /// As [`ActorHandle::ask`](crate::actor::ActorHandle::ask): once begun, the call goes on without its caller.
-    pub async fn originate(&self, request: Originate, deadline: Instant) -> Reply<Originate> {
+    pub async fn originate(
+        &self,
+        client: &ClientId,
+        request: Originate,
+        deadline: Instant,
+    ) -> Reply<Originate> {
         let Some(pacer) = &self.pacer else {
-            return self.asterisk.ask(request, deadline).await;
+            return self.asterisk.ask_for(client, request, deadline).await;
         };
         // Nobody waits for a turn only to be refused.
         self.asterisk.admits(Class::Originate)?;
@@ -65,7 +70,7 @@ impl Trunk {
             metric::shed(actor, Class::Originate.as_str(), "trunk_rate").increment(1);
             return Err(AskError::Reply(OriginateError::TrunkRate { retry_after }));
         }
-        self.asterisk.ask(request, deadline).await
+        self.asterisk.ask_for(client, request, deadline).await
     }
 
     /// Ends a call by what is known of it, whoever placed it; false where it is over. It waits behind no originate.
@@ -75,9 +80,9 @@ impl Trunk {
     ///
     /// # Cancel safety
     /// As [`ActorHandle::ask`](crate::actor::ActorHandle::ask): once begun, it is hung up all the same.
-    pub async fn hang_up(&self, call: &Call, deadline: Instant) -> Reply<Hangup> {
+    pub async fn hang_up(&self, client: &ClientId, call: &Call, deadline: Instant) -> Reply<Hangup> {
         let channel = call.channel_to_end();
-        self.asterisk.ask(Hangup { channel }, deadline).await
+        self.asterisk.ask_for(client, Hangup { channel }, deadline).await
     }
 }
 
@@ -91,12 +96,13 @@ impl Trunk {
 /// Safe: reads.
 pub async fn look_for_call(
     trunks: impl IntoIterator<Item = &Trunk>,
+    client: &ClientId,
     call_id: CallId,
     deadline: Instant,
 ) -> Reply<GetChannel> {
     let ask = |trunk: &Trunk| {
         let asterisk = trunk.asterisk.clone();
-        async move { asterisk.ask(GetChannel { call_id }, deadline).await }
+        async move { asterisk.ask_for(client, GetChannel { call_id }, deadline).await }
     };
     let mut answers: FuturesUnordered<_> = trunks.into_iter().map(ask).collect();
     let mut not_asked = None;

@@ -6,7 +6,6 @@ use std::time::Duration;
 use actix::fut::wrap_future;
 use actix::{Actor, ActorFutureExt as _, AsyncContext as _, Context, Handler, ResponseFuture};
 use serde::Serialize;
-use tokio::sync::Semaphore;
 
 use super::cursor::HandedOut;
 use super::messages::{
@@ -14,7 +13,7 @@ use super::messages::{
 };
 use super::pages;
 use super::store::{CdrStore, open_store};
-use crate::actor::{self, ActorHandle, Ask, Backoff, Health, Reply, Spawn};
+use crate::actor::{self, ActorHandle, Ask, Backoff, Bulkhead, Health, Limits, Reply, Spawn};
 use crate::database::StoreError;
 use crate::settings::StoreSettings;
 
@@ -40,11 +39,22 @@ pub fn spawn_cdr(spawn: Spawn, settings: StoreSettings) -> CdrHandle {
 pub struct CdrActor {
     settings: StoreSettings,
     health: Health,
-    /// Answers of more than one page wait for their readers: they get half of the permits, so that slow readers keep
-    /// neither the collector nor short answers out.
-    long_answers: Arc<Semaphore>,
+    /// Answers of more than one page wait for their readers, each client for its own: slow ones keep neither short answers nor
+    /// other clients out.
+    long_answers: Bulkhead,
     /// The store, or why there is none yet.
     store: Result<Arc<CdrStore>, StoreError>,
+}
+
+/// Room for long answers: for twice as many as short ones, since they mostly wait, and of one client a quarter of that.
+fn long_answers(short: Limits) -> Bulkhead {
+    let in_flight = 2 * short.in_flight;
+    let limits = Limits {
+        in_flight,
+        waiting: in_flight,
+        ..short
+    };
+    Bulkhead::with_share(limits, in_flight.div_ceil(4))
 }
 
 /// What `/status` shows of the store.
@@ -64,7 +74,7 @@ impl CdrActor {
         // Before the actor runs, so that nobody is told that it is usable before it is. Not an error yet.
         health.publish(false, &StoreHealth::default());
         Self {
-            long_answers: Arc::new(Semaphore::new((settings.limits.in_flight / 2).max(1))),
+            long_answers: long_answers(settings.limits),
             settings,
             health,
             store: Err(opening),
@@ -208,7 +218,7 @@ impl Handler<Ask<SearchAfterCallId>> for CdrActor {
 
     fn handle(&mut self, ask: Ask<SearchAfterCallId>, _: &mut Context<Self>) -> Self::Result {
         let (store, health) = (self.store(), self.health.clone());
-        let long_answers = Arc::clone(&self.long_answers);
+        let long_answers = self.long_answers.clone();
         ask.run_with_permit(|message, _, permit| async move {
             pages::search(store?, message, permit, long_answers, &health).await
         })

@@ -21,7 +21,8 @@
 //!   original does. So a client that takes half a reply and goes on with the greatest id of that half loses no more than
 //!   with the original: a reply has every leg with a greater id than any that the client has seen.
 //! * An id from elsewhere is answered as the original does, and remembered from then on: legs with a smaller id that are
-//!   stored later are answered to it too, and those with a greater one again, as the original does.
+//!   stored later are answered to it too, and those with a greater one again, as the original does. Of a client
+//!   that has many of them only some are written: after a stop the others are new again.
 //! * An id that is not remembered (any more), or whose `seq` the feed has not reached, says nothing: it is compared
 //!   with others, as the original does.
 
@@ -41,22 +42,6 @@ pub(super) const FORGET_EVERY: u32 = 64;
 
 /// How many of each are forgotten then: more than were written since, and few enough to delay nobody.
 pub(super) const FORGET_AT_ONCE: usize = 500;
-
-/// Who polls: the same for all requests of a client, and told from others as well as can be.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct ClientId(String);
-
-impl ClientId {
-    /// The client of that name, which no other has.
-    pub fn named(name: String) -> Self {
-        Self(name)
-    }
-
-    /// The text that stores keep.
-    pub(super) fn as_str(&self) -> &str {
-        &self.0
-    }
-}
 
 /// What is remembered of an id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

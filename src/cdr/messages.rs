@@ -3,9 +3,8 @@
 use tokio::sync::mpsc;
 use uuid::Uuid;
 
-use super::cursor::ClientId;
 use super::store::{Batch, CdrRange, Changes, LegacyRow, Position, RecordingFile};
-use crate::actor::requests;
+use crate::actor::{ClientId, requests};
 use crate::database::StoreError;
 
 requests! {

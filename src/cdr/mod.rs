@@ -11,7 +11,7 @@ mod store;
 mod value;
 
 pub use actor::{CdrHandle, spawn_cdr};
-pub use cursor::{ClientId, HandedOut, Resumed, Since};
+pub use cursor::{HandedOut, Resumed, Since};
 pub use messages::{
     Apply, CdrPages, GetLastCallId, GetPosition, GetRecording, ListDigests, RemovePosition, SearchAfterCallId,
 };

@@ -3,14 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::Semaphore;
 use tokio::sync::mpsc::{self, OwnedPermit};
 use tokio::time::timeout;
 
 use super::messages::{CdrPages, SearchAfterCallId};
 use super::reading::{Reading, Sizes};
 use super::store::{CdrStore, LegacyRow};
-use crate::actor::{Health, Permit, spawn_detached};
+use crate::actor::{Bulkhead, Health, Permit, spawn_detached};
 use crate::database::StoreError;
 
 /// Pages that wait for their reader.
@@ -22,8 +21,8 @@ const WHOLE: Duration = Duration::from_secs(300);
 
 type Page = Result<Vec<LegacyRow>, StoreError>;
 
-/// Reads the first page; if there are more, a detached task reads them for whoever holds the [`CdrPages`], and keeps
-/// `permit` and a place among the `long_answers` until it ends.
+/// Reads the first page; if there are more, a detached task reads them for whoever holds the [`CdrPages`], and has a place
+/// among the `long_answers` instead of the `permit` until it ends.
 ///
 /// # Cancel safety
 /// Dropping the future ends everything and gives the permit back.
@@ -31,7 +30,7 @@ pub(super) async fn search(
     store: Arc<CdrStore>,
     request: SearchAfterCallId,
     permit: Option<Permit>,
-    long_answers: Arc<Semaphore>,
+    long_answers: Bulkhead,
     health: &Health,
 ) -> Result<CdrPages, StoreError> {
     let mut reading = Reading::begin(store, request, Sizes::REPLY).await?;
@@ -42,11 +41,13 @@ pub(super) async fn search(
     // One place more than pages may wait: the reason of an early end always finds room.
     let (pages, rest) = mpsc::channel(PAGES_AHEAD + 1);
     if !reading.ended() {
-        let Ok(place) = long_answers.try_acquire_owned() else {
+        // Who waits for a place there, or for a slow reader, keeps no short answer out.
+        let client = permit.and_then(|permit| permit.client().cloned());
+        let Some(place) = long_answers.admit_client(client).await else {
             return Err(StoreError::TooManyAnswers);
         };
         let feed = async move {
-            let _held = (permit, place);
+            let _held = place;
             let Ok(place) = pages.clone().try_reserve_owned() else {
                 // The reader is gone already.
                 return;

@@ -13,10 +13,10 @@ use super::document::Documents;
 use super::error::ApiError;
 use super::lifecycle::Lifecycle;
 use super::recording_links::RecordingLinks;
-use crate::actor::{ActorRegistry, Operate};
+use crate::actor::{ActorRegistry, ClientId, Operate};
 use crate::ari::Trunk;
 use crate::call::{Call, CallId};
-use crate::cdr::{CdrHandle, ClientId};
+use crate::cdr::CdrHandle;
 use crate::integrations::Integrations;
 use crate::ledger::LedgerHandle;
 use crate::ledger::key::{AuditAction, KeyRing, Principal};
@@ -96,7 +96,7 @@ impl AppState {
 
     /// For whom it is remembered which call ids were handed out; nobody where the settings say so.
     pub(super) fn polling_client(&self, caller: &Caller) -> Option<ClientId> {
-        self.settings.cdr.late_rows.then(|| caller.client())
+        self.settings.cdr.late_rows.then(|| caller.client().clone())
     }
 
     /// The trunk of an Asterisk.

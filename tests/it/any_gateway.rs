@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use mege_gateway::actor::{AskError, Operate as _};
+use mege_gateway::actor::{AskError, ClientId, Operate as _};
 use mege_gateway::ari::{AriError, look_for_call};
 use mege_gateway::call::CallId;
 #[cfg(feature = "peers")]
@@ -42,7 +42,8 @@ async fn the_asterisk_that_has_a_call_tells_whatever_the_others_do() {
     let id = talking(&app).await;
     let trunks = &app.integrations.trunks;
     let within = |time: Duration| Instant::now() + time;
-    let look = async |id, time| look_for_call(trunks.values(), id, within(time)).await;
+    let client = ClientId::named("crm");
+    let look = async |id, time| look_for_call(trunks.values(), &client, id, within(time)).await;
 
     let found = look(id, LIMIT).await.expect("an answer").expect("a call");
     assert_eq!((found.id, found.integration.as_str()), (id, "asterisk.main"));
@@ -67,9 +68,12 @@ async fn the_asterisk_that_has_a_call_tells_whatever_the_others_do() {
     // A pause keeps nobody from finding a call and ending it.
     assert!(app.integrations.asterisk["main"].pause());
     let found = look(id, LIMIT).await.expect("an answer").expect("a call");
-    assert_eq!(trunks["main"].hang_up(&found, within(LIMIT)).await, Ok(true));
+    assert_eq!(
+        trunks["main"].hang_up(&client, &found, within(LIMIT)).await,
+        Ok(true)
+    );
     eventually("it is over", LIMIT, async || {
-        let again = trunks["main"].hang_up(&found, within(LIMIT)).await;
+        let again = trunks["main"].hang_up(&client, &found, within(LIMIT)).await;
         (again == Ok(false)).then_some(())
     })
     .await;
@@ -89,7 +93,7 @@ async fn a_channel_through_another_trunk_is_no_call_of_this_one() {
     other.connected().await;
     let look = async |app: &TestApp| {
         let trunks = app.integrations.trunks.values();
-        look_for_call(trunks, id, Instant::now() + LIMIT)
+        look_for_call(trunks, &ClientId::named("crm"), id, Instant::now() + LIMIT)
             .await
             .expect("an answer")
     };

@@ -4,6 +4,7 @@
 use std::fs;
 use std::path::PathBuf;
 
+use mege_gateway::actor::ClientId;
 use mege_gateway::ari::{Trunk, look_for_call};
 use mege_gateway::call::{CallId, CallState};
 use tempfile::TempDir;
@@ -202,8 +203,9 @@ async fn a_call_that_was_never_recorded_is_found_on_asterisk_and_ended() {
 
     let app = gateway.start().await;
     assert!(app.integrations.stores.registry.get(id).is_none());
+    let client = ClientId::named("crm");
     let look = async || {
-        look_for_call([trunk(&app)], id, Instant::now() + LIMIT)
+        look_for_call([trunk(&app)], &client, id, Instant::now() + LIMIT)
             .await
             .expect("an answer")
     };
@@ -217,7 +219,7 @@ async fn a_call_that_was_never_recorded_is_found_on_asterisk_and_ended() {
         (1, None, &None)
     );
     assert_eq!(
-        trunk(&app).hang_up(&found, Instant::now() + LIMIT).await,
+        trunk(&app).hang_up(&client, &found, Instant::now() + LIMIT).await,
         Ok(true)
     );
     eventually("it is over", LIMIT, async || look().await.is_none().then_some(())).await;

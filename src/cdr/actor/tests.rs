@@ -1,12 +1,12 @@
 use actix_rt::time::sleep;
+use futures_util::future::join_all;
 use tokio::time::{Instant, timeout};
 
-use super::super::cursor::ClientId;
 use super::super::messages::CdrPages;
 use super::super::store::tests::{Database, leg, legs, settings};
 use super::super::store::{Batch, CdrRange, Position};
 use super::*;
-use crate::actor::{AskError, Class, InjectedFault, Limits, Placement, State};
+use crate::actor::{AskError, Class, ClientId, InjectedFault, Limits, Placement, State};
 
 const TIMEOUT: Duration = Duration::from_secs(60);
 
@@ -57,12 +57,20 @@ async fn apply(handle: &CdrHandle, batch: Batch) {
 }
 
 async fn search_after(handle: &CdrHandle, call_id: &str) -> Result<CdrPages, AskError<StoreError>> {
+    search_of(handle, &client(), call_id).await
+}
+
+async fn search_of(
+    handle: &CdrHandle,
+    client: &ClientId,
+    call_id: &str,
+) -> Result<CdrPages, AskError<StoreError>> {
     let request = SearchAfterCallId {
         pbx: "a".to_owned(),
         call_id: call_id.to_owned(),
-        client: Some(client()),
+        client: Some(client.clone()),
     };
-    handle.ask(request, Instant::now() + TIMEOUT).await
+    handle.ask_for(client, request, Instant::now() + TIMEOUT).await
 }
 
 async fn search(handle: &CdrHandle) -> CdrPages {
@@ -70,7 +78,7 @@ async fn search(handle: &CdrHandle) -> CdrPages {
 }
 
 fn client() -> ClientId {
-    ClientId::named("crm".to_owned())
+    ClientId::named("crm")
 }
 
 /// An actor with that many legs.
@@ -157,7 +165,6 @@ async fn a_long_answer_arrives_whole_and_in_order() {
     let database = Database::sqlite();
     let handle = with_legs(&database, 1_600).await;
     let mut pages = search(&handle).await;
-    assert_eq!(handle.in_flight(Class::Read), 1);
     let mut ids: Vec<_> = pages.first.iter().map(|row| row.cdr_id).collect();
     while let Some(page) = pages.rest.recv().await {
         ids.extend(page.unwrap().iter().map(|row| row.cdr_id));
@@ -231,17 +238,6 @@ async fn what_cannot_be_remembered_is_not_handed_out() {
     assert!(matches!(error, Some(StoreError::Query(_))), "{error:?}");
 }
 
-#[actix_rt::test]
-async fn a_reader_that_goes_frees_the_permit() {
-    let database = Database::sqlite();
-    let handle = with_legs(&database, 4_000).await;
-    let mut pages = search(&handle).await;
-    pages.rest.recv().await.unwrap().unwrap();
-    assert_eq!(handle.in_flight(Class::Read), 1);
-    drop(pages);
-    permits_return(&handle).await;
-}
-
 /// What is left in the channel: so many whole pages, and how it ended.
 async fn drain(mut pages: CdrPages) -> (usize, Option<StoreError>) {
     let mut whole = 0;
@@ -267,24 +263,32 @@ async fn a_reader_that_dawdles_is_told_that_it_got_half_an_answer() {
     until("the pages ahead were not read", || pages.rest.len() == 2).await;
     tokio::time::pause();
     sleep(Duration::from_secs(9)).await;
-    assert_eq!(handle.in_flight(Class::Read), 1);
+    assert_eq!(handle.in_flight(Class::Read), 0, "it keeps nobody out");
+    assert!(!pages.rest.is_closed());
     sleep(Duration::from_secs(2)).await;
-    assert_eq!(handle.in_flight(Class::Read), 0);
     let late = StoreError::Unavailable("a page was not taken in time".to_owned());
     assert_eq!(drain(pages).await, (2, Some(late)));
 }
 
 #[actix_rt::test]
-async fn long_answers_that_are_too_many_are_refused_and_keep_nobody_else_out() {
+async fn a_slow_reader_of_long_answers_keeps_nobody_else_out() {
     let database = Database::sqlite();
     let handle = with_legs(&database, 4_000).await;
-    let places = Limits::default().in_flight / 2;
+    let of_a_client = Limits::default().in_flight / 2;
     let mut held = Vec::new();
-    for _ in 0..places {
+    for _ in 0..of_a_client {
         held.push(search(&handle).await);
     }
-    for _ in 0..10 {
-        let refused = search_after(&handle, "0").await;
+    let more = join_all((0..10).map(|_| search_after(&handle, "0")));
+    let others = async {
+        for other in 0..3 {
+            let other = ClientId::named(format!("other {other}"));
+            assert!(search_of(&handle, &other, "0").await.is_ok(), "{other}");
+        }
+        assert!(last_call_id(&handle).await.is_ok());
+    };
+    let (refused, ()) = tokio::join!(more, others);
+    for refused in refused {
         let expected = AskError::Reply(StoreError::TooManyAnswers);
         assert_eq!(
             refused.map(|_| ()),
@@ -292,10 +296,23 @@ async fn long_answers_that_are_too_many_are_refused_and_keep_nobody_else_out() {
             "the store is well all the same"
         );
     }
-    assert!(last_call_id(&handle).await.is_ok());
     drop(held);
-    permits_return(&handle).await;
     search(&handle).await;
+}
+
+#[actix_rt::test]
+async fn twenty_long_answers_at_once_wait_for_each_other() {
+    let database = Database::sqlite();
+    let handle = with_legs(&database, 1_200).await;
+    let answers = (0..20).map(|_| async {
+        let pages = search_after(&handle, "0")
+            .await
+            .expect("a turn within its second");
+        drain(pages).await
+    });
+    for answer in join_all(answers).await {
+        assert_eq!(answer, (1, None));
+    }
 }
 
 #[actix_rt::test]

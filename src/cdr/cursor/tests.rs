@@ -11,6 +11,7 @@ use super::super::reading::{Reading, Sizes};
 use super::super::store::tests::{Database, call_id, leg_id, leg_of_call};
 use super::super::store::{Batch, CdrStore, LegacyRow, open_store};
 use super::*;
+use crate::actor::ClientId;
 
 /// Small, so that replies leave legs for later, and have many pages.
 const SIZES: Sizes = Sizes {
@@ -283,7 +284,7 @@ async fn the_id_of_the_last_row_brings_the_greater_ones_of_its_reply_again() {
     let numbered = |begun: i64, call: i64| begun * 1_000 + call * 4;
     world.put(&[numbered(1, 5), numbered(2, 9), numbered(3, 5)]).await;
     let mut client = Client {
-        id: Some(ClientId::named("crm".to_owned())),
+        id: Some(ClientId::named("crm")),
         habit: Habit::Greatest,
         halves: false,
         call_id: None,

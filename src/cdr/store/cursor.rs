@@ -6,8 +6,9 @@ use jiff::{SignedDuration, Timestamp};
 use uuid::Uuid;
 
 use super::{CdrStore, comparable, limit, sql};
+use crate::actor::ClientId;
 use crate::cdr::cursor::{
-    ClientId, FORGET_AT_ONCE, FORGET_EVERY, HandedOut, REMEMBERED_DAYS, REMEMBERED_IDS, Resumed, Since,
+    FORGET_AT_ONCE, FORGET_EVERY, HandedOut, REMEMBERED_DAYS, REMEMBERED_IDS, Resumed, Since,
 };
 use crate::database::{Session, StoreError, params};
 
@@ -23,36 +24,52 @@ impl CdrStore {
         call_id: &str,
         late: usize,
     ) -> Result<Resumed, StoreError> {
-        let (pbx, call_id) = (pbx.to_owned(), comparable(call_id).to_owned());
+        let call_id = comparable(call_id);
+        let again = self.asked.again(pbx, client, call_id);
+        if let Some((since, true)) = again {
+            let values = params![
+                pbx,
+                client.as_str(),
+                call_id,
+                since.seq,
+                since.greater,
+                Timestamp::now()
+            ];
+            self.database.execute(sql::REMEMBER, values).await?;
+        }
+        let (pbx, call_id) = (pbx.to_owned(), call_id.to_owned());
         let client = client.as_str().to_owned();
         let read = async move |session: &Session<'_>| {
             let values = params![pbx.as_str(), client, call_id.as_str()];
             let (head, seq, greater) = session.query_one(sql::RESUME, values).await?;
             let (seq, greater): (Option<i64>, Option<i64>) = (seq, greater);
-            let Some((seq, greater)) = seq.zip(greater) else {
+            let stored = seq.zip(greater).map(|(seq, greater)| Since { seq, greater });
+            let Some(since) = stored.or(again.map(|(since, _)| since)) else {
                 return Ok(Resumed {
                     since: None,
                     until: head,
                 });
             };
-            let values = params![pbx, seq, head, call_id, limit(late.saturating_sub(1))];
+            let values = params![pbx, since.seq, head, call_id, limit(late.saturating_sub(1))];
             let last = session.query_opt(sql::LATE_UNTIL, values).await?;
             Ok(Resumed {
-                since: Some(Since { seq, greater }),
+                since: Some(since),
                 until: last.unwrap_or(head),
             })
         };
         self.database.read(read).await
     }
 
-    /// Remembers what a reply hands out, durably once this returns. Nothing is written that is known already.
+    /// Remembers what a reply hands out, durably once this returns, but for ids that a client made up. Nothing is written that is
+    /// known already.
     pub async fn hand_out(
         &self,
         pbx: &str,
         client: &ClientId,
         handed_out: HandedOut,
     ) -> Result<(), StoreError> {
-        let unknown = self.unknown(pbx, client, handed_out).await?;
+        let mut unknown = self.unknown(pbx, client, handed_out).await?;
+        unknown.extend(self.asked(pbx, client, handed_out));
         if unknown.is_empty() {
             return Ok(());
         }
@@ -76,7 +93,21 @@ impl CdrStore {
         Ok(())
     }
 
-    /// Those of the ids that have to be written.
+    /// The id that it was asked with, where that is to be written.
+    fn asked(&self, pbx: &str, client: &ClientId, handed_out: HandedOut) -> Option<(String, Since)> {
+        let HandedOut {
+            asked,
+            greatest,
+            last,
+            until: seq,
+            ..
+        } = handed_out;
+        let id = asked.filter(|_| asked != greatest && asked != last)?.to_string();
+        let since = Since { seq, greater: 0 };
+        self.asked.is_due(pbx, client, &id, since).then_some((id, since))
+    }
+
+    /// Those of the ids that have to be written, beside the one asked with.
     async fn unknown(
         &self,
         pbx: &str,
@@ -138,16 +169,15 @@ fn to_remember(handed_out: HandedOut) -> Vec<(String, Since)> {
     let HandedOut {
         greatest,
         last,
-        asked,
         from,
         until,
+        ..
     } = handed_out;
     let since = |greater| Since { seq: until, greater };
     let greatest = greatest.map(|id| (id, since(until)));
     let last = last.map(|id| (id, since(from.min(until))));
-    let asked = asked.map(|id| (id, since(0)));
     let mut ids: Vec<(String, Since)> = Vec::new();
-    for (id, since) in [greatest, last, asked].into_iter().flatten() {
+    for (id, since) in [greatest, last].into_iter().flatten() {
         let id = id.to_string();
         if ids.iter().all(|(known, _)| *known != id) {
             ids.push((id, since));

@@ -1,5 +1,6 @@
 //! The store of CDRs, in SQLite or PostgreSQL: tested on both by one suite.
 
+mod asked;
 mod batch;
 mod cursor;
 mod plan;
@@ -24,6 +25,7 @@ use uuid::Uuid;
 use crate::database::{Database, Migrations, Schema, StoreError, params};
 use crate::settings::StoreSettings;
 
+use self::asked::Asked;
 pub use batch::{Batch, Changes, Position};
 
 /// Which stored rows to list. There is no limit but the range.
@@ -92,6 +94,7 @@ pub struct CdrStore {
     database: Database,
     /// Replies whose ids were written.
     handed_out: AtomicU32,
+    asked: Asked,
 }
 
 impl CdrStore {
@@ -135,6 +138,7 @@ pub async fn open_store(settings: &StoreSettings) -> Result<Arc<CdrStore>, Store
     Ok(Arc::new(CdrStore {
         database,
         handed_out: AtomicU32::new(0),
+        asked: Asked::default(),
     }))
 }
 

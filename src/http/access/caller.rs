@@ -7,7 +7,7 @@ use std::sync::Arc;
 use actix_web::dev::Payload;
 use actix_web::{Error, FromRequest, HttpMessage as _, HttpRequest};
 
-use crate::cdr::ClientId;
+use crate::actor::ClientId;
 use crate::http::error::{ApiError, ErrorCode};
 use crate::http::request_id;
 use crate::ledger::key::{ApiKey, Principal, Scope};
@@ -17,6 +17,7 @@ use crate::ledger::key::{ApiKey, Principal, Scope};
 pub(in crate::http) struct Caller {
     who: Who,
     address: IpAddr,
+    client: ClientId,
 }
 
 /// What it shows of itself.
@@ -32,7 +33,16 @@ pub(super) enum Who {
 
 impl Caller {
     pub(super) fn new(who: Who, address: IpAddr) -> Self {
-        Self { who, address }
+        let client = match &who {
+            Who::Open => format!("address:{address}"),
+            Who::Key(key) => format!("key:{}", key.id),
+            Who::Trusted(key) => format!("key:{}@{address}", key.id),
+        };
+        Self {
+            who,
+            address,
+            client: ClientId::named(client),
+        }
     }
 
     /// The key it acts with; none in open mode.
@@ -51,19 +61,10 @@ impl Caller {
         }
     }
 
-    /// The same for the same client: its key's id, with the address where several clients act as one key, or the address
-    /// where there are no keys. It is no secret.
-    pub(in crate::http) fn identity(&self) -> String {
-        match &self.who {
-            Who::Open => format!("address:{}", self.address),
-            Who::Key(key) => format!("key:{}", key.id),
-            Who::Trusted(key) => format!("key:{}@{}", key.id, self.address),
-        }
-    }
-
-    /// The same, as the CDR store tells clients apart.
-    pub(in crate::http) fn client(&self) -> ClientId {
-        ClientId::named(self.identity())
+    /// The client that it is: its key's id, with the address where several clients act as one key, or the address where
+    /// there are no keys.
+    pub(in crate::http) fn client(&self) -> &ClientId {
+        &self.client
     }
 
     /// Whether it may do what the scope stands for.

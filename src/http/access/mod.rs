@@ -220,7 +220,7 @@ pub(super) async fn enforce(
         }
     };
     if let Some(caller) = &caller {
-        Span::current().record("caller", caller.identity());
+        Span::current().record("caller", caller.client().as_str());
         request.extensions_mut().insert(caller.clone());
     }
     request.extensions_mut().insert(RoutePattern(pattern));

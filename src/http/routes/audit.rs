@@ -57,7 +57,10 @@ pub(super) async fn audit(
         before: field("before", query.before, id, "next of a reply")?,
         limit,
     };
-    let entries = state.ledger().ask(list, state.deadline()).await?;
+    let entries = state
+        .ledger()
+        .ask_for(caller.client(), list, state.deadline())
+        .await?;
     // A full page may have older ones behind it.
     let last = entries.get(limit as usize - 1);
     let next = last.map(|entry| entry.id);

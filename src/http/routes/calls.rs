@@ -85,7 +85,10 @@ pub(super) async fn list_calls(
 ) -> Result<web::Json<CallList>, ApiError> {
     let search = query.into_inner().parse(caller.call_integrations())?;
     let limit = search.limit;
-    let calls = state.ledger().ask(search, state.deadline()).await?;
+    let calls = state
+        .ledger()
+        .ask_for(caller.client(), search, state.deadline())
+        .await?;
     // A full page may have older ones behind it.
     let last = calls.get(limit - 1);
     Ok(web::Json(CallList {
@@ -169,7 +172,7 @@ pub(super) async fn hang_up(
     let (call, trunk) = find(&id, &state, &caller, deadline).await?;
     // Of a PBX that is configured elsewhere only the record is here.
     let trunk = trunk.ok_or_else(|| ApiError::not_configured("such Asterisk"))?;
-    if trunk.hang_up(&call, deadline).await? {
+    if trunk.hang_up(caller.client(), &call, deadline).await? {
         Ok(HttpResponse::NoContent().finish())
     } else {
         Err(ApiError::not_found("call"))
@@ -190,7 +193,7 @@ async fn find<'a>(
         Some(call) => Ok(Some(call)),
         None => state
             .ledger()
-            .ask(GetCall(id), deadline)
+            .ask_for(caller.client(), GetCall(id), deadline)
             .await
             .map(|call| call.map(Arc::new)),
     };
@@ -198,7 +201,7 @@ async fn find<'a>(
         Ok(Some(call)) => call,
         without_record => {
             let trunks = state.trunks(caller).map(|(_, trunk)| trunk);
-            match look_for_call(trunks, id, deadline).await? {
+            match look_for_call(trunks, caller.client(), id, deadline).await? {
                 Some(call) => Arc::new(call),
                 // Without the ledger nobody can say that there never was such a call.
                 None => return Err(without_record.map_or_else(ApiError::from, |_| unknown())),

@@ -45,7 +45,7 @@ pub(super) async fn cdr(
         call_id,
         client: state.polling_client(&caller),
     };
-    let pages = state.cdr().ask(search, deadline).await?;
+    let pages = state.cdr().ask_for(caller.client(), search, deadline).await?;
     Ok(array_of(
         pages,
         Arc::clone(&state.recording_links),

@@ -33,7 +33,10 @@ pub(super) async fn last_call_id(
         pbx: state.default_pac(&caller)?.to_string(),
         client: state.polling_client(&caller),
     };
-    let call_id = state.cdr().ask(question, state.deadline()).await?;
+    let call_id = state
+        .cdr()
+        .ask_for(caller.client(), question, state.deadline())
+        .await?;
     Ok(web::Json(LastCallId {
         call_id: call_id.map(|id| id.to_string()).unwrap_or_default(),
     }))

@@ -96,7 +96,7 @@ pub(super) async fn make_call(
         number,
         requested_by,
     };
-    let placed = trunk.originate(originate, deadline).await;
+    let placed = trunk.originate(caller.client(), originate, deadline).await;
     placed.map_err(|error| ApiError::from(error).of_call(call_id))?;
     Ok(web::Json(Placed {
         uniqueid: call_id.to_string(),

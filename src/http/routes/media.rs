@@ -11,11 +11,12 @@ use futures_util::stream;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use utoipa::IntoParams;
 
-use crate::actor::AskError;
+use crate::actor::{AskError, ClientId};
 use crate::cdr::GetRecording;
 use crate::http::access::{Caller, Pbx};
 use crate::http::document::{AskErrors, StoreErrors, error_responses};
 use crate::http::error::{ApiError, ErrorCode};
+use crate::http::site::{Site, client_address};
 use crate::http::state::AppState;
 use crate::recordings::{LinkSignature, OpenRecording, OpenedRecording, RecordingError, RecordingId};
 
@@ -113,7 +114,7 @@ async fn answer(
 ) -> Result<HttpResponse, ApiError> {
     let id: RecordingId = id.parse().map_err(|_| ApiError::not_found("recording"))?;
     let pbx = visible(request, &id, state, caller)?;
-    let recording = open(pbx, &id, state).await?;
+    let recording = open(pbx, &id, state, &client(request, caller)).await?;
     Ok(respond(request, recording))
 }
 
@@ -136,11 +137,25 @@ fn visible<'a>(
     caller.ok_or_else(nobody)?.pbx(&id.pbx, "recording")
 }
 
+/// Whom it is for: with nothing but a link, its site.
+fn client(request: &HttpRequest, caller: Option<&Caller>) -> ClientId {
+    let site = || Site::of(client_address(request.peer_addr()));
+    caller.map_or_else(
+        || ClientId::named(format!("site:{}", site())),
+        |caller| caller.client().clone(),
+    )
+}
+
 /// Finds a recording's file in the CDR store, then asks the actor of its directory for it.
 ///
 /// # Cancel safety
 /// Safe: a read. What was opened for nobody is closed.
-async fn open(pbx: Pbx<'_>, id: &RecordingId, state: &AppState) -> Result<OpenedRecording, ApiError> {
+async fn open(
+    pbx: Pbx<'_>,
+    id: &RecordingId,
+    state: &AppState,
+    client: &ClientId,
+) -> Result<OpenedRecording, ApiError> {
     let deadline = state.deadline();
     let unknown = || ApiError::not_found("recording");
     let recordings = state.recordings(pbx).ok_or_else(unknown)?;
@@ -148,11 +163,12 @@ async fn open(pbx: Pbx<'_>, id: &RecordingId, state: &AppState) -> Result<Opened
         pbx: pbx.to_string(),
         id_recording: id.id_recording,
     };
-    let stored = state.cdr().ask(question, deadline).await?.ok_or_else(unknown)?;
+    let stored = state.cdr().ask_for(client, question, deadline).await?;
+    let stored = stored.ok_or_else(unknown)?;
     let path = stored
         .recording_url
         .ok_or_else(ApiError::recording_file_missing)?;
-    match recordings.ask(OpenRecording { path }, deadline).await {
+    match recordings.ask_for(client, OpenRecording { path }, deadline).await {
         Err(AskError::Reply(RecordingError::Missing)) if stored.archived => {
             Err(ApiError::recording_archived())
         }

@@ -33,8 +33,9 @@ use uuid::Uuid;
 use super::super::record::{Cdr, Column, Recording, SourceRow as _, Sourced, digest};
 use super::super::value::Kind;
 use super::*;
+use crate::actor::ClientId;
 use crate::actor::Limits;
-use crate::cdr::cursor::{ClientId, HandedOut, Since};
+use crate::cdr::cursor::{HandedOut, Since};
 use crate::settings::StoreUrl;
 
 /// An empty database and the settings for it.
