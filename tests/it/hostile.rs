@@ -3,6 +3,7 @@
 mod bodies;
 mod descriptors;
 mod framing;
+mod greedy;
 mod peers_words;
 mod places;
 mod readers;
