@@ -16,7 +16,7 @@ use tokio::time::Instant;
 use tracing::{Span, field};
 use tracing_actix_web::RootSpanBuilder;
 
-use super::access::RoutePattern;
+use super::access::{RoutePattern, Silent};
 use super::request_id;
 use crate::metric::{self, Handles};
 
@@ -67,7 +67,9 @@ pub(super) async fn observe(
     let status = response.status();
     let elapsed = started.elapsed();
     Span::current().record("route", &route);
-    tracing::info!(status = status.as_u16(), ms = elapsed.as_millis(), "answered");
+    if !response.request().extensions().contains::<Silent>() {
+        tracing::info!(status = status.as_u16(), ms = elapsed.as_millis(), "answered");
+    }
     let (answered, seconds) = ANSWERS.get((route, method, status), |(route, method, status)| {
         let answered = metric::http_requests(route.clone(), *method, status.as_str().to_owned());
         (answered, metric::http_seconds(route.clone()))

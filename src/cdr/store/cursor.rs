@@ -8,7 +8,8 @@ use uuid::Uuid;
 use super::{CdrStore, comparable, limit, sql};
 use crate::actor::ClientId;
 use crate::cdr::cursor::{
-    FORGET_AT_ONCE, FORGET_EVERY, HandedOut, REMEMBERED_DAYS, REMEMBERED_IDS, Resumed, Since,
+    FORGET_AT_ONCE, FORGET_EVERY, HandedOut, REMEMBERED_DAYS, REMEMBERED_IDS, REMEMBERED_IN_ALL, Resumed,
+    Since,
 };
 use crate::database::{Session, StoreError, params};
 
@@ -142,6 +143,8 @@ impl CdrStore {
             .execute(sql::FORGET_OLD, params![before, at_once])
             .await?;
         self.database.execute(sql::FORGET_SURPLUS, surplus).await?;
+        let beyond = params![at_once, limit(REMEMBERED_IN_ALL)];
+        self.database.execute(sql::FORGET_BEYOND, beyond).await?;
         Ok(())
     }
 

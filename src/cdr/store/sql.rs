@@ -117,6 +117,12 @@ pub(super) const REMEMBER: &str = "INSERT INTO client_cursor (pbx, client, call_
 pub(super) const FORGET_OLD: &str = "DELETE FROM client_cursor WHERE (pbx, client, call_id) IN \
      (SELECT pbx, client, call_id FROM client_cursor WHERE handed_out_at < $1 ORDER BY handed_out_at LIMIT $2)";
 
+/// Forgets the oldest `$1` call ids of those beyond the `$2` that were handed out last.
+pub(super) const FORGET_BEYOND: &str = "DELETE FROM client_cursor WHERE (pbx, client, call_id) IN \
+     (SELECT pbx, client, call_id FROM client_cursor WHERE handed_out_at <= \
+     (SELECT handed_out_at FROM client_cursor ORDER BY handed_out_at DESC LIMIT 1 OFFSET $2) \
+     ORDER BY handed_out_at LIMIT $1)";
+
 /// Forgets `$3` call ids of the client `$2` of `$1` beyond the `$4` that were handed out last.
 pub(super) const FORGET_SURPLUS: &str = "DELETE FROM client_cursor WHERE (pbx, client, call_id) IN \
      (SELECT pbx, client, call_id FROM client_cursor WHERE pbx = $1 AND client = $2 \

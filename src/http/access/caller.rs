@@ -1,5 +1,6 @@
 //! Who a request is from, once that is known.
 
+use std::fmt::Display;
 use std::future::{Ready, ready};
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -10,6 +11,7 @@ use actix_web::{Error, FromRequest, HttpMessage as _, HttpRequest};
 use crate::actor::ClientId;
 use crate::http::error::{ApiError, ErrorCode};
 use crate::http::request_id;
+use crate::http::site::Site;
 use crate::ledger::key::{ApiKey, Principal, Scope};
 
 /// Who a request is from. Handlers take it as an argument; on a route that needs no key there is none.
@@ -36,7 +38,7 @@ impl Caller {
         let client = match &who {
             Who::Open => format!("address:{address}"),
             Who::Key(key) => format!("key:{}", key.id),
-            Who::Trusted(key) => format!("key:{}@{address}", key.id),
+            Who::Trusted(key) => format!("key:{}@{}", key.id, Site::of(address)),
         };
         Self {
             who,
@@ -61,7 +63,7 @@ impl Caller {
         }
     }
 
-    /// The client that it is: its key's id, with the address where several clients act as one key, or the address where
+    /// The client that it is: its key's id, with the site where several clients act as one key, or the address where
     /// there are no keys.
     pub(in crate::http) fn client(&self) -> &ClientId {
         &self.client
@@ -87,13 +89,13 @@ impl Caller {
 pub(super) fn principal(
     who: String,
     key: Option<&ApiKey>,
-    address: IpAddr,
+    origin: impl Display,
     request: &HttpRequest,
 ) -> Principal {
     Principal {
         who,
         key_id: key.map(|key| key.id),
-        origin: address.to_string(),
+        origin: origin.to_string(),
         request_id: Some(request_id::of(request)),
     }
 }

@@ -6,6 +6,7 @@ pub(super) mod credentials;
 mod origin;
 mod rate;
 mod refusal;
+mod refusal_log;
 mod routes;
 mod trust;
 mod visible;
@@ -31,6 +32,8 @@ pub(super) use visible::Pbx;
 use self::origin::Origins;
 use self::rate::RateLimit;
 use self::refusal::{By, Refusal};
+use self::refusal_log::RefusalLog;
+pub(super) use self::refusal_log::Silent;
 use self::routes::{Access, Routes};
 use self::trust::Trust;
 use super::connection::is_in_reserve;
@@ -55,6 +58,7 @@ pub(super) struct AccessControl {
     may_be_open: bool,
     per_key: RateLimit<KeyId>,
     per_address: RateLimit<Site>,
+    refusals: RefusalLog,
 }
 
 impl AccessControl {
@@ -70,6 +74,7 @@ impl AccessControl {
             origins: Origins::new(&settings.http),
             per_key: RateLimit::new(settings.auth.rate.per_key_per_s),
             per_address: RateLimit::new(settings.auth.rate.per_address_per_s),
+            refusals: RefusalLog::new(),
         }
     }
 
@@ -210,6 +215,9 @@ pub(super) async fn enforce(
         Ok(caller) => caller,
         Err(refusal) => {
             refusal.record(&control.audit, request.request(), pattern.as_deref(), address);
+            if let Some(silent) = control.refusals.mark() {
+                request.extensions_mut().insert(silent);
+            }
             let is_of_method = refusal.error.code == ErrorCode::MethodNotAllowed;
             let mut response = request.error_response(refusal.error);
             if is_of_method && let Some(methods) = control.allowed(pattern.as_deref()) {

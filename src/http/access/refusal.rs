@@ -10,6 +10,7 @@ use super::caller::{Caller, principal};
 use super::credentials::Malformed;
 use super::rate::Excess;
 use crate::http::error::{ApiError, ErrorCode};
+use crate::http::site::Site;
 use crate::ledger::key::{ApiKey, AuditLog, Scope};
 
 /// When to try again while the ledger was not read yet.
@@ -107,7 +108,7 @@ impl Refusal {
     ) {
         let by = match &self.by {
             By::Unrecorded => return,
-            By::Unknown(who) => principal((*who).to_owned(), None, address, request),
+            By::Unknown(who) => principal((*who).to_owned(), None, Site::of(address), request),
             By::Revoked(key) => principal(key.name.clone(), Some(key), address, request),
             By::Caller(caller) => caller.principal(request),
         };

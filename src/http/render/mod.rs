@@ -5,16 +5,16 @@ mod problem;
 
 use std::rc::Rc;
 
-use actix_web::Error;
-use actix_web::HttpRequest;
 use actix_web::body::{EitherBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::header::{self, HeaderValue};
 use actix_web::middleware::Next;
+use actix_web::{Error, HttpMessage as _, HttpRequest};
 
 pub(super) use original::OriginalError;
 pub(super) use problem::{MEDIA_TYPE as PROBLEM_MEDIA_TYPE, Problem};
 
+use super::access::Silent;
 use super::error::ApiError;
 use super::request_id;
 
@@ -44,7 +44,8 @@ fn render(
     own_api: &str,
 ) -> serde_json::Result<(&'static str, String)> {
     let own = request.match_info().as_str().starts_with(own_api);
-    if own || !original::has_it_too(error.code) {
+    let is_silent = request.extensions().contains::<Silent>();
+    if !is_silent && (own || !original::has_it_too(error.code)) {
         tracing::warn!(code = error.code.as_str(), "not carried out");
     }
     let request_id = request_id::of(request);

@@ -1,16 +1,22 @@
 //! What waits to be written to the audit.
 
 use std::collections::HashMap;
+use std::num::NonZeroU32;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
+use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 use tokio::sync::Notify;
+use tokio::time::Instant;
 
 use super::api_key::KeyId;
 use super::audit::{AuditAction, AuditEntry, Principal};
 use crate::metric;
 
-/// Kinds of refusals that are told apart between two writes; any more are one row together.
-const KINDS: usize = 100;
+/// Kinds of refusals that get a row each at once, and how many more a minute; all others are one row a minute together.
+const KINDS: NonZeroU32 = NonZeroU32::new(100).unwrap();
+const KINDS_PER_MINUTE: NonZeroU32 = NonZeroU32::new(2).unwrap();
+const OTHERS_INTERVAL: Duration = Duration::from_secs(60);
 
 /// What operators did that waits to be written, at most.
 const ACTS: usize = 1_000;
@@ -31,18 +37,31 @@ struct Kind {
 #[derive(Debug, Clone, Default)]
 pub struct AuditLog(Arc<Inner>);
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Inner {
     waiting: Mutex<Waiting>,
     /// Something waits that should be on disk soon.
     urgent: Notify,
+    /// Kinds that get rows of their own.
+    kinds: DefaultDirectRateLimiter,
+}
+
+impl Default for Inner {
+    fn default() -> Self {
+        Self {
+            waiting: Mutex::default(),
+            urgent: Notify::default(),
+            kinds: RateLimiter::direct(Quota::per_minute(KINDS_PER_MINUTE).allow_burst(KINDS)),
+        }
+    }
 }
 
 #[derive(Debug, Default)]
 struct Waiting {
     kinds: HashMap<Kind, (Principal, u64)>,
-    /// Refusals of further kinds.
+    /// Refusals of further kinds, and when the latest row of such was taken.
     others: u64,
+    others_taken_at: Option<Instant>,
     acts: Vec<AuditEntry>,
 }
 
@@ -60,7 +79,13 @@ impl AuditLog {
             route,
             code,
         };
-        self.waiting().add(kind, by, 1);
+        let mut waiting = self.waiting();
+        if waiting.kinds.contains_key(&kind) || self.0.kinds.check().is_ok() {
+            waiting.add(kind, by, 1);
+        } else {
+            waiting.others += 1;
+            metric::audit_lost().increment(1);
+        }
     }
 
     /// Takes note of what an operator did to an integration, and has it written as soon as the ledger can. Never waits.
@@ -78,10 +103,19 @@ impl AuditLog {
         self.0.urgent.notified().await;
     }
 
-    /// Takes everything that waits, to be written.
+    /// Takes what waits, to be written.
     pub(in crate::ledger) fn take(&self) -> Batch {
+        let mut waiting = self.waiting();
+        let mut taken = std::mem::take(&mut *waiting);
+        let taken_at = taken.others_taken_at;
+        waiting.others_taken_at = taken_at;
+        if taken_at.is_some_and(|at| at.elapsed() < OTHERS_INTERVAL) {
+            waiting.others = std::mem::take(&mut taken.others);
+        } else if taken.others > 0 {
+            waiting.others_taken_at = Some(Instant::now());
+        }
         Batch {
-            taken: std::mem::take(&mut *self.waiting()),
+            taken,
             log: self.clone(),
         }
     }
@@ -89,15 +123,9 @@ impl AuditLog {
 
 impl Waiting {
     fn add(&mut self, kind: Kind, by: Principal, count: u64) {
-        if let Some((latest, total)) = self.kinds.get_mut(&kind) {
-            *latest = by;
-            *total += count;
-        } else if self.kinds.len() < KINDS {
-            self.kinds.insert(kind, (by, count));
-        } else {
-            self.others += count;
-            metric::audit_lost().increment(count);
-        }
+        let (latest, total) = self.kinds.entry(kind).or_insert_with(|| (by.clone(), 0));
+        *latest = by;
+        *total += count;
     }
 
     fn add_act(&mut self, entry: AuditEntry) {
@@ -126,7 +154,9 @@ pub(in crate::ledger) struct Batch {
 
 impl Drop for Batch {
     fn drop(&mut self) {
-        let Waiting { kinds, others, acts } = std::mem::take(&mut self.taken);
+        let Waiting {
+            kinds, others, acts, ..
+        } = std::mem::take(&mut self.taken);
         let mut waiting = self.log.waiting();
         for (kind, (by, count)) in kinds {
             waiting.add(kind, by, count);
@@ -233,8 +263,8 @@ mod tests {
         assert_eq!(take(&log), [200]);
     }
 
-    #[test]
-    fn it_does_not_grow_however_many_ask() {
+    #[tokio::test(start_paused = true)]
+    async fn it_does_not_grow_however_many_ask() {
         let recorder = PrometheusBuilder::new().build_recorder();
         let log = AuditLog::default();
         let ask = || {
@@ -252,14 +282,27 @@ mod tests {
             1
         );
         let batch = log.take();
-        assert_eq!((batch.entries().len(), batch.count()), (KINDS + 1, 5_000));
+        let rows = KINDS.get() as usize + 1;
+        assert_eq!((batch.entries().len(), batch.count()), (rows, 5_000));
         let others = batch.entries().pop().unwrap();
         assert_eq!(others.subject, "and 4900 others");
         // Written in vain: nothing is counted twice, and nothing forgotten.
         ask();
         drop(batch);
         let batch = log.take();
-        assert_eq!((batch.entries().len(), batch.count()), (KINDS + 1, 10_000));
+        assert_eq!(
+            (batch.entries().len(), batch.count()),
+            (rows - 1, 100),
+            "others wait"
+        );
+        batch.settle();
+        tokio::time::advance(OTHERS_INTERVAL).await;
+        let batch = log.take();
+        assert_eq!((batch.entries().len(), batch.count()), (1, 9_900));
+        batch.settle();
+        // Whoever comes next has no row, and those of before have none any more.
+        refuse(&log, "192.0.2.1", "unauthenticated");
+        assert_eq!(log.take().entries().len(), 0);
     }
 
     #[test]

@@ -12,6 +12,7 @@ contract! {
     greater_ids_are_answered_from_further_back
     a_late_recording_brings_its_leg_again
     old_and_surplus_ids_are_forgotten
+    the_ids_of_all_clients_together_are_not_without_end
 }
 
 fn client(n: u8) -> ClientId {
@@ -240,6 +241,26 @@ async fn old_and_surplus_ids_are_forgotten(database: Database) {
     // 10,000 are left with the two from before and those from the loop: 64 of them, but for those after the last
     // clearing.
     assert!((9_930..9_940).contains(&old), "{old}");
+}
+
+async fn the_ids_of_all_clients_together_are_not_without_end(database: Database) {
+    let store = database.open().await;
+    store.apply("a", legs(0..10)).await.unwrap();
+    for n in 0..6 {
+        store
+            .hand_out("a", &client(n), handed_out(1, 1, 3))
+            .await
+            .unwrap();
+    }
+    let beyond = async |count: usize| {
+        let beyond = params![limit(500), limit(count)];
+        store.database.execute(sql::FORGET_BEYOND, beyond).await.unwrap()
+    };
+    assert_eq!((beyond(6).await, beyond(4).await), (0, 2));
+    let id = call_id(1).to_string();
+    let remembered = [0, 1, 2, 3, 4, 5].map(async |n| since(&store, n, &id).await.is_some());
+    let remembered = futures_util::future::join_all(remembered).await;
+    assert_eq!(remembered, [false, false, true, true, true, true]);
 }
 
 #[tokio::test]

@@ -79,6 +79,13 @@ fn what_was_handed_out_is_found_and_forgotten_by_an_index() {
 }
 
 #[test]
+fn what_all_clients_have_too_many_of_is_found_in_the_order_of_its_age() {
+    let plan = plan(sql::FORGET_BEYOND);
+    let oldest = "SEARCH client_cursor USING COVERING INDEX client_cursor_age (handed_out_at<?)";
+    assert!(plan.contains(oldest) && !plan.contains("FOR ORDER BY"), "{plan}");
+}
+
+#[test]
 fn the_last_call_id_digests_and_files_come_from_an_index() {
     let last = plan(sql::LAST_CALL_ID);
     let from_its_end = "SEARCH cdr USING COVERING INDEX cdr_call (pbx=?)";
