@@ -23,6 +23,9 @@
 //! * An id from elsewhere is answered as the original does, and remembered from then on: legs with a smaller id that are
 //!   stored later are answered to it too, and those with a greater one again, as the original does. Of a client
 //!   that has many of them only some are written: after a stop the others are new again.
+//! * An id from the future, of a call during which 3CX's clock was ahead, stays a client's greatest until that clock is there
+//!   again. So it does not keep its smallest `seq`: each reply to it goes on where the one before the last ended, and a
+//!   client that loses two replies one after the other loses what was in both. Such an id is nobody's last one.
 //! * An id that is not remembered (any more), or whose `seq` the feed has not reached, says nothing: it is compared
 //!   with others, as the original does.
 
@@ -63,6 +66,8 @@ pub struct Resumed {
     /// Up to which `seq` the reply will be whole. Of what was stored since, later legs are in it only if their id is
     /// greater than the one asked with.
     pub until: i64,
+    /// What the id stands for from here on, where it is from the future: where the reply before this one ended.
+    pub next: Option<i64>,
 }
 
 /// The ids that a client may come back with.

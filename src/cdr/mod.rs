@@ -3,6 +3,7 @@
 mod actor;
 pub mod collector;
 mod cursor;
+mod ids;
 mod messages;
 mod pages;
 mod reading;

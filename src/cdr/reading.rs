@@ -61,6 +61,7 @@ impl Reading {
             None => Resumed {
                 since: None,
                 until: 0,
+                next: None,
             },
         };
         Ok(Self {
@@ -147,6 +148,12 @@ impl Reading {
             from: self.resumed.since.map_or(0, |since| since.greater),
             until: self.resumed.until,
         };
-        self.store.hand_out(&self.request.pbx, client, handed_out).await
+        let pbx = &self.request.pbx;
+        self.store.hand_out(pbx, client, handed_out).await?;
+        let Resumed { next, until, .. } = self.resumed;
+        match next {
+            None => Ok(()),
+            Some(next) => self.store.advance(pbx, client, call_id, next, until).await,
+        }
     }
 }

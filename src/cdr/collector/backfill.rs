@@ -5,11 +5,11 @@ use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::bucket::Reconciled;
-use super::ids::{floor_id, hour_of, hours_before, seconds_before, started_at};
 use super::interface::{CollectError, Source, Store};
 use super::reply::{one, parse, unexpected};
 use super::sweep::{TRIES, note_hole, pause};
 use super::{Collector, Poll, SLICE, queries};
+use crate::cdr::ids::{floor_id, hour_of, hours_before, seconds_before, started_at};
 use crate::cdr::{Batch, Cdr, Position};
 
 impl<S: Source, T: Store> Collector<S, T> {

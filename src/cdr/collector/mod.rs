@@ -25,7 +25,6 @@ mod backfill;
 mod bucket;
 mod fetch;
 mod handles;
-mod ids;
 mod interface;
 #[cfg(feature = "peers")]
 #[cfg(test)]

@@ -15,11 +15,11 @@ use tonic::{Request, Response, Status};
 use uuid::Uuid;
 
 use super::handles::PacSource;
-use super::ids::hours_before;
 use super::interface::{CollectError, Source};
 use super::tests::memory::Memory;
 use super::*;
 use crate::actor::{Placement, State};
+use crate::cdr::ids::{floor_id, hours_before};
 use crate::cdr::{Cdr, Kind, Recording, SourceRow as _};
 use crate::pac::proto::sql::sql_service_pbx_service_server::{
     SqlServicePbxService, SqlServicePbxServiceServer,
@@ -245,7 +245,7 @@ async fn recordings_the_window_and_the_sweep_read_what_appears() {
     // Two legs end now; one of them started beyond the window's longest leg, so that only the sweep finds it.
     let clock = collector.known.as_ref().unwrap().clock;
     let leg = |hours: u64| {
-        let id = ids::floor_id(hours_before(clock, hours));
+        let id = floor_id(hours_before(clock, hours));
         format!(
             "INSERT INTO cdroutput (cdr_id, call_history_id, cdr_started_at, cdr_ended_at, processed) \
              VALUES ('{id}', '{id}', now() - interval '{hours} hours', now(), true);"
@@ -293,7 +293,7 @@ async fn a_moment_that_no_number_can_hold_spoils_its_own_row_and_no_other() {
         (3, "'-infinity'", "NULL"),
         (4, "now()", "now()"),
     ] {
-        let id = ids::floor_id(hours_before(clock, hours));
+        let id = floor_id(hours_before(clock, hours));
         let insert = format!(
             "INSERT INTO cdroutput (cdr_id, call_history_id, cdr_started_at, cdr_ended_at, cdr_answered_at) \
              VALUES ('{id}', '{id}', now(), {ended_at}, {answered_at})"
@@ -303,7 +303,7 @@ async fn a_moment_that_no_number_can_hold_spoils_its_own_row_and_no_other() {
     collector.swept_at = Some(Timestamp::UNIX_EPOCH);
     assert_eq!(collector.poll().await.error, None);
     let stored: Vec<Uuid> = collector.store.cdrs.borrow().keys().copied().collect();
-    assert_eq!(stored, [ids::floor_id(hours_before(clock, 4))]);
+    assert_eq!(stored, [floor_id(hours_before(clock, 4))]);
     assert_eq!(collector.unreadable.len(), 3);
 }
 

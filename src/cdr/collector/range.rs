@@ -7,11 +7,11 @@ use jiff::Timestamp;
 use tokio::time::{Instant, sleep, timeout};
 
 use super::handles::{ActorStore, PacSource, RangeStore};
-use super::ids::{floor_id, hours_before, seconds_before};
 use super::interface::{CollectError, Source, Store};
 use super::sweep::{NUMBERS, TRIES, pause};
 use super::{Collector, Poll, reply, whole};
 use crate::actor::Backoff;
+use crate::cdr::ids::{floor_id, hours_before, seconds_before};
 use crate::cdr::{Cdr, CdrHandle, Changes, Position, Recording};
 use crate::pac::PacHandle;
 use crate::settings::PacSettings;

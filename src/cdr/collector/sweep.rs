@@ -5,9 +5,9 @@ use tokio::time::{Duration, Instant};
 use uuid::Uuid;
 
 use super::bucket::Reconciled;
-use super::ids::{floor_id, hour_of, hours_before, seconds_before};
 use super::interface::{CollectError, Source, Store};
 use super::{Collector, Poll, SLICE, whole};
+use crate::cdr::ids::{floor_id, hour_of, hours_before, seconds_before};
 use crate::cdr::{Cdr, Position, Recording};
 
 /// Recording numbers compared at once.
@@ -243,8 +243,8 @@ pub(super) async fn pause(asked: Instant) {
 
 #[cfg(test)]
 mod tests {
-    use super::super::ids::started_at;
     use super::*;
+    use crate::cdr::ids::started_at;
 
     fn at(text: &str) -> Timestamp {
         text.parse().unwrap()

@@ -14,6 +14,7 @@ use self::memory::Memory;
 use super::interface::{CollectError, Source};
 use super::*;
 use crate::actor::AskError;
+use crate::cdr::ids::floor_id;
 use crate::cdr::{Cdr, Recording, SourceRow as _, digest};
 use crate::pac::{PacError, Rows, Statement};
 
@@ -226,7 +227,7 @@ fn at(text: &str) -> Timestamp {
 
 /// A leg that lasted from one moment to the other.
 fn leg(started_at: Timestamp, ended_at: Timestamp) -> ((Timestamp, Uuid), String) {
-    let id = ids::floor_id(started_at);
+    let id = floor_id(started_at);
     let texts: Vec<Option<String>> = Cdr::COLUMNS
         .iter()
         .map(|column| match column.name {
@@ -416,7 +417,7 @@ async fn an_hour_that_does_not_arrive_whole_holds_up_no_older_one_and_is_filled_
         let started_at = at("2026-02-10T08:00:00Z") - jiff::SignedDuration::from_hours(hour);
         script.legs.extend([leg(started_at, started_at)]);
     }
-    let lost = ids::floor_id(at("2026-02-10T05:00:00Z"));
+    let lost = floor_id(at("2026-02-10T05:00:00Z"));
     script.garbled_legs = vec![lost];
     let mut collector = collector(script);
     let mut poll = poll_at("2026-02-10T08:00:00Z", None);
@@ -458,10 +459,10 @@ async fn an_hour_that_cannot_be_compared_holds_up_no_other_and_is_tried_again() 
         let started_at = at("2026-02-10T08:00:00Z") - jiff::SignedDuration::from_hours(hour);
         script.legs.extend([leg(started_at, started_at)]);
     }
-    let bad = ids::floor_id(at("2026-02-10T06:00:00Z"));
+    let bad = floor_id(at("2026-02-10T06:00:00Z"));
     script.fail_on = Some(format!(
         "cdr_id >= '{bad}' AND cdr_id < '{}'",
-        ids::floor_id(at("2026-02-10T07:00:00Z"))
+        floor_id(at("2026-02-10T07:00:00Z"))
     ));
     let mut collector = collector(script);
     let mut poll = poll_at("2026-02-10T08:00:00Z", None);

@@ -3,11 +3,11 @@
 use tokio::time::Instant;
 use uuid::Uuid;
 
-use super::ids::{floor_id, hours_before, seconds_before};
 use super::interface::{CollectError, Source, Store};
 use super::queries;
 use super::reply::{ended_page, last_of_full};
 use super::{Collector, Poll, SLICE, whole};
+use crate::cdr::ids::{floor_id, hours_before, seconds_before};
 use crate::cdr::{Cdr, Position};
 
 impl<S: Source, T: Store> Collector<S, T> {
@@ -36,6 +36,7 @@ impl<S: Source, T: Store> Collector<S, T> {
                 backfilled_to: poll.position.backfilled_to.or(Some(poll.clock)),
                 backfill_from: Some(self.backfill_from(poll)),
                 swept_at: poll.position.swept_at.or(Some(poll.clock)),
+                clock: Some(poll.clock),
                 ..poll.position.clone()
             };
             let listed: Vec<_> = page.into_iter().map(|((_, id), digest)| (id, digest)).collect();

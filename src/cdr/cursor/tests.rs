@@ -9,9 +9,10 @@ use fastrand::Rng;
 use super::super::messages::SearchAfterCallId;
 use super::super::reading::{Reading, Sizes};
 use super::super::store::tests::{Database, call_id, leg_id, leg_of_call};
-use super::super::store::{Batch, CdrStore, LegacyRow, open_store};
+use super::super::store::{Batch, CdrStore, LegacyRow, Position, open_store};
 use super::*;
 use crate::actor::ClientId;
+use crate::cdr::ids::floor_id;
 
 /// Small, so that replies leave legs for later, and have many pages.
 const SIZES: Sizes = Sizes {
@@ -299,4 +300,64 @@ async fn the_id_of_the_last_row_brings_the_greater_ones_of_its_reply_again() {
     // As the original, and nothing else of what it was answered.
     let again = world.reply(&client, &sent).await;
     assert_eq!(again, rows[1..2]);
+}
+
+/// A leg of a call from a year ahead, and a position of a clock that is right.
+async fn ahead(world: &World) -> Uuid {
+    let now = jiff::Timestamp::now();
+    let in_a_year = now + jiff::SignedDuration::from_hours(24 * 365);
+    let mut leg = leg_of_call(900, 900, "ahead");
+    let (cdr_id, call_id) = (floor_id(in_a_year), floor_id(in_a_year));
+    (leg.row.cdr_id, leg.row.call_history_id) = (cdr_id, call_id);
+    let batch = Batch {
+        cdrs: vec![leg],
+        position: Some(Position {
+            clock: Some(now),
+            ..Position::default()
+        }),
+        ..Batch::default()
+    };
+    world.store.apply("a", batch).await.unwrap();
+    call_id
+}
+
+#[tokio::test]
+async fn an_id_from_the_future_is_nobodys_last_and_its_holder_moves_on() {
+    let mut world = World::new(1, Database::sqlite()).await;
+    world.to_come.clear();
+    world.put(&[1, 2]).await;
+    let future = ahead(&world).await;
+    assert_eq!(
+        world.store.last_call_id("a").await.unwrap().0,
+        Some(call_id(call_of(2)))
+    );
+    let mut client = Client {
+        id: Some(ClientId::named("crm")),
+        habit: Habit::Greatest,
+        halves: false,
+        call_id: None,
+        has: BTreeSet::new(),
+        not_for_it: BTreeSet::new(),
+    };
+    let rows = world.reply(&client, "0").await;
+    client.take(&rows);
+    assert_eq!(client.call_id, Some(future.to_string()), "as clients do");
+    // More than a few replies hold; each third reply is lost.
+    for n in 0..20_i64 {
+        let legs: Vec<i64> = (0..5).map(|leg| (n + 1) * 1_000 + leg).collect();
+        world.put(&legs).await;
+    }
+    for n in 0..60 {
+        let rows = world.reply(&client, &future.to_string()).await;
+        assert!(rows.len() <= SIZES.late + 1, "{}", rows.len());
+        if n % 3 != 2 {
+            client.take(&rows);
+        }
+    }
+    let missed = world.stored.keys().filter(|leg| !client.has.contains(leg));
+    assert_eq!(missed.count(), 0);
+    assert!(
+        world.reply(&client, &future.to_string()).await.is_empty(),
+        "nothing new"
+    );
 }

@@ -25,6 +25,9 @@ pub struct Position {
     pub holes: Vec<Timestamp>,
     /// When the latest complete sweep began; before it, when the first poll did.
     pub swept_at: Option<Timestamp>,
+    /// What the source's clock said when the window was listed.
+    #[serde(default)]
+    pub clock: Option<Timestamp>,
 }
 
 impl Position {

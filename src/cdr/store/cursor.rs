@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 use jiff::{SignedDuration, Timestamp};
 use uuid::Uuid;
 
-use super::{CdrStore, comparable, limit, sql};
+use super::{CdrStore, ahead, comparable, limit, sql};
 use crate::actor::ClientId;
 use crate::cdr::cursor::{
     FORGET_AT_ONCE, FORGET_EVERY, HandedOut, REMEMBERED_DAYS, REMEMBERED_IDS, REMEMBERED_IN_ALL, Resumed,
@@ -45,20 +45,41 @@ impl CdrStore {
             let (head, seq, greater) = session.query_one(sql::RESUME, values).await?;
             let (seq, greater): (Option<i64>, Option<i64>) = (seq, greater);
             let stored = seq.zip(greater).map(|(seq, greater)| Since { seq, greater });
+            let ahead = ahead::bound(session, &pbx, Uuid::try_parse(&call_id).ok()).await?;
             let Some(since) = stored.or(again.map(|(since, _)| since)) else {
                 return Ok(Resumed {
                     since: None,
                     until: head,
+                    next: ahead.map(|_| head),
                 });
             };
-            let values = params![pbx, since.seq, head, call_id, limit(late.saturating_sub(1))];
+            let Since { seq, greater } = since;
+            let values = params![pbx, seq, head, call_id, limit(late.saturating_sub(1))];
             let last = session.query_opt(sql::LATE_UNTIL, values).await?;
             Ok(Resumed {
-                since: Some(since),
+                since: Some(Since {
+                    seq,
+                    greater: greater.min(seq),
+                }),
                 until: last.unwrap_or(head),
+                next: ahead.map(|_| seq.max(greater)),
             })
         };
         self.database.read(read).await
+    }
+
+    /// Has an id from the future stand for `next`; the reply after that begins where this one ends, at `until`.
+    pub async fn advance(
+        &self,
+        pbx: &str,
+        client: &ClientId,
+        call_id: &str,
+        next: i64,
+        until: i64,
+    ) -> Result<(), StoreError> {
+        let id = comparable(call_id);
+        let values = params![pbx, client.as_str(), id, next, until, Timestamp::now()];
+        self.database.execute(sql::ADVANCE, values).await.map(drop)
     }
 
     /// Remembers what a reply hands out, durably once this returns, but for ids that a client made up. Nothing is written that is

@@ -1,5 +1,6 @@
 //! The store of CDRs, in SQLite or PostgreSQL: tested on both by one suite.
 
+mod ahead;
 mod asked;
 mod batch;
 mod cursor;

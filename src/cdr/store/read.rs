@@ -2,7 +2,7 @@
 
 use uuid::Uuid;
 
-use super::{CdrRange, CdrStore, LegacyRow, Position, RecordingFile, comparable, limit, sql};
+use super::{CdrRange, CdrStore, LegacyRow, Position, RecordingFile, ahead, comparable, limit, sql};
 use crate::database::{self, FromRow, Json, Session, StoreError, Value, params};
 
 impl FromRow for LegacyRow {
@@ -63,9 +63,22 @@ impl CdrStore {
         }
     }
 
-    /// The greatest `call_history_id` of `pbx`, and the [`head`](Self::head) at that moment.
+    /// The greatest `call_history_id` of `pbx` that its clock has reached, and the [`head`](Self::head) at that moment.
     pub async fn last_call_id(&self, pbx: &str) -> Result<(Option<Uuid>, i64), StoreError> {
-        self.database.query_one(sql::LAST_CALL_ID, params![pbx]).await
+        let pbx = pbx.to_owned();
+        let read = async move |session: &Session<'_>| {
+            let (last, head): (Option<Uuid>, i64) = session
+                .query_one(sql::LAST_CALL_ID, params![pbx.as_str()])
+                .await?;
+            match ahead::bound(session, &pbx, last).await? {
+                None => Ok((last, head)),
+                Some(bound) => {
+                    let below = session.query_one(sql::LAST_CALL_ID_BELOW, params![pbx, bound]);
+                    Ok((below.await?, head))
+                }
+            }
+        };
+        self.database.read(read).await
     }
 
     /// At most `limit` legs of `pbx` whose `call_history_id`, as text, is greater than `call_id`, and whose `cdr_id`

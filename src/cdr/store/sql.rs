@@ -19,6 +19,10 @@ pub(super) const SET_POSITION: &str = "INSERT INTO collector_position (pbx, posi
 pub(super) const LAST_CALL_ID: &str =
     "SELECT (SELECT max(call_history_id) FROM cdr WHERE pbx = $1), seq FROM feed_head";
 
+/// The same below the id `$2`.
+pub(super) const LAST_CALL_ID_BELOW: &str =
+    "SELECT max(call_history_id) FROM cdr WHERE pbx = $1 AND call_history_id < $2";
+
 /// The smallest call id, from the start of an index.
 pub(super) const FIRST_CALL_ID: &str = "SELECT min(call_history_id) FROM cdr WHERE pbx = $1";
 
@@ -112,6 +116,11 @@ pub(super) const REMEMBER: &str = "INSERT INTO client_cursor (pbx, client, call_
      seq = CASE WHEN excluded.seq < client_cursor.seq THEN excluded.seq ELSE client_cursor.seq END, \
      greater_seq = CASE WHEN excluded.greater_seq < client_cursor.greater_seq THEN excluded.greater_seq \
      ELSE client_cursor.greater_seq END";
+
+/// Has the call id `$3` of the client `$2` of `$1` stand for the seqs `$4` and `$5`, whatever it stood for.
+pub(super) const ADVANCE: &str = "INSERT INTO client_cursor (pbx, client, call_id, seq, greater_seq, handed_out_at) \
+     VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (pbx, client, call_id) DO UPDATE SET \
+     handed_out_at = excluded.handed_out_at, seq = excluded.seq, greater_seq = excluded.greater_seq";
 
 /// Forgets the oldest `$2` call ids that were handed out before `$1`.
 pub(super) const FORGET_OLD: &str = "DELETE FROM client_cursor WHERE (pbx, client, call_id) IN \

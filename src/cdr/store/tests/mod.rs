@@ -212,6 +212,7 @@ fn some_position(n: i64) -> Position {
         backfill_from: None,
         holes: vec![jiff::Timestamp::UNIX_EPOCH],
         swept_at: Some(jiff::Timestamp::UNIX_EPOCH),
+        clock: Some(jiff::Timestamp::UNIX_EPOCH),
     }
 }
 

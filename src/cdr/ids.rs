@@ -12,14 +12,14 @@ use uuid::Uuid;
 const TICKS_TO_1970: i128 = 116_444_736_000_000_000;
 
 /// The smallest id of a leg that starts at `at` or later.
-pub(super) fn floor_id(at: Timestamp) -> Uuid {
+pub(in crate::cdr) fn floor_id(at: Timestamp) -> Uuid {
     let ticks = at.as_nanosecond().div_euclid(100) + TICKS_TO_1970;
     let ticks = u64::try_from(ticks.max(0)).unwrap_or(u64::MAX);
     Uuid::from_u128(u128::from(ticks) << 32)
 }
 
 /// When the leg with this id started; None for an id without a moment in it.
-pub(super) fn started_at(id: Uuid) -> Option<Timestamp> {
+pub(in crate::cdr) fn started_at(id: Uuid) -> Option<Timestamp> {
     if id.as_u128() >> 96 != 0 {
         return None;
     }
@@ -29,19 +29,19 @@ pub(super) fn started_at(id: Uuid) -> Option<Timestamp> {
 }
 
 /// The full hour that `at` is in.
-pub(super) fn hour_of(at: Timestamp) -> Timestamp {
+pub(in crate::cdr) fn hour_of(at: Timestamp) -> Timestamp {
     let second = at.as_second();
     Timestamp::from_second(second - second.rem_euclid(3_600)).unwrap_or(Timestamp::MIN)
 }
 
 /// `at` less some hours, or the earliest moment there is.
-pub(super) fn hours_before(at: Timestamp, hours: u64) -> Timestamp {
+pub(in crate::cdr) fn hours_before(at: Timestamp, hours: u64) -> Timestamp {
     let hours = i64::try_from(hours).unwrap_or(i64::MAX);
     seconds_before(at, hours.saturating_mul(3_600))
 }
 
 /// `at` less some seconds, or the earliest moment there is.
-pub(super) fn seconds_before(at: Timestamp, seconds: i64) -> Timestamp {
+pub(in crate::cdr) fn seconds_before(at: Timestamp, seconds: i64) -> Timestamp {
     at.checked_sub(SignedDuration::from_secs(seconds))
         .unwrap_or(Timestamp::MIN)
 }
