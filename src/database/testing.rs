@@ -17,5 +17,5 @@ pub(crate) async fn fresh_database() -> String {
         .await
         .unwrap();
     let (base, _) = server.rsplit_once('/').expect("the URL ends in a database");
-    format!("{base}/{name}")
+    format!("{base}/{name}?sslmode=disable")
 }

@@ -34,7 +34,7 @@ pub use error::{Problem, SettingsError};
 pub use http::{HttpSettings, LogFormat, LogSettings, Scheme};
 pub use pac::{CollectorSettings, InvalidRecordingPath, JwtSettings, PacSettings, RecordingPath};
 pub use sources::Sources;
-pub use store::{InvalidStoreUrl, StoreSettings, StoreUrl};
+pub use store::{InvalidStoreUrl, Ssl, SslMode, StoreSettings, StoreUrl};
 pub use url::{HttpUrl, InvalidHttpUrl};
 
 /// The integration that the original's variables and routes mean, where there are several.

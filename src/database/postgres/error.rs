@@ -20,7 +20,16 @@ impl From<Error> for StoreError {
         }
         let io = std::error::Error::source(&error).and_then(|cause| cause.downcast_ref::<std::io::Error>());
         match io {
-            Some(io) => Self::Unavailable(format!("{error}: {}", io.kind())),
+            Some(io) => Self::Unavailable(
+                match io
+                    .get_ref()
+                    .and_then(|cause| cause.downcast_ref::<rustls::Error>())
+                {
+                    // Why a certificate is refused, and its names.
+                    Some(tls) => format!("{error}: {tls}"),
+                    None => format!("{error}: {}", io.kind()),
+                },
+            ),
             // What the client says by itself names positions and columns, no values.
             None if error.is_closed() => Self::Unavailable(error.to_string()),
             None => Self::Query(error.to_string()),

@@ -1,15 +1,16 @@
 //! PostgreSQL: a pool whose connections live on the thread of the actor that opened it.
 
 mod error;
+mod tls;
 
 use std::time::Duration;
 
 use deadpool_postgres::{Manager, ManagerConfig, Object, Pool, RecyclingMethod, Runtime};
 use refinery::Runner;
 use tokio::time::timeout;
-use tokio_postgres::NoTls;
 
 use super::{MIGRATION_TIMEOUT, StoreError, migration};
+use crate::settings::{Ssl, SslMode};
 
 /// Keeps gateways that start together from migrating together, and lets a migration take its time. The number is
 /// "mege.cdr" in ASCII.
@@ -26,7 +27,13 @@ pub(crate) struct Postgres {
 impl Postgres {
     /// Prepares a pool of `size`; nothing is connected yet.
     pub(crate) fn new(url: &str, size: usize, timeout: Duration) -> Result<Self, StoreError> {
+        let (url, ssl) = Ssl::split(url).map_err(|error| StoreError::Unavailable(error.to_string()))?;
         let mut config: tokio_postgres::Config = url.parse()?;
+        config.ssl_mode(match ssl.mode {
+            SslMode::Disable => tokio_postgres::config::SslMode::Disable,
+            SslMode::Prefer => tokio_postgres::config::SslMode::Prefer,
+            SslMode::Require | SslMode::VerifyFull => tokio_postgres::config::SslMode::Require,
+        });
         let milliseconds = timeout.as_millis();
         // The server's own limits end what a client that is gone, or hangs, would hold: statements, locks, transactions.
         // Plans are made for each search: one made for any call id reads the whole table for the latest.
@@ -41,7 +48,7 @@ impl Postgres {
             .connect_timeout(timeout)
             .tcp_user_timeout(timeout);
         let recycling_method = RecyclingMethod::Fast;
-        let manager = Manager::from_config(config, NoTls, ManagerConfig { recycling_method });
+        let manager = Manager::from_config(config, tls::connector(&ssl)?, ManagerConfig { recycling_method });
         let pool = Pool::builder(manager)
             .max_size(size)
             // Half of it: a connection that comes later leaves no time to use it.

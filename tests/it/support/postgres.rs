@@ -29,7 +29,7 @@ pub(crate) async fn fresh_database() -> Database {
         .expect("a database");
     let (base, _) = server.rsplit_once('/').expect("a URL that ends with a database");
     Database {
-        url: format!("{base}/{name}"),
+        url: format!("{base}/{name}?sslmode=disable"),
         server,
         name,
     }
