@@ -149,7 +149,7 @@ const ORIGINS: &str =
     "up to 100 origins such as https://crm.example or http://localhost:8080, without a path";
 const FILTER: &str =
     "a level (error, warn, info, debug, trace) or directives such as info,mege_gateway=debug";
-const STORE: &str = "sqlite:FILE, or postgres://USER:PASSWORD@HOST:PORT/DATABASE, with sslmode=disable, prefer, require or \
+const STORE: &str = "sqlite:FILE or postgres://USER:PASSWORD@HOST:PORT/DATABASE, with sslmode=disable, prefer, require or \
      verify-full, and with that sslrootcert=FILE, where encryption matters";
 const URL: &str =
     "http://HOST or https://HOST, with a port and a path if need be, without credentials, query or fragment";
