@@ -157,7 +157,7 @@ impl Bulkhead {
         }
     }
 
-    /// As [`admit`](Self::admit), for a client, where nothing but the queue's own limit ends the wait.
+    /// Takes a permit, waiting for one at most until the queue's own limit; none where there was none in time.
     ///
     /// # Cancel safety
     /// Dropping the future gives up the place in the queue; no permit is lost.
