@@ -285,7 +285,7 @@ impl Handler<Ask<Flush>> for LedgerActor {
         ask.run(|Flush, _| async move {
             // The one writer is at work; this only waits for it.
             journal.drained().await;
-            maintenance.write_audit().await
+            maintenance.write_rest().await
         })
     }
 }

@@ -1,11 +1,9 @@
 //! What waits to be written to the audit.
 
 use std::collections::HashMap;
-use std::num::NonZeroU32;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
@@ -13,10 +11,11 @@ use super::api_key::KeyId;
 use super::audit::{AuditAction, AuditEntry, Principal};
 use crate::metric;
 
-/// Kinds of refusals that get a row each at once, and how many more a minute; all others are one row a minute together.
-const KINDS: NonZeroU32 = NonZeroU32::new(100).unwrap();
-const KINDS_PER_MINUTE: NonZeroU32 = NonZeroU32::new(2).unwrap();
-const OTHERS_INTERVAL: Duration = Duration::from_secs(60);
+/// Kinds of refusals that are told apart; any more are one row together.
+const KINDS: usize = 100;
+
+/// How long a kind that goes on is counted before its next row; and for how long its place is kept after the last one.
+const ROW_INTERVAL: Duration = Duration::from_secs(3_600);
 
 /// What operators did that waits to be written, at most.
 const ACTS: usize = 1_000;
@@ -37,32 +36,41 @@ struct Kind {
 #[derive(Debug, Clone, Default)]
 pub struct AuditLog(Arc<Inner>);
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Inner {
     waiting: Mutex<Waiting>,
     /// Something waits that should be on disk soon.
     urgent: Notify,
-    /// Kinds that get rows of their own.
-    kinds: DefaultDirectRateLimiter,
-}
-
-impl Default for Inner {
-    fn default() -> Self {
-        Self {
-            waiting: Mutex::default(),
-            urgent: Notify::default(),
-            kinds: RateLimiter::direct(Quota::per_minute(KINDS_PER_MINUTE).allow_burst(KINDS)),
-        }
-    }
 }
 
 #[derive(Debug, Default)]
 struct Waiting {
-    kinds: HashMap<Kind, (Principal, u64)>,
-    /// Refusals of further kinds, and when the latest row of such was taken.
-    others: u64,
-    others_taken_at: Option<Instant>,
+    kinds: HashMap<Kind, Counted>,
+    others: Counted,
     acts: Vec<AuditEntry>,
+}
+
+/// Refusals since the latest row of their kind.
+#[derive(Debug, Default)]
+struct Counted {
+    count: u64,
+    latest: Option<Principal>,
+    row_at: Option<Instant>,
+}
+
+impl Counted {
+    fn is_due(&self) -> bool {
+        self.row_at.is_none_or(|at| at.elapsed() >= ROW_INTERVAL)
+    }
+
+    /// What there is to tell now: what is due, or everything.
+    fn take(&mut self, everything: bool) -> Option<(Option<Principal>, u64)> {
+        if self.count == 0 || !(everything || self.is_due()) {
+            return None;
+        }
+        self.row_at = Some(Instant::now());
+        Some((self.latest.clone(), std::mem::take(&mut self.count)))
+    }
 }
 
 impl AuditLog {
@@ -79,13 +87,7 @@ impl AuditLog {
             route,
             code,
         };
-        let mut waiting = self.waiting();
-        if waiting.kinds.contains_key(&kind) || self.0.kinds.check().is_ok() {
-            waiting.add(kind, by, 1);
-        } else {
-            waiting.others += 1;
-            metric::audit_lost().increment(1);
-        }
+        self.waiting().add(kind, by, 1);
     }
 
     /// Takes note of what an operator did to an integration, and has it written as soon as the ledger can. Never waits.
@@ -103,29 +105,56 @@ impl AuditLog {
         self.0.urgent.notified().await;
     }
 
-    /// Takes what waits, to be written.
-    pub(in crate::ledger) fn take(&self) -> Batch {
+    /// Takes what is due, to be written: each kind at once when it is new, then once in an hour.
+    pub(in crate::ledger) fn take_due(&self) -> Batch {
+        self.take(false)
+    }
+
+    /// Takes everything that waits, to be written before the end.
+    pub(in crate::ledger) fn take_all(&self) -> Batch {
+        self.take(true)
+    }
+
+    fn take(&self, everything: bool) -> Batch {
         let mut waiting = self.waiting();
-        let mut taken = std::mem::take(&mut *waiting);
-        let taken_at = taken.others_taken_at;
-        waiting.others_taken_at = taken_at;
-        if taken_at.is_some_and(|at| at.elapsed() < OTHERS_INTERVAL) {
-            waiting.others = std::mem::take(&mut taken.others);
-        } else if taken.others > 0 {
-            waiting.others_taken_at = Some(Instant::now());
-        }
-        Batch {
-            taken,
+        let waiting = &mut *waiting;
+        let kinds = waiting.kinds.iter_mut();
+        let kinds = kinds.filter_map(|(kind, counted)| {
+            let (by, count) = counted.take(everything)?;
+            Some((kind.clone(), by?, count))
+        });
+        let batch = Batch {
+            kinds: kinds.collect(),
+            others: waiting.others.take(everything).map_or(0, |(_, count)| count),
+            acts: std::mem::take(&mut waiting.acts),
             log: self.clone(),
-        }
+        };
+        waiting
+            .kinds
+            .retain(|_, counted| counted.count > 0 || !counted.is_due());
+        batch
     }
 }
 
 impl Waiting {
     fn add(&mut self, kind: Kind, by: Principal, count: u64) {
-        let (latest, total) = self.kinds.entry(kind).or_insert_with(|| (by.clone(), 0));
-        *latest = by;
-        *total += count;
+        let is_new = !self.kinds.contains_key(&kind);
+        if is_new && self.kinds.len() >= KINDS {
+            self.others.count += count;
+            metric::audit_lost().increment(count);
+            return;
+        }
+        let counted = self.kinds.entry(kind).or_default();
+        counted.count += count;
+        counted.latest = Some(by);
+    }
+
+    /// What was taken and not written is due at once.
+    fn give_back(&mut self, kind: Kind, by: Principal, count: u64) {
+        self.add(kind.clone(), by, count);
+        if let Some(counted) = self.kinds.get_mut(&kind) {
+            counted.row_at = None;
+        }
     }
 
     fn add_act(&mut self, entry: AuditEntry) {
@@ -148,21 +177,26 @@ impl Waiting {
 /// be counted twice.
 #[derive(Debug)]
 pub(in crate::ledger) struct Batch {
-    taken: Waiting,
+    kinds: Vec<(Kind, Principal, u64)>,
+    others: u64,
+    acts: Vec<AuditEntry>,
     log: AuditLog,
 }
 
 impl Drop for Batch {
     fn drop(&mut self) {
-        let Waiting {
-            kinds, others, acts, ..
-        } = std::mem::take(&mut self.taken);
-        let mut waiting = self.log.waiting();
-        for (kind, (by, count)) in kinds {
-            waiting.add(kind, by, count);
+        if self.is_empty() {
+            return;
         }
-        waiting.others += others;
-        for entry in acts {
+        let mut waiting = self.log.waiting();
+        for (kind, by, count) in self.kinds.drain(..) {
+            waiting.give_back(kind, by, count);
+        }
+        if self.others > 0 {
+            waiting.others.count += self.others;
+            waiting.others.row_at = None;
+        }
+        for entry in self.acts.drain(..) {
             waiting.add_act(entry);
         }
     }
@@ -171,23 +205,25 @@ impl Drop for Batch {
 impl Batch {
     /// It is on disk, or given up: it does not go back.
     pub(in crate::ledger) fn settle(mut self) {
-        self.taken = Waiting::default();
+        self.kinds.clear();
+        self.others = 0;
+        self.acts.clear();
     }
 
     pub(in crate::ledger) fn is_empty(&self) -> bool {
-        self.taken.kinds.is_empty() && self.taken.others == 0 && self.taken.acts.is_empty()
+        self.kinds.is_empty() && self.others == 0 && self.acts.is_empty()
     }
 
     /// How many refusals and acts these are.
     pub(in crate::ledger) fn count(&self) -> u64 {
-        let refused: u64 = self.taken.kinds.values().map(|(_, count)| count).sum();
-        self.taken.others + refused + self.taken.acts.len() as u64
+        let refused: u64 = self.kinds.iter().map(|(_, _, count)| count).sum();
+        self.others + refused + self.acts.len() as u64
     }
 
     /// As entries: each act, one of each kind of refusals, and one for all the others.
     pub(in crate::ledger) fn entries(&self) -> Vec<AuditEntry> {
         let refused = AuditAction::RequestRefused;
-        let kinds = self.taken.kinds.iter().map(|(kind, (by, count))| {
+        let kinds = self.kinds.iter().map(|(kind, by, count)| {
             AuditEntry::new(refused, kind.route.clone(), by.clone(), Some(kind.code), *count)
         });
         let many = Principal {
@@ -196,10 +232,9 @@ impl Batch {
             origin: "many".to_owned(),
             request_id: None,
         };
-        let subject = format!("and {} others", self.taken.others);
-        let others =
-            (self.taken.others > 0).then(|| AuditEntry::new(refused, subject, many, None, self.taken.others));
-        let acts = self.taken.acts.iter().cloned();
+        let subject = format!("and {} others", self.others);
+        let others = (self.others > 0).then(|| AuditEntry::new(refused, subject, many, None, self.others));
+        let acts = self.acts.iter().cloned();
         acts.chain(kinds).chain(others).collect()
     }
 }
@@ -232,7 +267,7 @@ mod tests {
 
     /// Takes what waits for good.
     fn take(log: &AuditLog) -> Vec<u64> {
-        let batch = log.take();
+        let batch = log.take_due();
         let counts = counts(&batch);
         batch.settle();
         counts
@@ -247,7 +282,7 @@ mod tests {
         refuse(&log, "192.0.2.1", "rate_limited");
         refuse(&log, "192.0.2.2", "unauthenticated");
         assert_eq!(take(&log), [1, 1, 1_000]);
-        assert!(log.take().is_empty());
+        assert!(log.take_due().is_empty());
     }
 
     #[test]
@@ -281,28 +316,47 @@ mod tests {
                 .count(),
             1
         );
-        let batch = log.take();
-        let rows = KINDS.get() as usize + 1;
-        assert_eq!((batch.entries().len(), batch.count()), (rows, 5_000));
+        let batch = log.take_due();
+        assert_eq!((batch.entries().len(), batch.count()), (KINDS + 1, 5_000));
         let others = batch.entries().pop().unwrap();
         assert_eq!(others.subject, "and 4900 others");
         // Written in vain: nothing is counted twice, and nothing forgotten.
         ask();
         drop(batch);
-        let batch = log.take();
-        assert_eq!(
-            (batch.entries().len(), batch.count()),
-            (rows - 1, 100),
-            "others wait"
-        );
+        let batch = log.take_due();
+        assert_eq!((batch.entries().len(), batch.count()), (KINDS + 1, 10_000));
         batch.settle();
-        tokio::time::advance(OTHERS_INTERVAL).await;
-        let batch = log.take();
-        assert_eq!((batch.entries().len(), batch.count()), (1, 9_900));
-        batch.settle();
-        // Whoever comes next has no row, and those of before have none any more.
+        let mut rows = 0;
+        for _ in 0..24 * 60 {
+            for host in 0..150 {
+                refuse(&log, &format!("2001:db8::{host:x}"), "unauthenticated");
+            }
+            tokio::time::advance(Duration::from_secs(60)).await;
+            let batch = log.take_due();
+            rows += batch.entries().len();
+            batch.settle();
+        }
+        assert_eq!(rows, 24 * (KINDS + 1), "of a day's flood");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_goes_on_has_a_row_at_once_and_then_one_in_an_hour_and_loses_nothing() {
+        let log = AuditLog::default();
+        let mut told = Vec::new();
+        for _ in 0..3_600 {
+            refuse(&log, "192.0.2.1", "unauthenticated");
+            told.extend(take(&log));
+            tokio::time::advance(Duration::from_secs(2)).await;
+        }
+        assert_eq!(told, [1, 1_800]);
+        let rest = log.take_all();
+        assert_eq!(counts(&rest), [1_799]);
+        rest.settle();
+        // Who comes back after a while is new.
+        tokio::time::advance(ROW_INTERVAL).await;
+        assert!(take(&log).is_empty());
         refuse(&log, "192.0.2.1", "unauthenticated");
-        assert_eq!(log.take().entries().len(), 0);
+        assert_eq!(take(&log), [1]);
     }
 
     #[test]
@@ -310,11 +364,11 @@ mod tests {
         let log = AuditLog::default();
         let act = |action| log.record_act(action, "ledger", from("192.0.2.1"));
         act(AuditAction::IntegrationRestarted);
-        let batch = log.take();
+        let batch = log.take_due();
         let first = batch.entries();
         act(AuditAction::IntegrationPaused);
         drop(batch);
-        let batch = log.take();
+        let batch = log.take_due();
         let again = batch.entries();
         assert_eq!((again.len(), batch.count()), (2, 2));
         assert!(
@@ -325,6 +379,6 @@ mod tests {
         for _ in 0..2 * ACTS {
             act(AuditAction::IntegrationResumed);
         }
-        assert_eq!(log.take().count(), ACTS as u64);
+        assert_eq!(log.take_due().count(), ACTS as u64);
     }
 }

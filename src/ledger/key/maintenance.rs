@@ -8,7 +8,7 @@ use jiff::SignedDuration;
 use tokio::sync::{Mutex, OnceCell};
 use tokio::time::sleep;
 
-use super::audit_log::AuditLog;
+use super::audit_log::{AuditLog, Batch};
 use super::now;
 use super::ring::{KeyRing, Loaded};
 use super::secret::LinkKey;
@@ -107,7 +107,7 @@ impl Maintenance {
                 () = self.audit.urgent() => {}
             }
             // What cannot be written waits for the next time; that the ledger is down is told elsewhere.
-            if let Err(error) = self.write_audit().await {
+            if let Err(error) = self.write_audit(self.audit.take_due()).await {
                 tracing::debug!(%error, "entries of the audit wait to be written");
             } else if flushes.is_multiple_of(FLUSHES_PER_CLEANING) {
                 self.clean().await;
@@ -116,12 +116,19 @@ impl Maintenance {
         }
     }
 
-    /// Writes what waits.
+    /// Writes everything that waits, before the end.
+    ///
+    /// # Cancel safety
+    /// As [`write_audit`](Self::write_audit).
+    pub(in crate::ledger) async fn write_rest(&self) -> Result<(), StoreError> {
+        self.write_audit(self.audit.take_all()).await
+    }
+
+    /// Writes what was taken.
     ///
     /// # Cancel safety
     /// Dropped half-way, what was being written is in the audit as a whole or not at all, and waits again.
-    pub(in crate::ledger) async fn write_audit(&self) -> Result<(), StoreError> {
-        let batch = self.audit.take();
+    async fn write_audit(&self, batch: Batch) -> Result<(), StoreError> {
         if batch.is_empty() {
             return Ok(());
         }
