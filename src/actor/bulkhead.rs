@@ -206,10 +206,11 @@ impl Inner {
 
     /// A permit where one is free and nobody waits for it, else a place in the queue.
     fn enter(self: &Arc<Self>, of: For) -> Result<Either<Permit, Place>, Refused> {
+        let mut queue = self.queue();
+        // Under the lock: who closes it clears the queue afterwards.
         if self.permits.is_closed() {
             return Err(Refused::Closed);
         }
-        let mut queue = self.queue();
         let ahead = queue.waiting();
         if ahead == 0
             && queue.in_flight(&of) < self.of_a_client

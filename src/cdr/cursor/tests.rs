@@ -49,6 +49,18 @@ struct Client {
 }
 
 impl Client {
+    /// One that sends the greatest id and takes whole replies.
+    fn new(id: ClientId) -> Self {
+        Self {
+            id: Some(id),
+            habit: Habit::Greatest,
+            halves: false,
+            call_id: None,
+            has: BTreeSet::new(),
+            not_for_it: BTreeSet::new(),
+        }
+    }
+
     fn take(&mut self, rows: &[LegacyRow]) {
         self.has.extend(rows.iter().map(|row| row.cdr_id));
         let call_id = |row: &LegacyRow| row.call_history_id.to_string();
@@ -217,12 +229,10 @@ async fn missed(seed: u64, remembered: bool, database: Database) -> usize {
         // The sixth looks like the fifth. Those after it take halves; one of them has the first one's habit.
         let id = ClientId::named(format!("client {}", if n == 5 { 4 } else { n }));
         clients.push(Client {
-            id: remembered.then_some(id),
+            id: remembered.then(|| id.clone()),
             habit,
             halves: n > 5,
-            call_id: None,
-            has: BTreeSet::new(),
-            not_for_it: BTreeSet::new(),
+            ..Client::new(id)
         });
     }
     while !world.to_come.is_empty() {
@@ -284,14 +294,7 @@ async fn the_id_of_the_last_row_brings_the_greater_ones_of_its_reply_again() {
     world.to_come.clear();
     let numbered = |begun: i64, call: i64| begun * 1_000 + call * 4;
     world.put(&[numbered(1, 5), numbered(2, 9), numbered(3, 5)]).await;
-    let mut client = Client {
-        id: Some(ClientId::named("crm")),
-        habit: Habit::Greatest,
-        halves: false,
-        call_id: None,
-        has: BTreeSet::new(),
-        not_for_it: BTreeSet::new(),
-    };
+    let mut client = Client::new(ClientId::named("crm"));
     let rows = world.reply(&client, "0").await;
     assert_eq!(rows.len(), 3);
     client.take(&rows[..1]);
@@ -331,14 +334,7 @@ async fn an_id_from_the_future_is_nobodys_last_and_its_holder_moves_on() {
         world.store.last_call_id("a").await.unwrap().0,
         Some(call_id(call_of(2)))
     );
-    let mut client = Client {
-        id: Some(ClientId::named("crm")),
-        habit: Habit::Greatest,
-        halves: false,
-        call_id: None,
-        has: BTreeSet::new(),
-        not_for_it: BTreeSet::new(),
-    };
+    let mut client = Client::new(ClientId::named("crm"));
     let rows = world.reply(&client, "0").await;
     client.take(&rows);
     assert_eq!(client.call_id, Some(future.to_string()), "as clients do");

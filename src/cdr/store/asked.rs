@@ -59,6 +59,13 @@ impl Asked {
         Some((*since, writes.check().is_ok()))
     }
 
+    /// It is written: it need not be here.
+    pub(super) fn forget(&self, pbx: &str, client: &ClientId, id: &str) {
+        if let Some(Ids { ids, .. }) = self.clients().get_mut(&(pbx.to_owned(), client.clone())) {
+            ids.retain(|(known, _)| known != id);
+        }
+    }
+
     fn clients(&self) -> MutexGuard<'_, HashMap<(String, ClientId), Ids>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -86,6 +93,8 @@ mod tests {
             Some(since(99))
         );
         assert_eq!(asked.again("main", &client, "0"), None, "it was written");
+        asked.forget("main", &client, "99");
+        assert_eq!(asked.again("main", &client, "99"), None);
         assert_eq!(asked.again("branch", &client, "99"), None);
     }
 

@@ -37,6 +37,7 @@ impl CdrStore {
                 Timestamp::now()
             ];
             self.database.execute(sql::REMEMBER, values).await?;
+            self.asked.forget(pbx, client, call_id);
         }
         let (pbx, call_id) = (pbx.to_owned(), call_id.to_owned());
         let client = client.as_str().to_owned();

@@ -84,8 +84,11 @@ impl Connections {
     /// A connection of `site`, in a place of its own or in the reserve; none where its site has too many, all at work.
     pub(super) fn enter(&self, site: Site) -> Option<Rc<Connection>> {
         let of_site = self.site(site);
-        let is_too_many = !site.is_this_machine() && of_site.taken.get() >= self.of_one_site();
-        if is_too_many && !self.shed(Some(&of_site)) {
+        let has_its_part = || !site.is_this_machine() && of_site.taken.get() >= self.of_one_site();
+        if has_its_part() {
+            self.shed(Some(&of_site));
+        }
+        if has_its_part() {
             metric::http_connections_cut(CloseReason::SiteLimit.label()).increment(1);
             self.gave_way.update(|count| count + 1);
             return None;
@@ -119,8 +122,8 @@ impl Connections {
         new
     }
 
-    /// Closes a connection without a request under way, of this site if one is given; whether there was one.
-    fn shed(&self, of: Option<&Rc<SiteUse>>) -> bool {
+    /// Closes a connection without a request under way, if there is one; of this site if one is given.
+    fn shed(&self, of: Option<&Rc<SiteUse>>) {
         let open = self.open.borrow();
         let waiting = || {
             let open = open.iter().filter_map(Weak::upgrade);
@@ -134,12 +137,10 @@ impl Connections {
         }
         let may = waiting().filter(|found| of.is_none_or(|site| Rc::ptr_eq(site, &found.of_site)));
         let shed = may.max_by_key(|found| (found.of_site.waiting.get(), found.waited_permille()));
-        let Some(shed) = shed else {
-            return false;
-        };
-        self.gave_way.update(|count| count + 1);
-        shed.close(CloseReason::Shed);
-        true
+        if let Some(shed) = shed {
+            self.gave_way.update(|count| count + 1);
+            shed.close(CloseReason::Shed);
+        }
     }
 
     /// Checks their timeouts, until the worker's runtime ends.
