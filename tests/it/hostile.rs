@@ -7,6 +7,7 @@ mod greedy;
 mod peers_words;
 mod places;
 mod readers;
+mod refusals;
 mod slow_heads;
 
 use std::time::Duration;

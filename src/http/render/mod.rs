@@ -44,8 +44,7 @@ fn render(
     own_api: &str,
 ) -> serde_json::Result<(&'static str, String)> {
     let own = request.match_info().as_str().starts_with(own_api);
-    let is_silent = request.extensions().contains::<Silent>();
-    if !is_silent && (own || !original::has_it_too(error.code)) {
+    if !request.extensions().contains::<Silent>() {
         tracing::warn!(code = error.code.as_str(), "not carried out");
     }
     let request_id = request_id::of(request);

@@ -91,7 +91,7 @@ impl OriginalError {
 }
 
 /// Whether the original answers this too. Such an error has what the original's has, and nothing more.
-pub(super) fn has_it_too(code: ErrorCode) -> bool {
+fn has_it_too(code: ErrorCode) -> bool {
     matches!(
         code,
         ErrorCode::InvalidRequest

@@ -82,7 +82,7 @@ pub(super) async fn integration(
 }
 
 /// Restarts an integration, also one that has failed or whose thread hangs: work in flight gets 5 s to end, what is left
-/// is interrupted, requests that come meanwhile get 503 `restarting`, and other integrations notice nothing. The answer
+/// is interrupted, and so are long answers of CDRs, requests that come meanwhile get 503 `restarting`, and other integrations notice nothing. The answer
 /// comes once the new one runs.
 #[utoipa::path(
     tag = "integrations",
